@@ -1,0 +1,33 @@
+"""What a study and a trial are: frozen records, checked when built."""
+
+from pipeline.config.data import DataConfig
+from pipeline.config.file import check_study, differences, digest, load_study
+from pipeline.config.frozen import Frozen, Params, Scalar
+from pipeline.config.seeds import derive_seed
+from pipeline.config.space import Choices, Domain, Range, Space, is_fixed, values_of
+from pipeline.config.study import SearchConfig, StudyConfig
+from pipeline.config.trial import EarlyStopping, ModelConfig, TrainingConfig, TrialConfig
+
+__all__ = [
+    "Choices",
+    "DataConfig",
+    "Domain",
+    "EarlyStopping",
+    "Frozen",
+    "ModelConfig",
+    "Params",
+    "Range",
+    "Scalar",
+    "SearchConfig",
+    "Space",
+    "StudyConfig",
+    "TrainingConfig",
+    "TrialConfig",
+    "check_study",
+    "derive_seed",
+    "differences",
+    "digest",
+    "is_fixed",
+    "load_study",
+    "values_of",
+]

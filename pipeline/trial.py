@@ -1,0 +1,315 @@
+"""The records that travel between the rooms, and the ports that they travel through."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from typing import Literal, Protocol
+
+from pydantic import Field
+
+from pipeline.config import Frozen, Scalar, StudyConfig, TrialConfig
+
+
+class TrialState(StrEnum):
+    """Optuna's names for what has become of a trial."""
+
+    COMPLETE = "COMPLETE"
+    PRUNED = "PRUNED"
+    FAIL = "FAIL"
+    RUNNING = "RUNNING"
+    WAITING = "WAITING"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing more will happen to the trial."""
+        return self not in (TrialState.RUNNING, TrialState.WAITING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochScores:
+    """What one epoch of one trial measured; losses are mean cross-entropies in nats.
+
+    Attributes:
+        number: The trial's number.
+        epoch: Counted from 1; MLflow's step.
+        ended_at_ms: Unix time in milliseconds, taken once by the worker: with it MLflow knows a
+            point that is written twice.
+        train_loss: Over the epoch's batches, dropout on, while the weights change.
+        train_loss_no_dropout: After the epoch, dropout off, on a fixed part of the training data
+            as large as the validation set.
+    """
+
+    number: int
+    epoch: int
+    ended_at_ms: int
+    train_loss: float
+    train_accuracy: float
+    train_loss_no_dropout: float
+    val_loss: float
+    val_accuracy: float
+    learning_rate: float
+    epoch_seconds: float
+
+    @property
+    def generalization_gap(self) -> float:
+        """How much worse the network is on rows that it was not trained on."""
+        return self.val_loss - self.train_loss_no_dropout
+
+    @property
+    def measured(self) -> dict[str, float]:
+        """The scores that are equal each time the trial is trained, by metric name."""
+        return {
+            "train_loss": self.train_loss,
+            "train_accuracy": self.train_accuracy,
+            "train_loss_no_dropout": self.train_loss_no_dropout,
+            "val_loss": self.val_loss,
+            "val_accuracy": self.val_accuracy,
+            "generalization_gap": self.generalization_gap,
+            "learning_rate": self.learning_rate,
+        }
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Everything that MLflow shows of the epoch, by metric name."""
+        return self.measured | {"epoch_seconds": self.epoch_seconds}
+
+
+Curve = tuple[EpochScores, ...]
+
+
+def curve_sha256(curve: Sequence[EpochScores]) -> str:
+    """Digest a curve's repeatable scores; equal digests mean equal curves to the bit."""
+    text = json.dumps([[scores.epoch, scores.measured] for scores in curve], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cutoffs:
+    """A stopping rule frozen when its trial was asked for, so that no worker has to ask.
+
+    Attributes:
+        rule: The rule's name in the study file.
+        limits: Entry *e* - 1 belongs to epoch *e*; infinite where the rule does not look.
+        compares: What is held against the limit: this epoch's ``val_loss`` or the lowest so far.
+    """
+
+    rule: str
+    limits: tuple[float, ...]
+    compares: Literal["last", "lowest"]
+
+    def verdict(self, val_losses: Sequence[float]) -> str | None:
+        """Say why a trial with these validation losses ends here, or ``None`` to go on."""
+        epoch = len(val_losses)
+        limit = self.limits[epoch - 1]
+        value = val_losses[-1] if self.compares == "last" else min(val_losses)
+        if value <= limit:
+            return None
+        return f"{self.rule}: val_loss {value:.6g} above {limit:.6g} at epoch {epoch}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """A trial handed to a worker: what to train, for how long, and when to stop early.
+
+    Attributes:
+        epochs: Train at most so many epochs.
+        patience: Stop after so many epochs without a lower ``val_loss``; ``None``: never.
+        cutoffs: The search's stopping rule; ``None``: none.
+    """
+
+    config: TrialConfig
+    epochs: int
+    patience: int | None = None
+    cutoffs: Cutoffs | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """Trials that one worker trains together; a lone trial is a cohort of one."""
+
+    assignments: tuple[Assignment, ...]
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The numbers of its trials."""
+        return tuple(assignment.config.number for assignment in self.assignments)
+
+
+class Facts(Frozen):
+    """Where and with what a trial was trained: what its bits depend on beside its config.
+
+    Attributes:
+        data_sha256: Over the data set's whole content.
+        split_sha256: Over the row numbers of each part.
+        sources: SHA-256 of each source file by its path in the package.
+        packages: Version of each package whose arithmetic is used.
+        cohort: Members trained together, and this trial's place among them.
+    """
+
+    data_sha256: str
+    split_sha256: str
+    sources: dict[str, str]
+    packages: dict[str, str]
+    python: str
+    processor: str
+    threads: int
+    precision: str
+    device: str
+    cohort: dict[str, int] = Field(default_factory=dict)
+    project_version: str
+    project_commit: str | None
+    project_clean: bool | None
+
+
+PHASES = ("data", "set_up", "training", "validation")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialOutcome:
+    """How a trial ended.
+
+    Attributes:
+        cause: Why it was pruned or failed; ``None`` where it is complete.
+        curve: One entry an epoch, in order; what was measured before a failure is kept.
+        weights: The best epoch's weights as a safetensors file; ``None`` where there are none.
+        facts: ``None`` where the worker died before it could say.
+        seconds: Worker seconds by phase (``PHASES``).
+    """
+
+    number: int
+    state: TrialState
+    cause: str | None = None
+    curve: Curve = ()
+    n_parameters: int = 0
+    weights: bytes | None = field(default=None, repr=False)
+    facts: Facts | None = field(default=None, repr=False)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def best(self) -> EpochScores | None:
+        """The epoch with the lowest validation loss; the first of equals."""
+        finite = [scores for scores in self.curve if scores.val_loss == scores.val_loss]
+        return min(finite, key=lambda scores: scores.val_loss, default=None)
+
+    @property
+    def value(self) -> float | None:
+        """What the search minimises: the lowest ``val_loss``; null unless complete."""
+        complete = self.state is TrialState.COMPLETE and self.best
+        return self.best.val_loss if complete and self.best else None
+
+    @property
+    def weights_sha256(self) -> str | None:
+        """The digest of the weights file, as ``sha256sum`` prints it."""
+        return None if self.weights is None else hashlib.sha256(self.weights).hexdigest()
+
+
+class TrialRecord(Frozen):
+    """``record.json``: all that is needed to train a trial again, and to tell if it is the same."""
+
+    format: Literal[1] = 1
+    trial: TrialConfig
+    seeds: dict[str, int]
+    state: TrialState
+    cause: str | None
+    epochs_run: int = Field(ge=0)
+    best_epoch: int | None
+    n_parameters: int
+    curves_sha256: str
+    weights_sha256: str | None
+    facts: Facts | None
+
+    @classmethod
+    def of(cls, config: TrialConfig, outcome: TrialOutcome) -> "TrialRecord":
+        """Write down a finished trial."""
+        return cls(
+            trial=config,
+            seeds=config.seeds,
+            state=outcome.state,
+            cause=outcome.cause,
+            epochs_run=len(outcome.curve),
+            best_epoch=outcome.best.epoch if outcome.best else None,
+            n_parameters=outcome.n_parameters,
+            curves_sha256=curve_sha256(outcome.curve),
+            weights_sha256=outcome.weights_sha256,
+            facts=outcome.facts,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialRow:
+    """A trial as tables show it; ``value`` is null unless it is complete."""
+
+    number: int
+    state: TrialState
+    value: float | None
+    best_epoch: int | None
+    params: dict[str, Scalar]
+    run_id: str | None
+    weights_sha256: str | None
+    cause: str | None
+
+    def as_json(self) -> dict[str, object]:
+        """The row as the command line's JSON holds it."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def best_row(rows: Sequence[TrialRow]) -> TrialRow | None:
+    """The complete trial of the lowest value; the first of equals."""
+    complete = [row for row in rows if row.value is not None]
+    return min(complete, key=lambda row: (row.value, row.number), default=None)
+
+
+class Engine(Protocol):
+    """Where cohorts run: it fits what it is given and says what it sees."""
+
+    @property
+    def n_workers(self) -> int:
+        """How many cohorts are trained at a time."""
+
+    @property
+    def n_busy(self) -> int:
+        """How many workers are training now."""
+
+    @property
+    def wants_work(self) -> bool:
+        """Whether a cohort handed over now would be begun soon."""
+
+    def submit(self, cohort: Cohort) -> None:
+        """Hand over a cohort; cohorts are begun in the order in which they come."""
+
+    def events(self, timeout_seconds: float) -> Sequence[EpochScores | TrialOutcome]:
+        """Wait for news, at most so long; a trial's outcome comes after all its epochs.
+
+        Raises:
+            EndOfEngineError: No worker can be started.
+        """
+
+    def close(self) -> None:
+        """Stop the workers, also in the middle of a cohort, and wait for their end."""
+
+
+class Ledger(Protocol):
+    """Where people browse a study: one run for it, and below that one run for each trial."""
+
+    def open(self, study: StudyConfig) -> None:
+        """Make the study's run or take it up again; nothing is made twice."""
+
+    def start(self, config: TrialConfig) -> str:
+        """Make a trial's run, or take it up again, and return its run id."""
+
+    def report(self, scores: EpochScores) -> None:
+        """Take an epoch's scores; they are visible within two seconds, each point once."""
+
+    def finish(self, config: TrialConfig, outcome: TrialOutcome) -> None:
+        """Write all that is left of a trial; after this its run is complete."""
+
+    def release(self, number: int) -> None:
+        """Note that a trial was interrupted and waits to be trained again."""
+
+    def flush(self) -> None:
+        """Write what is older than two seconds; called often, it mostly returns at once."""
+
+    def close(self, rows: Sequence[TrialRow], *, is_done: bool) -> None:
+        """Write the study's note and leave nothing running."""
