@@ -1,0 +1,44 @@
+"""How much dropout does each layer want, how deep, what batch size? A study answers.
+
+>>> from pipeline import Study
+>>> result = Study.load("studies/mnist_5k_mlp.yaml").run(workers=2)  # doctest: +SKIP
+>>> result.best.params  # doctest: +SKIP
+{'depth': 2, 'width': 512, 'input_dropout': 0.17, 'dropout_1': 0.31, ...}
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.app import Study, StudyResult
+    from pipeline.config import StudyConfig, TrialConfig
+    from pipeline.errors import BadInputError, DropoutSearchError, WorkFailedError
+
+__all__ = [
+    "BadInputError",
+    "DropoutSearchError",
+    "Study",
+    "StudyConfig",
+    "StudyResult",
+    "TrialConfig",
+    "WorkFailedError",
+]
+
+_HOMES = {
+    "Study": "app",
+    "StudyResult": "app",
+    "StudyConfig": "config",
+    "TrialConfig": "config",
+    "BadInputError": "errors",
+    "DropoutSearchError": "errors",
+    "WorkFailedError": "errors",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first asked for: ``import pipeline`` stays cheap."""
+    from importlib import import_module
+
+    if name not in _HOMES:
+        message = f"module 'pipeline' has no attribute {name!r}"
+        raise AttributeError(message)
+    return getattr(import_module(f"pipeline.{_HOMES[name]}"), name)

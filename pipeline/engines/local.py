@@ -1,0 +1,201 @@
+"""The local engine: warm worker processes on this machine."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from typing import Any, Self
+
+from pipeline.errors import EndOfEngineError
+from pipeline.trial import Cohort, EpochScores, TrialOutcome, TrialState
+
+MOST_RESTARTS = 3
+"""A trial whose worker dies is trained again so often before it counts as failed."""
+
+Event = EpochScores | TrialOutcome
+
+
+@dataclass(eq=False)
+class _Worker:
+    connection: Connection
+    is_ready: bool = False
+    cohort: Cohort | None = None
+    pending: set[int] = field(default_factory=set)
+
+
+class LocalEngine:
+    """Trains cohorts in ``n_workers`` processes forked from one that has the imports behind it.
+
+    A worker killed from outside is started again and its cohort trained again, which by promise 1
+    changes nothing; epochs that were sent before are sent a second time.
+
+    Args:
+        fit: ``module:function`` of what a worker does with a cohort.
+        n_workers: Processes.
+    """
+
+    def __init__(self, fit: str, *, n_workers: int) -> None:
+        """Start the imports; workers follow with ``open``."""
+        self.n_workers = n_workers
+        self._fit = fit
+        self._context: Any = None
+        self._queue: deque[Cohort] = deque()
+        self._deaths: dict[int, int] = {}
+        self._failed_starts = 0
+        self._workers: list[_Worker] = []
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the engine
+        self._nursery, self._line = self._start_nursery()
+
+    def __enter__(self) -> Self:
+        """Use the engine in a ``with`` statement: its processes end with it."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the processes."""
+        self.close()
+
+    def open(self, context: Any) -> None:
+        """Start the workers, each with the context that ``fit`` gets as its second argument."""
+        self._context = context
+        for _ in range(self.n_workers):
+            self._start_worker()
+
+    @property
+    def n_busy(self) -> int:
+        """How many workers are training now."""
+        return sum(worker.cohort is not None and worker.is_ready for worker in self._workers)
+
+    @property
+    def wants_work(self) -> bool:
+        """Whether a cohort handed over now would be begun soon: one waits at most."""
+        n_idle = sum(worker.cohort is None for worker in self._workers)
+        return len(self._queue) < n_idle + 1
+
+    def submit(self, cohort: Cohort) -> None:
+        """Hand over a cohort; cohorts are begun in the order in which they come."""
+        self._queue.append(cohort)
+        self._feed()
+
+    def events(self, timeout_seconds: float) -> Sequence[Event]:
+        """Wait for news, at most so long.
+
+        Raises:
+            EndOfEngineError: No worker can be started.
+        """
+        by_connection = {worker.connection: worker for worker in self._workers}
+        events: list[Event] = []
+        for connection in wait(list(by_connection), timeout_seconds):
+            worker = by_connection[connection]  # type: ignore[index]
+            try:
+                events.extend(self._receive(worker))
+            except (EOFError, OSError):
+                events.extend(self._replace(worker))
+        self._feed()
+        return events
+
+    def close(self) -> None:
+        """Hang up: the workers end at once, also in mid-cohort, and the nursery sees to it."""
+        self._queue.clear()
+        for worker in self._workers:
+            worker.connection.close()
+        self._workers.clear()
+        self._line.close()
+        self._nursery.wait()
+        self._log.close()
+
+    def _receive(self, worker: _Worker) -> list[Event]:
+        events: list[Event] = []
+        while worker.connection.poll():
+            message = worker.connection.recv()
+            if isinstance(message, int):
+                worker.is_ready, self._failed_starts = True, 0
+                continue
+            events.append(message)
+            if isinstance(message, TrialOutcome):
+                worker.pending.discard(message.number)
+                if not worker.pending:
+                    worker.cohort = None
+                    self._feed()
+        return events
+
+    def _feed(self) -> None:
+        for worker in self._workers:
+            if worker.cohort is None and self._queue:
+                cohort = self._queue.popleft()
+                worker.cohort, worker.pending = cohort, set(cohort.numbers)
+                with contextlib.suppress(OSError):  # a dead worker is noticed when it is read
+                    worker.connection.send(cohort)
+
+    def _replace(self, worker: _Worker) -> list[Event]:
+        """Start another worker for one that died, and put its cohort first in the queue."""
+        self._workers.remove(worker)
+        worker.connection.close()
+        if not worker.is_ready:
+            self._failed_starts += 1
+            if self._failed_starts > MOST_RESTARTS:
+                raise EndOfEngineError(self._why_no_start())
+        self._start_worker()
+        if worker.cohort is None:
+            return []
+        if not worker.is_ready:
+            self._queue.appendleft(worker.cohort)
+            return []
+        return self._try_again(worker.cohort, worker.pending)
+
+    def _try_again(self, cohort: Cohort, pending: set[int]) -> list[Event]:
+        rest = tuple(a for a in cohort.assignments if a.config.number in pending)
+        first = rest[0].config.number
+        self._deaths[first] = self._deaths.get(first, 0) + 1
+        if self._deaths[first] <= MOST_RESTARTS:
+            self._queue.appendleft(Cohort(rest))
+            return []
+        cause = f"worker lost: it died {self._deaths[first]} times while it trained this trial"
+        return [
+            TrialOutcome(number=assignment.config.number, state=TrialState.FAIL, cause=cause)
+            for assignment in rest
+        ]
+
+    def _start_worker(self) -> None:
+        ours, theirs = socket.socketpair()
+        try:
+            socket.send_fds(self._line, [b"+"], [theirs.fileno()])
+        except OSError:
+            self._restart_nursery()
+            socket.send_fds(self._line, [b"+"], [theirs.fileno()])
+        theirs.close()
+        connection = Connection(ours.detach())
+        self._workers.append(_Worker(connection))
+        with contextlib.suppress(OSError):  # a dead worker is noticed when it is read
+            connection.send(self._context)
+
+    def _start_nursery(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
+        ours, theirs = socket.socketpair()
+        words = ["-m", "pipeline.engines.nursery", self._fit, str(theirs.fileno())]
+        process = subprocess.Popen(  # noqa: S603 - our own module
+            [sys.executable, *words],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        )
+        theirs.close()
+        return process, ours
+
+    def _restart_nursery(self) -> None:
+        self._line.close()
+        self._nursery.kill()
+        self._nursery.wait()
+        self._nursery, self._line = self._start_nursery()
+
+    def _why_no_start(self) -> str:
+        self._log.seek(0)
+        lines = self._log.read().decode(errors="replace").strip().splitlines()
+        reason = lines[-1] if lines else "it ended without a word"
+        return f"no worker starts: {reason}"

@@ -1,0 +1,73 @@
+"""What runs in a worker process: receive a cohort, fit it, send back what happens."""
+
+import os
+import select
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from multiprocessing.connection import Connection
+from typing import Any
+
+from pipeline.trial import Cohort, EpochScores, TrialOutcome, TrialState
+
+Fit = Callable[[Cohort, Any, Callable[[EpochScores], None]], Sequence[TrialOutcome]]
+"""Fits a cohort with the context that the engine was given, reporting each epoch."""
+
+
+def resolve_fit(reference: str) -> Fit:
+    """Import the function named ``module:function``."""
+    module, _, name = reference.partition(":")
+    fit: Fit = getattr(import_module(module), name)
+    return fit
+
+
+def serve(connection: Connection, fit: Fit) -> None:
+    """Fit cohorts until the driver goes away.
+
+    The first message is the context, each later one a cohort. Every answer is an
+    ``EpochScores`` or a ``TrialOutcome``; the first is this process's id.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
+    threading.Thread(target=_end_with_driver, args=(connection.fileno(),), daemon=True).start()
+    connection.send(os.getpid())
+    try:
+        context = connection.recv()
+        while True:
+            cohort = connection.recv()
+            for outcome in _fit_safely(fit, cohort, context, connection):
+                connection.send(outcome)
+    except (EOFError, OSError):
+        return
+
+
+def _fit_safely(
+    fit: Fit, cohort: Cohort, context: Any, connection: Connection
+) -> Sequence[TrialOutcome]:
+    def report(scores: EpochScores) -> None:
+        try:
+            connection.send(scores)
+        except OSError:
+            os._exit(1)  # the driver is gone; an OSError of the trial itself is a failed trial
+
+    try:
+        return fit(cohort, context, report)
+    except Exception as error:  # noqa: BLE001 - a trial's fault is its outcome, not the worker's end
+        cause = f"{type(error).__name__}: {error}"
+        return [
+            TrialOutcome(number=number, state=TrialState.FAIL, cause=cause)
+            for number in cohort.numbers
+        ]
+
+
+def _end_with_driver(descriptor: int) -> None:
+    """End this process at once when the driver's end of the connection closes.
+
+    An orphan would else train on to its next message, and two drivers' workers would share
+    the machine.
+    """
+    poller = select.poll()
+    poller.register(descriptor, 0)  # hang-up is always reported, and nothing else is asked for
+    while not any(event & (select.POLLHUP | select.POLLERR) for _, event in poller.poll()):
+        pass
+    os._exit(1)

@@ -1,0 +1,99 @@
+"""Decode a data set once a machine; every later start checks what lies in the cache."""
+
+import fcntl
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.errors import WorkFailedError
+from pipeline.learning.data.arrays import intact_meta, write_arrays
+from pipeline.learning.data.catalogue import DATA_SETS, Part
+from pipeline.learning.data.download import download
+from pipeline.learning.data.files import decode, read_raw
+from pipeline.learning.data.meta import FORMAT, Fingerprint, Meta
+from pipeline.learning.data.records import PreparedData, Source
+
+
+def prepare(source: Source, *, cache: Path) -> PreparedData:
+    """Make a set's arrays ready to be mapped: download, decode, check.
+
+    Any number of processes may do so at once. Nothing is written before the files are known to
+    be sound. A set's own test part is written with the rest, but not opened again here.
+
+    Args:
+        source: Where the files are, from ``locate``.
+        cache: The project's folder for decoded data; made where it does not exist.
+
+    Raises:
+        BadInputError: A file is damaged, or the download failed.
+        WorkFailedError: The cache cannot be written.
+    """
+    here = source if source.is_here else download(source, cache=cache)
+    folder = cache.absolute() / "data" / _folder_name(here.name, _digests(here))
+    meta = intact_meta(folder, parts=("train",)) or store(here, folder, parts=("train",))
+    return _prepared(here, folder, meta=meta)
+
+
+def store(source: Source, folder: Path, *, parts: tuple[Part, ...]) -> Meta:
+    """Decode a set into a folder, unless another process has just done so.
+
+    Args:
+        source: Files that are on this machine.
+        folder: Where the arrays go; one process at a time writes below its parent.
+        parts: What must be intact for the writing to be left out.
+
+    Raises:
+        BadInputError: A file is damaged.
+        WorkFailedError: The folder cannot be written.
+    """
+    arrays = decode(source)
+    known = DATA_SETS[source.name]
+    meta = Meta(
+        name=source.name,
+        n_classes=known.n_classes,
+        scale=known.scale,
+        sources=_digests(source),
+        arrays={name: Fingerprint.of(array) for name, array in arrays.items()},
+    )
+    with _writing(folder.parent):
+        if intact_meta(folder, parts=parts) is None:
+            write_arrays(folder, arrays=arrays, meta=meta)
+    return meta
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Keep other processes from writing; the lock ends with this process, however it ends."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+    except OSError as error:
+        message = f"the cache {folder} cannot be written: {error}"
+        raise WorkFailedError(message) from error
+
+
+def _digests(source: Source) -> dict[str, str]:
+    return {path.name: hashlib.sha256(read_raw(path)).hexdigest() for path in source.files}
+
+
+def _folder_name(name: str, digests: Mapping[str, str]) -> str:
+    key = json.dumps([FORMAT, sorted(digests.items())])
+    return f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+
+
+def _prepared(source: Source, folder: Path, *, meta: Meta) -> PreparedData:
+    known = DATA_SETS[source.name]
+    return PreparedData(
+        source=source,
+        folder=folder,
+        sha256=meta.content_sha256,
+        n_classes=known.n_classes,
+        image_shape=known.image_shape,
+        scale=known.scale,
+        n_train=known.n_train,
+        n_test=known.n_test,
+    )

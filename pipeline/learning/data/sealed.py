@@ -1,0 +1,74 @@
+"""The test part: only what confirms a study may import this module."""
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from pipeline.errors import BadInputError
+from pipeline.learning.data.arrays import Images, Labels, intact_meta, open_part, open_train
+from pipeline.learning.data.cache import store
+from pipeline.learning.data.catalogue import Part
+from pipeline.learning.data.parts import TEST_STREAM, Rows, Split, draw_stratified
+from pipeline.learning.data.sizes import n_test_rows
+
+if TYPE_CHECKING:
+    from pipeline.config import DataConfig
+    from pipeline.learning.data.records import PreparedData
+
+BOTH: Final[tuple[Part, ...]] = ("train", "test")
+
+
+def open_test(
+    prepared: "PreparedData", config: "DataConfig", *, parts: Split, seed: int
+) -> tuple[Images, Labels]:
+    """Open the rows that the search never saw.
+
+    Args:
+        prepared: From ``prepare``.
+        config: Says how much of the set is its test.
+        parts: The study's split; its test rows are used where the set has no part of its own.
+        seed: The one that the split was made with.
+
+    Returns:
+        Images uint8 [N, H, W] and labels int64 [N].
+
+    Raises:
+        BadInputError: The study keeps no test rows, or a damaged cache cannot be made anew
+            because the source is damaged too.
+    """
+    if config.test == 0:
+        expected = "a fraction or a count of rows kept for the test"
+        raise BadInputError(
+            where=f"data set {prepared.name}", key="data.test", got="0", expected=expected
+        )
+    if not prepared.n_test:
+        images, labels = open_train(prepared)
+        return images[parts.test], labels[parts.test]
+    images, labels = open_own_test(prepared)
+    rows = own_test_rows(labels, config, seed=seed)
+    return (images, labels) if rows.size == labels.size else (images[rows], labels[rows])
+
+
+def open_own_test(prepared: "PreparedData") -> tuple[Images, Labels]:
+    """Map a set's own test part; where the cache is damaged it is decoded again.
+
+    Raises:
+        BadInputError: The source is damaged too.
+    """
+    if intact_meta(prepared.folder, parts=("test",)) is None:
+        store(prepared.source, prepared.folder, parts=BOTH)
+    return open_part(prepared.folder, "test")
+
+
+def own_test_rows(labels: Labels, config: "DataConfig", *, seed: int) -> Rows:
+    """Choose the rows of a set's own test part that the study keeps for its test.
+
+    Args:
+        labels: int64 [N], the test part's.
+        config: A fraction or a count takes a stratified share; by default all rows.
+        seed: The study's.
+    """
+    rows = np.arange(labels.size, dtype=np.int64)
+    where = f"data set {config.name}"
+    n_drawn = n_test_rows(config, n_rows=0, n_own_test=labels.size, where=where)
+    return draw_stratified(rows, labels, n_drawn=n_drawn, seed=seed, stream=TEST_STREAM)

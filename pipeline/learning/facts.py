@@ -1,0 +1,111 @@
+"""What a trial's bits depend on beside its config: sources, packages, processor, threads."""
+
+import functools
+import hashlib
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+import torch
+
+import pipeline
+from pipeline.config import TrainingConfig
+from pipeline.trial import Facts
+
+PACKAGES = ("torch", "pytorch-lightning", "numpy", "safetensors")
+DISTRIBUTION = "dropout-search"
+
+
+def collect_facts(
+    training: TrainingConfig, *, data_sha256: str, split_sha256: str, place: int, size: int
+) -> Facts:
+    """Write down where this process stands.
+
+    Args:
+        training: The trial's training section.
+        data_sha256: Over the data set's whole content.
+        split_sha256: Over the row numbers of each part.
+        place: The trial's place in its cohort, from 0.
+        size: The cohort's number of members.
+    """
+    commit, clean = project_commit()
+    return Facts(
+        data_sha256=data_sha256,
+        split_sha256=split_sha256,
+        sources=source_digests(),
+        packages={name: metadata.version(name) for name in PACKAGES},
+        python=platform.python_version(),
+        processor=processor(),
+        threads=torch.get_num_threads(),
+        precision=training.precision,
+        device=resolve_device(training.device),
+        cohort={"place": place, "size": size},
+        project_version=metadata.version(DISTRIBUTION),
+        project_commit=commit,
+        project_clean=clean,
+    )
+
+
+def resolve_device(device: str) -> str:
+    """Turn ``auto`` into the device that this machine has."""
+    if device != "auto":
+        return device
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+@functools.cache
+def source_digests() -> dict[str, str]:
+    """SHA-256 of each source file of the package, by its path below the package's parent."""
+    root = Path(pipeline.__file__).parent
+    return {
+        path.relative_to(root.parent).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(root.rglob("*.py"))
+    }
+
+
+@functools.cache
+def processor() -> str:
+    """Name the processor and the instruction set that torch's kernels choose by."""
+    return f"{_model_name()}, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def _model_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0].splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    found = {
+        key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)
+    }
+    model = [f"{key} {found[key]}" for key in ("cpu family", "model", "stepping") if key in found]
+    return ", ".join([found.get("model name", platform.machine()), *model])
+
+
+@functools.cache
+def project_commit() -> tuple[str | None, bool | None]:
+    """The commit that the package was run from and whether its tree was clean.
+
+    Both are ``None`` where the package is not a tracked part of a git checkout.
+    """
+    package = Path(pipeline.__file__).parent
+    if _git(package, "ls-files", "--error-unmatch", "__init__.py") is None:
+        return None, None
+    changed = _git(package, "status", "--porcelain", "--", ".")
+    return _git(package, "rev-parse", "HEAD"), changed == ""
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    try:
+        answer = subprocess.run(
+            ["git", "-C", str(folder), *words],  # noqa: S607 - git is found where the user has it
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip()

@@ -1,0 +1,146 @@
+"""Fit a cohort: what a worker does with what the driver hands over."""
+
+import math
+import time
+import warnings
+from collections.abc import Callable
+from functools import lru_cache
+
+import torch
+
+from pipeline.config import DataConfig
+from pipeline.learning.cohort import CohortModule
+from pipeline.learning.data import PreparedData, Split, open_train, split
+from pipeline.learning.facts import collect_facts, resolve_device
+from pipeline.learning.lightning import Trainer
+from pipeline.learning.member import Member
+from pipeline.learning.rows import Rows
+from pipeline.trial import Assignment, Cohort, EpochScores, Facts, TrialOutcome, TrialState
+
+Report = Callable[[EpochScores], None]
+
+
+def fit_cohort(cohort: Cohort, data: PreparedData, report: Report) -> list[TrialOutcome]:
+    """Train the trials of a cohort together and say how each ended.
+
+    What a trial does wrong (a loss that is not finite, an exception, memory exhausted) ends that
+    trial with its cause; it never escapes.
+
+    Args:
+        cohort: The trials; they share data, batch size and training section.
+        data: The decoded data set.
+        report: Called with each epoch's scores as they come.
+
+    Returns:
+        One outcome a trial, in the cohort's order.
+    """
+    clock = _Clock()
+    config = cohort.assignments[0].config
+    torch.set_num_threads(config.training.threads)
+    rows, parts = _open(data, config.data, config.seeds["split"])
+    clock.mark("data")
+    members = [Member(assignment) for assignment in cohort.assignments]
+    module = CohortModule(members, report=report, **rows)
+    cause = _train(module, data)
+    for member in module.active:
+        member.fail(cause or "ended without a verdict")
+    clock.spend(module.seconds)
+    return [
+        _outcome(member, _facts(member.assignment, data, parts, place, len(members)), clock)
+        for place, member in enumerate(members)
+    ]
+
+
+class _Clock:
+    """Splits the worker's seconds by phase; what no phase claims is ``set_up``."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._started = time.perf_counter()
+
+    def mark(self, phase: str) -> None:
+        self.seconds[phase] = time.perf_counter() - self._started
+
+    def spend(self, seconds: dict[str, float]) -> None:
+        self.seconds.update(seconds)
+        total = time.perf_counter() - self._started
+        self.seconds["set_up"] = total - sum(self.seconds.values())
+
+
+def _train(module: CohortModule, data: PreparedData) -> str | None:
+    """Train until every member has left, or return what stopped it."""
+    config = module.members[0].assignment.config.training
+    device = resolve_device(config.device)
+    epochs = max(member.assignment.epochs for member in module.members)
+    trainer = Trainer(
+        accelerator={"cuda": "gpu"}.get(device, device),
+        devices=1,
+        precision=config.precision,
+        max_epochs=epochs,
+        deterministic=device == "cuda",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+    try:
+        module.build(n_inputs=math.prod(data.image_shape), n_classes=data.n_classes)
+        with warnings.catch_warnings():
+            # Lightning sees an iterable that is no DataLoader and few steps an epoch: both meant.
+            warnings.filterwarnings("ignore", module="pytorch_lightning")
+            trainer.fit(module)
+    except Exception as error:  # noqa: BLE001 - any fault of a trial is recorded as its cause
+        return describe_failure(error)
+    return None
+
+
+def describe_failure(error: Exception) -> str:
+    """Name a failure in one line: its kind, what it says, and the line that raised it."""
+    text = " ".join(str(error).split())[:300]
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "not enough memory" in text:
+        return f"out of memory: {text}"
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    place = f" ({trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno})" if trace else ""
+    return f"{type(error).__name__}: {text}{place}"
+
+
+@lru_cache(maxsize=1)
+def _open(data: PreparedData, config: DataConfig, seed: int) -> tuple[dict[str, Rows], Split]:
+    """Map the data set and split it, once for all trials of a worker."""
+    images, labels = open_train(data)
+    parts = split(labels, config, n_own_test=data.n_test, seed=seed)
+    tensors = torch.from_numpy(images).flatten(1), torch.from_numpy(labels)
+    numbers = {"training": parts.train, "validation": parts.validation, "probe": parts.train_probe}
+    rows = {
+        name: Rows(*tensors, torch.from_numpy(part), data.scale) for name, part in numbers.items()
+    }
+    return rows, parts
+
+
+def _facts(
+    assignment: Assignment, data: PreparedData, parts: Split, place: int, size: int
+) -> Facts:
+    return collect_facts(
+        assignment.config.training,
+        data_sha256=data.sha256,
+        split_sha256=parts.sha256,
+        place=place,
+        size=size,
+    )
+
+
+def _outcome(member: Member, facts: Facts, clock: _Clock) -> TrialOutcome:
+    size = facts.cohort["size"]
+    return TrialOutcome(
+        number=member.assignment.config.number,
+        state=member.state or TrialState.FAIL,
+        cause=member.cause,
+        curve=tuple(member.curve),
+        n_parameters=member.n_parameters,
+        weights=member.weights_file(),
+        facts=facts,
+        seconds={phase: spent / size for phase, spent in clock.seconds.items()},
+    )

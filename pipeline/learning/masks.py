@@ -1,0 +1,108 @@
+"""Dropout masks from a counter-based hash: a mask is a function of seed, layer, step and unit.
+
+No generator has a state that could be lost or shared, so a trial trained again, resumed, or
+trained beside others draws the same masks (Salmon et al., "Parallel Random Numbers: As Easy as
+1, 2, 3", SC 2011, for the idea; the mixer is two multiply-xorshift rounds on 32 bits).
+"""
+
+import torch
+from torch import Tensor
+
+from pipeline.config import derive_seed
+
+LEVELS = 1 << 16
+"""A mask entry uses 16 random bits, so a rate is kept to within 1 / 131072."""
+
+_LAYER_BITS = 24
+_GOLDEN = 0x9E3779B97F4A7C15
+_WORD = (1 << 64) - 1
+
+
+def dropped_levels(rate: float) -> int:
+    """How many of the 65,536 levels are dropped at this rate.
+
+    >>> dropped_levels(0.25)
+    16384
+
+    Args:
+        rate: The probability to drop, in [0, 1).
+    """
+    return min(round(rate * LEVELS), LEVELS - 1)
+
+
+def step_key(seed: int, step: int) -> tuple[int, int]:
+    """Mix a trial's dropout seed and a step into two 32-bit keys (SplitMix64's finaliser)."""
+    word = (seed * 0xD1342543DE82EF95 + (step + 1) * _GOLDEN) & _WORD
+    word = ((word ^ (word >> 30)) * 0xBF58476D1CE4E5B9) & _WORD
+    word = ((word ^ (word >> 27)) * 0x94D049BB133111EB) & _WORD
+    word ^= word >> 31
+    return _signed(word & 0xFFFFFFFF), _signed(word >> 32)
+
+
+def counters(layer: int, n_units: int, device: torch.device) -> Tensor:
+    """Number the pairs of mask entries of a layer; layers do not overlap.
+
+    Args:
+        layer: 0 for the input, 1 for the first hidden layer and so on, below 256.
+        n_units: Entries of the mask (rows times units), below 2**25.
+
+    Returns:
+        int32 of shape [ceil(n_units / 2)].
+    """
+    pairs = torch.arange((n_units + 1) // 2, dtype=torch.int64, device=device)
+    return (pairs + (layer << _LAYER_BITS)).to(torch.int32)
+
+
+def random_levels(counter: Tensor, key: tuple[int, int]) -> Tensor:
+    """Hash counters to uniform 16-bit levels, two for each counter.
+
+    Args:
+        counter: int32 of shape [n].
+        key: From ``step_key``.
+
+    Returns:
+        int16 of shape [2 n], uniform over [-32768, 32767].
+    """
+    first, second = key
+    word = counter ^ first
+    word = (word ^ ((word >> 16) & 0xFFFF)) * 0x7FEB352D
+    word = (word ^ ((word >> 15) & 0x1FFFF)) * -2073319797
+    word = (word ^ ((word >> 16) & 0xFFFF)) + second
+    word = (word ^ ((word >> 15) & 0x1FFFF)) * 0x2C1B3C6D
+    word = word ^ ((word >> 16) & 0xFFFF)
+    return word.view(torch.int16)
+
+
+def keep_mask(levels: Tensor, rate: float) -> Tensor:
+    """Turn levels into a mask that keeps a unit with probability 1 - rate and rescales it.
+
+    Args:
+        levels: int16 of any shape, uniform.
+        rate: The probability to drop, in [0, 1).
+
+    Returns:
+        float32 of the same shape: 0 where dropped, 1 / (1 - rate) where kept, so that the
+        expected activation stays what it was ("inverted dropout").
+    """
+    dropped = dropped_levels(rate)
+    mask = torch.empty(levels.shape, dtype=torch.float32, device=levels.device)
+    torch.ge(levels, dropped - LEVELS // 2, out=mask)
+    return mask.mul_(LEVELS / (LEVELS - dropped))
+
+
+def row_order(seed: int, epoch: int, n_rows: int) -> Tensor:
+    """The order in which an epoch visits the training rows.
+
+    Args:
+        seed: The study's seed for the order, shared by all its trials.
+        epoch: Counted from 1.
+
+    Returns:
+        int64 permutation of shape [n_rows], on the CPU.
+    """
+    generator = torch.Generator().manual_seed(derive_seed(seed, "epoch", epoch))
+    return torch.randperm(n_rows, generator=generator)
+
+
+def _signed(word: int) -> int:
+    return word - (1 << 32) if word >= 1 << 31 else word

@@ -1,0 +1,81 @@
+"""Training and validation rows held as tensors, shared by every worker of a machine."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pipeline.learning.masks import row_order
+
+STEPS_A_CALL = 32
+"""Steps that Lightning is asked for at once: its own cost a step falls from 124 µs to 4."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A part of a data set: which rows of the resident images belong to it.
+
+    Attributes:
+        images: Shape [n_all, n_inputs], as stored (mostly uint8).
+        labels: int64 of shape [n_all].
+        numbers: int64 of shape [n]; the rows of this part.
+        scale: What a stored value is divided by.
+    """
+
+    images: Tensor
+    labels: Tensor
+    numbers: Tensor
+    scale: float
+
+    def __len__(self) -> int:
+        """Count the rows of this part."""
+        return self.numbers.numel()
+
+    def take(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        """Gather rows by their number in the whole set.
+
+        Args:
+            numbers: int64 of shape [batch].
+
+        Returns:
+            float32 images of shape [batch, n_inputs] in [0, 1], and int64 labels of shape [batch].
+        """
+        images = self.images.index_select(0, numbers).to(torch.float32).div_(self.scale)
+        return images, self.labels.index_select(0, numbers)
+
+    def to(self, device: torch.device) -> "Rows":
+        """Hold the rows on another device."""
+        return Rows(
+            self.images.to(device), self.labels.to(device), self.numbers.to(device), self.scale
+        )
+
+
+class EpochSteps:
+    """What the Trainer iterates: an epoch's batches, several steps at a time.
+
+    Args:
+        rows: The training rows.
+        batch_size: Rows a step; the last step of an epoch takes what is left.
+        seed: The study's seed for the order.
+    """
+
+    def __init__(self, rows: Rows, *, batch_size: int, seed: int) -> None:
+        """Start before the first epoch."""
+        self.rows = rows
+        self.batch_size = batch_size
+        self.seed = seed
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        """Count the calls of an epoch."""
+        steps = -(-len(self.rows) // self.batch_size)
+        return -(-steps // STEPS_A_CALL)
+
+    def __iter__(self) -> Iterator[Sequence[Tensor]]:
+        """Go through the next epoch: each item is a list of row numbers, one entry a step."""
+        self.epoch += 1
+        order = row_order(self.seed, self.epoch, len(self.rows)).to(self.rows.numbers.device)
+        batches = self.rows.numbers[order].split(self.batch_size)
+        for start in range(0, len(batches), STEPS_A_CALL):
+            yield batches[start : start + STEPS_A_CALL]

@@ -1,0 +1,190 @@
+"""The trials of a study in Optuna's storage, where Optuna's own tools find them."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage, RDBStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, create_trial
+from optuna.trial import TrialState as OptunaState
+
+from pipeline.config import Params, StudyConfig, digest
+from pipeline.errors import BadInputError
+from pipeline.search.distributions import all_distributions
+from pipeline.search.journal import open_journal
+from pipeline.search.suggest import Seen
+from pipeline.trial import TrialOutcome, TrialRow, TrialState
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+def open_storage(address: str | None, journal: Path, *, to_write: bool) -> BaseStorage | None:
+    """Open Optuna's storage, or nothing where a reader finds none.
+
+    Args:
+        address: An SQLAlchemy URL, or ``None`` for the embedded journal.
+        journal: Where the embedded journal lies.
+        to_write: Whether it is made where it is missing.
+
+    Raises:
+        BadInputError: The address is of no database that can be opened.
+    """
+    if address is None:
+        if not to_write and not journal.exists():
+            return None
+        try:
+            return open_journal(journal, to_write=to_write)
+        except ValueError as error:
+            raise BadInputError(
+                where=str(journal), got=f"a damaged file ({error})", expected="Optuna's journal"
+            ) from None
+    # Optuna's own limit of 5 seconds is short where several processes write.
+    engine_kwargs = {"connect_args": {"timeout": 60}} if address.startswith("sqlite") else {}
+    try:
+        return RDBStorage(address, engine_kwargs=engine_kwargs)
+    except Exception as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise BadInputError(
+            where="--storage", got=f"{address} ({reason})", expected="a database URL within reach"
+        ) from None
+
+
+def study_names(storage: BaseStorage) -> list[str]:
+    """List the studies of a storage, oldest first."""
+    return [study.study_name for study in storage.get_all_studies()]
+
+
+class TrialStore:
+    """One study's trials in Optuna's storage.
+
+    Args:
+        storage: From ``open_storage``.
+        name: The study's name; it must be there.
+    """
+
+    def __init__(self, storage: BaseStorage, name: str) -> None:
+        """Load the study.
+
+        Raises:
+            BadInputError: The storage has no study of this name.
+        """
+        if name not in study_names(storage):
+            known = ", ".join(study_names(storage)) or "none yet"
+            raise BadInputError(where="study", got=repr(name), expected=f"one of: {known}")
+        self._storage = storage
+        self._study = optuna.load_study(study_name=name, storage=storage)
+
+    @classmethod
+    def create(cls, storage: BaseStorage, study: StudyConfig) -> "TrialStore":
+        """Make the study in the storage, or load it where it is there already."""
+        if study.name not in study_names(storage):
+            storage.create_new_study([StudyDirection.MINIMIZE], study.name)
+        store = cls(storage, study.name)
+        store._study.set_user_attr("digest", digest(study))
+        store._study.set_user_attr("document", study.document)
+        return store
+
+    @property
+    def document(self) -> dict[str, Any] | None:
+        """The study file that the trials belong to; ``None`` if it was not written yet."""
+        document: dict[str, Any] | None = self._study.user_attrs.get("document")
+        return document
+
+    @property
+    def digest(self) -> str | None:
+        """The digest of the study file."""
+        digest_: str | None = self._study.user_attrs.get("digest")
+        return digest_
+
+    def rows(self) -> list[TrialRow]:
+        """All trials by number."""
+        return [_row(trial) for trial in self._study.get_trials(deepcopy=False)]
+
+    def suggested(self) -> list[Params]:
+        """Each trial's parameters by number, those of inactive layers included."""
+        return [
+            trial.params | json.loads(trial.user_attrs.get("inactive", "{}"))
+            for trial in self._study.get_trials(deepcopy=False)
+        ]
+
+    def seen(self) -> list[Seen]:
+        """The finished trials as the search sees them."""
+        return [
+            _seen(trial)
+            for trial in self._study.get_trials(deepcopy=False)
+            if trial.state.is_finished()
+        ]
+
+    def add(self, study: StudyConfig, number: int, params: Params, inactive: Params) -> None:
+        """Write a new trial as running, in one step."""
+        distributions = all_distributions(study)
+        self._study.add_trial(
+            create_trial(
+                state=OptunaState.RUNNING,
+                params=params,
+                distributions={name: distributions[name] for name in params},
+                user_attrs={"inactive": json.dumps(inactive)},
+            )
+        )
+        written = len(self._study.get_trials(deepcopy=False)) - 1
+        if written != number:
+            message = f"trial {number} became trial {written}: another process writes this study"
+            raise RuntimeError(message)
+
+    def resume(self, number: int) -> None:
+        """Note that an interrupted trial is trained again."""
+        self._storage.set_trial_state_values(self._trial_id(number), OptunaState.RUNNING)
+
+    def release(self, number: int) -> None:
+        """Note that a trial was interrupted and waits to be trained again."""
+        self._storage.set_trial_state_values(self._trial_id(number), OptunaState.WAITING)
+
+    def annotate(self, number: int, attributes: Mapping[str, Any]) -> None:
+        """Set a trial's user attributes."""
+        for key, value in attributes.items():
+            self._storage.set_trial_user_attr(self._trial_id(number), key, value)
+
+    def finish(self, outcome: TrialOutcome) -> None:
+        """Write a trial's outcome; the state comes last and makes it final."""
+        seen = Seen.of(outcome)
+        trial_id = self._trial_id(outcome.number)
+        for epoch, loss in enumerate(seen.val_losses, start=1):
+            self._storage.set_trial_intermediate_value(trial_id, epoch, loss)
+        attributes = {
+            "best_epoch": outcome.best.epoch if outcome.best else None,
+            "weights_sha256": outcome.weights_sha256,
+            "cause": outcome.cause,
+        }
+        self.annotate(outcome.number, attributes)
+        state = OptunaState[outcome.state.name]
+        self._study.tell(outcome.number, values=seen.value, state=state)
+
+    def _trial_id(self, number: int) -> int:
+        return self._storage.get_trial_id_from_study_id_trial_number(
+            self._study._study_id,  # noqa: SLF001 - no public name for it
+            number,
+        )
+
+
+def _row(trial: FrozenTrial) -> TrialRow:
+    state = TrialState(trial.state.name)
+    return TrialRow(
+        number=trial.number,
+        state=state,
+        value=trial.value if state is TrialState.COMPLETE else None,
+        best_epoch=trial.user_attrs.get("best_epoch"),
+        params=trial.params,
+        run_id=trial.user_attrs.get("run_id"),
+        weights_sha256=trial.user_attrs.get("weights_sha256"),
+        cause=trial.user_attrs.get("cause"),
+    )
+
+
+def _seen(trial: FrozenTrial) -> Seen:
+    state = TrialState(trial.state.name)
+    losses = tuple(loss for _, loss in sorted(trial.intermediate_values.items()))
+    value = trial.value if state is TrialState.COMPLETE else None
+    return Seen(trial.number, state, value, losses)

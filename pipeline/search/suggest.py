@@ -1,0 +1,136 @@
+"""What to try next, as a function of the outcomes that a trial is allowed to see."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.storages import InMemoryStorage
+from optuna.trial import TrialState as OptunaState
+from optuna.trial import create_trial
+
+from pipeline.config import Params, StudyConfig, derive_seed
+from pipeline.search.distributions import constants, searched
+from pipeline.search.samplers import SequenceSampler, make_sampler
+from pipeline.trial import TrialOutcome, TrialState
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the search needs to know of a finished trial.
+
+    Attributes:
+        val_losses: One entry an epoch; only finite ones.
+    """
+
+    number: int
+    state: TrialState
+    value: float | None
+    val_losses: tuple[float, ...]
+
+    @classmethod
+    def of(cls, outcome: TrialOutcome) -> "Seen":
+        """Keep what matters of an outcome."""
+        losses = (scores.val_loss for scores in outcome.curve)
+        finite = tuple(loss for loss in losses if np.isfinite(loss))
+        return cls(outcome.number, outcome.state, outcome.value, finite)
+
+
+class Suggester(Protocol):
+    """Suggests trials in the order of their numbers."""
+
+    def ask(self, number: int) -> Params:
+        """Suggest the next trial: every parameter, inactive layers' included."""
+
+    def restore(self, number: int, params: Params) -> None:
+        """Take in a trial that was suggested before, instead of asking for it."""
+
+    def tell(self, seen: Seen) -> None:
+        """Make a trial's outcome visible to all later suggestions."""
+
+
+def make_suggester(study: StudyConfig) -> Suggester:
+    """Make the suggester that the study's search section names."""
+    return Grid(study) if study.search.sampler == "grid" else SampledView(study)
+
+
+class SampledView:
+    """An in-memory Optuna study that holds exactly what the next trial may see.
+
+    Trials whose outcome is not told yet stand in it as running, with their parameters. Every
+    trial has every parameter, so no sampler ever meets a conditional one and falls back to
+    sampling it on its own (optuna#5299); who uses the suggestion drops the inactive ones.
+    """
+
+    def __init__(self, study: StudyConfig) -> None:
+        """Start with no trials."""
+        self._study = study
+        self._space: dict[str, BaseDistribution] = searched(study)
+        self._storage = InMemoryStorage()
+        self._view = optuna.create_study(storage=self._storage, study_name=study.name)
+
+    def ask(self, number: int) -> Params:
+        """Suggest the next trial."""
+        fixed = self._study.fixed_params(number) if number < len(self._study.trials) else {}
+        fixed = {name: value for name, value in fixed.items() if name in self._space}
+        if fixed:
+            self._view.enqueue_trial(fixed)
+        sampler = make_sampler(self._study.search, number, n_fixed=len(self._study.trials))
+        if isinstance(sampler, SequenceSampler):
+            sampler.space = self._space
+        self._view.sampler = sampler
+        trial = self._view.ask(fixed_distributions=self._space)
+        return dict(constants(self._study)) | trial.params
+
+    def restore(self, number: int, params: Params) -> None:
+        """Take in a trial that was suggested before."""
+        del number
+        values = {name: params[name] for name in self._space}
+        self._view.add_trial(
+            create_trial(state=OptunaState.RUNNING, params=values, distributions=self._space)
+        )
+
+    def tell(self, seen: Seen) -> None:
+        """Make a trial's outcome visible."""
+        trial_id = self._storage.get_trial_id_from_study_id_trial_number(
+            self._view._study_id,  # noqa: SLF001 - no public name for it
+            seen.number,
+        )
+        for epoch, loss in enumerate(seen.val_losses, start=1):
+            self._storage.set_trial_intermediate_value(trial_id, epoch, loss)
+        self._view.tell(seen.number, values=seen.value, state=OptunaState[seen.state.name])
+
+
+class Grid:
+    """Every setting of the space once, in an order shuffled by the study's seed.
+
+    Shuffled, because a study may ask for fewer trials than the grid has settings.
+    """
+
+    def __init__(self, study: StudyConfig) -> None:
+        """List the settings."""
+        self._study = study
+        settings: Sequence[Params] = list(study.grid())
+        order = np.random.default_rng(derive_seed(study.search.seed, "grid"))
+        self._settings = [settings[place] for place in order.permutation(len(settings))]
+
+    def ask(self, number: int) -> Params:
+        """Take the next setting; a fixed trial's gaps are filled from the grid's first."""
+        n_fixed = len(self._study.trials)
+        if number >= n_fixed:
+            return self._settings[number - n_fixed]
+        fixed = self._study.fixed_params(number)
+        fitting = (setting for setting in self._settings if _fits(setting, fixed))
+        return next(fitting, self._settings[0]) | fixed
+
+    def restore(self, number: int, params: Params) -> None:
+        """Nothing to do: a place in the grid follows from the number."""
+
+    def tell(self, seen: Seen) -> None:
+        """Nothing to do: a grid does not learn."""
+
+
+def _fits(setting: Params, fixed: Params) -> bool:
+    return setting["depth"] == fixed.get("depth", setting["depth"])

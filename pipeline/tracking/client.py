@@ -1,0 +1,127 @@
+"""The one door to MLflow: connect, or say within seconds why not."""
+
+import os
+import socket
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+from urllib.parse import urlsplit
+
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from pipeline.errors import BadInputError, WorkFailedError
+from pipeline.tracking.home import database_of
+from pipeline.tracking.schema import check_readable, ensure_schema
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+FIRST_CALL = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
+DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+
+
+def connect(uri: str, artifact_root: Path | None = None) -> MlflowClient:
+    """Reach MLflow and make one call, with a few seconds' patience.
+
+    Args:
+        uri: ``sqlite:///…/mlflow.db``, a server or another database.
+        artifact_root: Where an embedded store keeps artifacts; with it a missing store is made,
+            without it a missing store is an error.
+
+    Raises:
+        BadInputError: Naming the address, when there is no MLflow behind it.
+    """
+    with _import_warnings_ignored():
+        _check_before(uri, artifact_root)
+        try:
+            with _environment(FIRST_CALL):
+                client = MlflowClient(uri)
+                client.search_experiments(max_results=1)
+        except Exception as error:  # noqa: BLE001 - MLflow passes on its drivers' own errors
+            raise _unreachable(uri, first_line(error)) from None
+    return client
+
+
+def explained(work: Callable[P, R]) -> Callable[P, R]:
+    """Turn MLflow's errors into one sentence.
+
+    Raises:
+        WorkFailedError: From the decorated function, in place of MLflow's own error.
+    """
+
+    @wraps(work)
+    def attempt(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return work(*args, **kwargs)
+        except (MlflowException, OSError) as error:
+            message = f"MLflow cannot {work.__name__.replace('_', ' ')}: {first_line(error)}"
+            raise WorkFailedError(message) from error
+
+    return attempt
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, or its name where it has none."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:300] if lines else type(error).__name__
+
+
+def shown(uri: str) -> str:
+    """An address as errors may show it: without a password."""
+    user, at, rest = uri.rpartition("@")
+    return f"{user.rpartition('/')[0]}/…@{rest}" if at and "://" in user else uri
+
+
+def _check_before(uri: str, artifact_root: Path | None) -> None:
+    database = database_of(uri)
+    if database is None:
+        _check_port(uri)
+    elif artifact_root is None:
+        check_readable(database)
+    else:
+        ensure_schema(database, artifact_root)
+
+
+def _check_port(uri: str) -> None:
+    """MLflow tries for minutes to reach a database that is down; a socket knows at once."""
+    try:
+        parts = urlsplit(uri)
+        port = parts.port or DATABASE_PORTS.get(parts.scheme.partition("+")[0])
+        if parts.hostname and port:
+            socket.create_connection((parts.hostname, port), timeout=5).close()
+    except (OSError, ValueError) as error:
+        raise _unreachable(uri, first_line(error)) from None
+
+
+def _unreachable(uri: str, reason: str) -> BadInputError:
+    expected = "the address of a running MLflow server or of its database"
+    return BadInputError(where=shown(uri), got=reason, expected=expected)
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _import_warnings_ignored() -> Iterator[None]:
+    """MLflow 3.17 uses what SQLAlchemy 2.1 deprecates, while its tables are being imported.
+
+    See ``noload`` in https://docs.sqlalchemy.org/en/21/changelog/changelog_21.html.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield

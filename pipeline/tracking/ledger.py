@@ -1,0 +1,230 @@
+"""MlflowLedger: a study as MLflow shows it, one run for it and one below for each trial."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
+
+from pipeline.config import StudyConfig, TrialConfig
+from pipeline.tracking import names, runs
+from pipeline.tracking.client import connect, explained, shown
+from pipeline.tracking.datasets import dataset_input
+from pipeline.tracking.home import database_of
+from pipeline.tracking.note import study_note
+from pipeline.tracking.points import Points, known_points
+from pipeline.tracking.schema import locked
+from pipeline.tracking.study_run import take_study_run
+from pipeline.trial import EpochScores, TrialOutcome, TrialRecord, TrialRow, TrialState
+
+STATUS = {TrialState.COMPLETE: "FINISHED", TrialState.PRUNED: "FINISHED", TrialState.FAIL: "FAILED"}
+"""MLflow's page marks all but FINISHED with a red cross, and a pruned trial did its work."""
+
+
+class MlflowLedger:
+    """The ledger in MLflow; every call may be repeated after a death at any point in it.
+
+    Args:
+        tracking_uri: ``sqlite:///HOME/mlflow.db``, a server or another database.
+        artifact_root: Where an embedded store keeps artifacts; ``None``: the server decides.
+        seconds_buffered: A score waits at most so long for others to be written with it.
+    """
+
+    def __init__(
+        self,
+        tracking_uri: str,
+        artifact_root: Path | None = None,
+        *,
+        seconds_buffered: float = 2.0,
+    ) -> None:
+        self._uri = tracking_uri
+        self._artifact_root = artifact_root
+        self._seconds_buffered = seconds_buffered
+        self._client: MlflowClient
+        self._study: StudyConfig
+        self._study_run: Run
+        self._run_ids: dict[int, str] = {}
+        self._running: set[int] = set()
+        self._live: dict[int, Points] = {}
+        self._has_data = False
+
+    @property
+    def run_ids(self) -> dict[int, str]:
+        """The run id of every trial that has a run, by the trial's number."""
+        return dict(self._run_ids)
+
+    @explained
+    def open(self, study: StudyConfig) -> None:
+        """Make the study's run or take it up again; nothing is made twice.
+
+        Raises:
+            BadInputError: MLflow cannot be reached, or holds another study of that name.
+        """
+        self._client = connect(self._uri, self._artifact_root)
+        self._study = study
+        database = database_of(self._uri)
+        with locked(database) if database else nullcontext():
+            self._study_run = take_study_run(
+                self._client,
+                study,
+                artifact_root=self._artifact_root if database else None,
+                where=shown(self._uri),
+            )
+        self._take_trial_runs()
+
+    @explained
+    def start(self, config: TrialConfig) -> str:
+        """Make a trial's run, or take it up again, and return its run id."""
+        number = config.number
+        if number in self._run_ids:
+            self._resume(config)
+        else:
+            self._run_ids[number] = self._create(number)
+            self._live[number] = Points(self._run_ids[number], config.params)
+        self._running.add(number)
+        return self._run_ids[number]
+
+    def report(self, scores: EpochScores) -> None:
+        """Take an epoch's scores; they are visible within two seconds, each point once."""
+        points = self._live.get(scores.number)
+        if points is not None:
+            points.add(scores.metrics, step=scores.epoch, timestamp_ms=scores.ended_at_ms)
+
+    @explained
+    def finish(self, config: TrialConfig, outcome: TrialOutcome) -> None:
+        """Write all that is left of a trial; after this its run is complete.
+
+        The state's tag comes after the files, so that who finds a complete trial finds its record.
+        """
+        number = config.number
+        if number not in self._live:
+            self.start(config)
+        self._put_files(config, outcome)
+        self._log_data(config, outcome)
+        points = self._live[number]
+        _add_outcome(points, outcome)
+        points.write(self._client, _tags(outcome))
+        self._settle(number, STATUS[outcome.state])
+
+    @explained
+    def release(self, number: int) -> None:
+        """Note that a trial was interrupted and waits to be trained again."""
+        if number not in self._run_ids:
+            return
+        points = self._live.pop(number, None) or Points(self._run_ids[number], {})
+        points.write(self._client, {names.TRIAL_STATE: TrialState.WAITING})
+        self._client.update_run(points.run_id, status="SCHEDULED")
+        self._running.discard(number)
+
+    @explained
+    def flush(self) -> None:
+        """Write what is older than two seconds; called often, it mostly returns at once."""
+        for points in self._live.values():
+            if points.are_due(self._seconds_buffered):
+                points.write(self._client)
+
+    @explained
+    def close(self, rows: Sequence[TrialRow], *, is_done: bool) -> None:
+        """Write the study's note and leave nothing running."""
+        finished = {row.number: row.state for row in rows if row.state.is_finished}
+        for number in sorted(self._running):
+            if number in finished:
+                self._settle_as(number, finished[number])
+            else:
+                self.release(number)
+        info = self._study_run.info
+        rows = [_with_run_id(row, self._run_ids.get(row.number)) for row in rows]
+        note = study_note(self._study.name, self._study.question, rows, info.experiment_id)
+        self._client.set_tag(info.run_id, names.NOTE, note)
+        self._client.set_terminated(info.run_id, "FINISHED" if is_done else "KILLED")
+
+    def _take_trial_runs(self) -> None:
+        found: dict[int, list[Run]] = {}
+        for number, run in runs.trial_runs(self._client, self._study_run):
+            found.setdefault(number, []).append(run)
+        kept = {number: self._keep_one(same) for number, same in found.items()}
+        self._run_ids = {number: run.info.run_id for number, run in kept.items()}
+        self._running = {n for n, run in kept.items() if run.info.status == "RUNNING"}
+
+    def _keep_one(self, same: Sequence[Run]) -> Run:
+        """Keep the fullest: a server that is asked twice to make a run, makes two."""
+        kept = max(same, key=lambda run: (run.info.status == "FINISHED", len(run.data.metrics)))
+        for run in same:
+            if run is not kept:
+                self._client.delete_run(run.info.run_id)
+        return kept
+
+    def _create(self, number: int) -> str:
+        tags = {
+            names.PARENT: self._study_run.info.run_id,
+            names.STUDY: self._study.name,
+            names.TRIAL_NUMBER: str(number),
+            names.TRIAL_STATE: TrialState.RUNNING.value,
+        }
+        experiment_id = self._study_run.info.experiment_id
+        run = self._client.create_run(experiment_id, tags=tags, run_name=names.trial_run(number))
+        return str(run.info.run_id)
+
+    def _resume(self, config: TrialConfig) -> None:
+        run = self._client.get_run(self._run_ids[config.number])
+        run_id, tags = run.info.run_id, run.data.tags
+        if run.info.status != "RUNNING":
+            self._client.update_run(run_id, status="RUNNING")
+        if tags.get(names.TRIAL_STATE) != TrialState.RUNNING:
+            self._client.set_tag(run_id, names.TRIAL_STATE, TrialState.RUNNING.value)
+        if names.CAUSE in tags:
+            self._client.delete_tag(run_id, names.CAUSE)
+        if config.number not in self._live:
+            known = known_points(self._client, run_id, run.data.metrics)
+            self._live[config.number] = Points(run_id, config.params, known)
+
+    def _put_files(self, config: TrialConfig, outcome: TrialOutcome) -> None:
+        run_id = self._run_ids[config.number]
+        record = TrialRecord.of(config, outcome).model_dump_json(indent=1)
+        runs.put(self._client, run_id, names.RECORD, record.encode())
+        if outcome.weights is not None:
+            runs.put(self._client, run_id, names.WEIGHTS, outcome.weights)
+
+    def _log_data(self, config: TrialConfig, outcome: TrialOutcome) -> None:
+        if outcome.facts is None:
+            return
+        data = [dataset_input(config.data.name, outcome.facts)]
+        self._client.log_inputs(self._run_ids[config.number], data)
+        if not self._has_data:
+            self._client.log_inputs(self._study_run.info.run_id, data)
+            self._has_data = True
+
+    def _settle_as(self, number: int, state: TrialState) -> None:
+        run_id = self._run_ids[number]
+        points = self._live.get(number) or Points(run_id, {})
+        points.write(self._client, {names.TRIAL_STATE: state.value})
+        self._settle(number, STATUS[state])
+
+    def _settle(self, number: int, status: str) -> None:
+        self._client.set_terminated(self._run_ids[number], status)
+        self._live.pop(number, None)
+        self._running.discard(number)
+
+
+def _add_outcome(points: Points, outcome: TrialOutcome) -> None:
+    for scores in outcome.curve:
+        points.add(scores.metrics, step=scores.epoch, timestamp_ms=scores.ended_at_ms)
+    ended_at_ms = outcome.curve[-1].ended_at_ms if outcome.curve else 0
+    summary: dict[str, float] = {}
+    if outcome.best is not None:
+        summary[names.BEST_VAL_LOSS] = outcome.best.val_loss
+        summary[names.BEST_EPOCH] = outcome.best.epoch
+    if outcome.n_parameters:
+        summary[names.N_PARAMETERS] = outcome.n_parameters
+    points.add(summary, step=0, timestamp_ms=ended_at_ms)
+
+
+def _tags(outcome: TrialOutcome) -> dict[str, str]:
+    tags = {names.TRIAL_STATE: outcome.state.value}
+    return tags | ({names.CAUSE: names.tag_text(outcome.cause)} if outcome.cause else {})
+
+
+def _with_run_id(row: TrialRow, run_id: str | None) -> TrialRow:
+    return replace(row, run_id=row.run_id or run_id)

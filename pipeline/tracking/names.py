@@ -1,0 +1,45 @@
+"""What runs, tags, metrics and artifacts are called in MLflow."""
+
+from dataclasses import fields
+
+from pipeline.trial import EpochScores
+
+STUDY = "study"
+STUDY_DIGEST = "study_digest"
+STUDY_RUN = "study_run"
+TRIAL_NUMBER = "trial_number"
+TRIAL_STATE = "trial_state"
+CAUSE = "cause"
+REPRODUCES = "reproduces"
+VERDICT = "verdict"
+FIRST_DIFFERENCE = "first_difference"
+WEIGHTS_SHA256 = "weights_sha256"
+PARENT = "mlflow.parentRunId"
+NOTE = "mlflow.note.content"
+
+BEST_VAL_LOSS = "best_val_loss"
+BEST_EPOCH = "best_epoch"
+N_PARAMETERS = "n_parameters"
+SCORES = tuple(
+    field.name
+    for field in fields(EpochScores)
+    if field.name not in ("number", "epoch", "ended_at_ms")
+)
+"""The epoch metrics that ``EpochScores`` stores; ``generalization_gap`` follows from them."""
+
+STUDY_FILE = "study.yaml"
+RECORD = "record.json"
+WEIGHTS = "weights.safetensors"
+
+LARGEST_TAG = 5_000
+"""Characters; MLflow refuses a tag of more than 8,000."""
+
+
+def trial_run(number: int) -> str:
+    """The name of a trial's run: ``trial-012``."""
+    return f"trial-{number:03}"
+
+
+def tag_text(text: str) -> str:
+    """Cut a text to what a tag holds, and replace what is not Unicode."""
+    return text.encode("utf-8", "replace").decode()[:LARGEST_TAG]

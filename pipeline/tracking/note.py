@@ -1,0 +1,95 @@
+"""The study run's note: what MLflow's page says about a study, in Markdown."""
+
+from collections.abc import Sequence
+
+from pipeline.config import Scalar
+from pipeline.tracking.names import LARGEST_TAG
+from pipeline.trial import TrialRow, TrialState, best_row
+
+TOP = 10
+LARGEST_QUESTION = 400
+LARGEST_PARAMS = 20
+PLAIN = " .,;?%='$^"
+
+
+def escape(text: str, largest: int = LARGEST_QUESTION) -> str:
+    """Turn a user's text into Markdown that shows it and does nothing else.
+
+    Every character that Markdown or HTML may read becomes a numeric entity.
+
+    >>> escape("a|b <b>")
+    'a&#124;b &#60;b&#62;'
+    """
+    line = " ".join(text.encode("utf-8", "replace").decode().split())
+    cut = line if len(line) <= largest else line[: largest - 1] + "…"
+    return "".join(
+        char if char.isalnum() or char in PLAIN or ord(char) > 0x7F else f"&#{ord(char)};"
+        for char in cut
+        if char.isprintable()
+    )
+
+
+def study_note(name: str, question: str, rows: Sequence[TrialRow], experiment_id: str) -> str:
+    """Write the note: question, counts, leaderboard, best trial, and what to do next.
+
+    Rows of the leaderboard are left out from the end where a tag could not hold them all.
+    """
+    ranked = sorted(
+        (row for row in rows if row.value is not None), key=lambda row: (row.value, row.number)
+    )[:TOP]
+    while True:
+        table = _leaderboard(ranked, experiment_id)
+        parts = [_headline(name, question), _counts(rows), table, _best(rows), _commands(name)]
+        note = "\n\n".join(part for part in parts if part)
+        if len(note) <= LARGEST_TAG or not ranked:
+            return note
+        ranked = ranked[:-1]
+
+
+def _headline(name: str, question: str) -> str:
+    return f"**{escape(name)}** {escape(question)}".strip()
+
+
+def _counts(rows: Sequence[TrialRow]) -> str:
+    states = [row.state for row in rows]
+    kinds = {
+        "complete": TrialState.COMPLETE,
+        "pruned": TrialState.PRUNED,
+        "failed": TrialState.FAIL,
+    }
+    counted = ", ".join(f"{states.count(state)} {word}" for word, state in kinds.items())
+    return f"{len(rows)} trials: {counted}."
+
+
+def _leaderboard(ranked: Sequence[TrialRow], experiment_id: str) -> str:
+    if not ranked:
+        return ""
+    head = "| trial | val_loss | best epoch | parameters | run |\n|---|---|---|---|---|"
+    return "\n".join([head, *(_line(row, experiment_id) for row in ranked)])
+
+
+def _line(row: TrialRow, experiment_id: str) -> str:
+    link = f"[{row.run_id}](#/experiments/{experiment_id}/runs/{row.run_id})" if row.run_id else ""
+    cells = (row.number, f"{row.value:.6g}", row.best_epoch, _params(row.params), link)
+    return "| " + " | ".join(str(cell) for cell in cells) + " |"
+
+
+def _params(params: dict[str, Scalar]) -> str:
+    shown = list(params.items())[:LARGEST_PARAMS]
+    return ", ".join(f"{escape(name, 40)} {escape(_short(value), 40)}" for name, value in shown)
+
+
+def _short(value: Scalar) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _best(rows: Sequence[TrialRow]) -> str:
+    best = best_row(rows)
+    if best is None:
+        return "No trial is complete yet."
+    return f"Best: trial {best.number}, val_loss {best.value!r} at epoch {best.best_epoch}."
+
+
+def _commands(name: str) -> str:
+    lines = (f"pipeline show {name}", f"pipeline reproduce {name} --trial best", "pipeline ui")
+    return "\n".join(f"    {line}" for line in lines)

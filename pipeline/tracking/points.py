@@ -1,0 +1,70 @@
+"""A run's metric points on their way to MLflow."""
+
+import math
+import time
+from collections.abc import Iterable, Mapping
+
+from mlflow.entities import Metric, Param, RunTag
+from mlflow.tracking import MlflowClient
+
+from pipeline.config import Scalar
+
+Point = tuple[str, int]
+"""A metric's name and a step."""
+
+
+class Points:
+    """What a run has yet to be told; each (metric, step) passes once.
+
+    MLflow's key of a point holds its time, too, and a trial trained again has new times: so what
+    is already there is named at the start and is not written again.
+
+    Args:
+        params: Written with the first points.
+        known: The points that the run has.
+    """
+
+    def __init__(
+        self, run_id: str, params: Mapping[str, Scalar], known: Iterable[Point] = ()
+    ) -> None:
+        self.run_id = run_id
+        self._params = [Param(name, param_text(value)) for name, value in params.items()]
+        self._metrics: list[Metric] = []
+        self._seen = set(known)
+        self._waits_since = time.monotonic()
+
+    def add(self, metrics: Mapping[str, float], *, step: int, timestamp_ms: int) -> None:
+        """Take what is finite and new; MLflow would show the rest as a number or a zero."""
+        for name, value in metrics.items():
+            if math.isfinite(value) and (name, step) not in self._seen:
+                if self.is_empty:
+                    self._waits_since = time.monotonic()
+                self._seen.add((name, step))
+                self._metrics.append(Metric(name, float(value), timestamp_ms, step))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing waits."""
+        return not self._metrics and not self._params
+
+    def are_due(self, after_seconds: float) -> bool:
+        """Whether something has waited so long."""
+        return not self.is_empty and time.monotonic() - self._waits_since >= after_seconds
+
+    def write(self, client: MlflowClient, tags: Mapping[str, str] | None = None) -> None:
+        """Write all that waits, and tags after it; what fails to be written goes on waiting."""
+        run_tags = [RunTag(name, value) for name, value in (tags or {}).items()]
+        client.log_batch(self.run_id, self._metrics, self._params, run_tags)
+        self._metrics, self._params = [], []
+
+
+def known_points(client: MlflowClient, run_id: str, metrics: Iterable[str]) -> set[Point]:
+    """Read which (metric, step) a run has."""
+    return {
+        (name, point.step) for name in metrics for point in client.get_metric_history(run_id, name)
+    }
+
+
+def param_text(value: Scalar) -> str:
+    """A parameter as MLflow holds it; Python reads the same number from it."""
+    return repr(value) if isinstance(value, float) else str(value)

@@ -1,0 +1,238 @@
+"""Trials read back from MLflow alone: neither a study file nor Optuna's store is needed."""
+
+import hashlib
+import math
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+from pydantic import ValidationError
+
+from pipeline.errors import BadInputError, WorkFailedError
+from pipeline.tracking import names, runs
+from pipeline.tracking.client import connect, explained, first_line, shown
+from pipeline.trial import (
+    Curve,
+    EpochScores,
+    TrialRecord,
+    TrialRow,
+    TrialState,
+    curve_sha256,
+)
+
+LARGEST_RECORD_BYTES = 10_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedTrial:
+    """A finished trial as MLflow holds it.
+
+    Attributes:
+        tracking_uri: The MLflow that it was read from.
+        curve: One entry an epoch; a score that was not finite is absent in MLflow and NaN here.
+        weights: The best epoch's weights file, its SHA-256 checked; ``None``: it has none.
+    """
+
+    tracking_uri: str = field(repr=False)
+    run_id: str
+    record: TrialRecord
+    curve: Curve = field(repr=False)
+    weights: bytes | None = field(repr=False)
+
+    @property
+    def has_whole_curve(self) -> bool:
+        """Whether MLflow's points are those that the record was written with, bit for bit."""
+        return curve_sha256(self.curve) == self.record.curves_sha256
+
+
+@explained
+def read_trial(tracking_uri: str, study: str, number: int | Literal["best"]) -> RecordedTrial:
+    """Read one trial of a study, or its best: complete, of the lowest value, first of equals.
+
+    Raises:
+        BadInputError: There is no such study or trial, or the trial is not finished.
+        WorkFailedError: The trial's record is damaged.
+    """
+    client = connect(tracking_uri)
+    parent = _study_run(client, study, shown(tracking_uri))
+    trials = dict(runs.trial_runs(client, parent))
+    number = _best(trials, study) if number == "best" else number
+    if number not in trials:
+        raise BadInputError(
+            where=f"study {study!r}",
+            key="trial",
+            got=str(number),
+            expected=_numbers_of(sorted(trials)),
+        )
+    return _recorded(client, trials[number], tracking_uri)
+
+
+@explained
+def read_run(tracking_uri: str, run_id: str) -> RecordedTrial:
+    """Read one trial by the id of its run.
+
+    Raises:
+        BadInputError: There is no such run, it is no trial's, or the trial is not finished.
+        WorkFailedError: The trial's record is damaged.
+    """
+    client = connect(tracking_uri)
+    expected = "the run id of a trial, as `pipeline show STUDY` lists them"
+    try:
+        run = client.get_run(run_id)
+    except MlflowException as error:
+        where = shown(tracking_uri)
+        raise BadInputError(where=where, got=first_line(error), expected=expected) from None
+    if names.TRIAL_NUMBER not in run.data.tags:
+        got = f"the run {run.info.run_name!r}"
+        raise BadInputError(where=f"run {run_id}", got=got, expected=expected)
+    return _recorded(client, run, tracking_uri)
+
+
+@explained
+def read_rows(tracking_uri: str, study: str) -> tuple[TrialRow, ...]:
+    """Read a study's table, ordered by number.
+
+    Raises:
+        BadInputError: There is no such study.
+        WorkFailedError: A trial's record is damaged.
+    """
+    client = connect(tracking_uri)
+    parent = _study_run(client, study, shown(tracking_uri))
+    trials = dict(runs.trial_runs(client, parent))
+    return tuple(_row(client, number, trials[number]) for number in sorted(trials))
+
+
+def _study_run(client: MlflowClient, study: str, where: str) -> Run:
+    experiment = client.get_experiment_by_name(study)
+    if experiment is not None and not runs.is_deleted(experiment):
+        found = runs.study_run(client, experiment.experiment_id)
+        if found is not None:
+            return found
+    studies = ", ".join(sorted(_studies(client))) or "none yet"
+    raise BadInputError(where=where, key="study", got=repr(study), expected=f"one of: {studies}")
+
+
+def _studies(client: MlflowClient) -> Iterator[str]:
+    for experiment in client.search_experiments():
+        if runs.study_run(client, experiment.experiment_id):
+            yield str(experiment.name)
+
+
+def _best(trials: dict[int, Run], study: str) -> int:
+    values = [
+        (run.data.metrics[names.BEST_VAL_LOSS], number)
+        for number, run in trials.items()
+        if _state(run) is TrialState.COMPLETE and names.BEST_VAL_LOSS in run.data.metrics
+    ]
+    if not values:
+        got = f"'best' among {len(trials)} trials of which none is complete"
+        expected = "a study with a complete trial"
+        raise BadInputError(where=f"study {study!r}", key="trial", got=got, expected=expected)
+    return min(values)[1]
+
+
+def _numbers_of(numbers: list[int]) -> str:
+    if not numbers:
+        return "a study that has trials"
+    if len(numbers) == numbers[-1] - numbers[0] + 1:
+        return f"'best' or a number from {numbers[0]} to {numbers[-1]}"
+    return f"'best' or one of {', '.join(map(str, numbers[:20]))}"
+
+
+def _state(run: Run) -> TrialState:
+    tag = run.data.tags.get(names.TRIAL_STATE, "")
+    return TrialState(tag) if tag in set(TrialState) else TrialState.WAITING
+
+
+def _recorded(client: MlflowClient, run: Run, tracking_uri: str) -> RecordedTrial:
+    if not _state(run).is_finished:
+        got = f"a trial that is {_state(run)}"
+        where = f"run {run.info.run_id} ({run.info.run_name})"
+        raise BadInputError(where=where, key="trial", got=got, expected="a finished trial")
+    record = _record(client, run)
+    return RecordedTrial(
+        tracking_uri=tracking_uri,
+        run_id=run.info.run_id,
+        record=record,
+        curve=read_curve(client, run.info.run_id, record.trial.number),
+        weights=_weights(client, run, record),
+    )
+
+
+def _record(client: MlflowClient, run: Run) -> TrialRecord:
+    content = _content(client, run, names.RECORD, LARGEST_RECORD_BYTES)
+    try:
+        record = TrialRecord.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise _damaged(run, f"{place}: {first['msg']}" if place else first["msg"]) from None
+    said = (record.trial.study, str(record.trial.number))
+    tagged = (run.data.tags.get(names.STUDY), run.data.tags.get(names.TRIAL_NUMBER))
+    if said != tagged:
+        raise _damaged(run, f"it is the record of trial {said[1]} of {said[0]!r}")
+    return record
+
+
+def _weights(client: MlflowClient, run: Run, record: TrialRecord) -> bytes | None:
+    if record.weights_sha256 is None:
+        return None
+    content = _content(client, run, names.WEIGHTS)
+    if hashlib.sha256(content).hexdigest() != record.weights_sha256:
+        raise _damaged(run, "the SHA-256 it names is not the file's", names.WEIGHTS)
+    return content
+
+
+def _content(client: MlflowClient, run: Run, name: str, largest: float = math.inf) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            path = Path(client.download_artifacts(run.info.run_id, name, folder))
+            if path.stat().st_size > largest:
+                raise _damaged(run, f"it has {path.stat().st_size} bytes", name)
+            return path.read_bytes()
+        except (MlflowException, OSError) as error:
+            raise _damaged(run, first_line(error), name) from None
+
+
+def _damaged(run: Run, reason: str, name: str = names.RECORD) -> WorkFailedError:
+    return WorkFailedError(
+        f"run {run.info.run_id} ({run.info.run_name}): {name} is damaged: {reason}"
+    )
+
+
+def read_curve(client: MlflowClient, run_id: str, number: int) -> Curve:
+    """Read a run's epochs from the full history of its metrics, in order."""
+    points: dict[int, dict[str, float]] = {}
+    ended: dict[int, int] = {}
+    for name in names.SCORES:
+        for point in client.get_metric_history(run_id, name):
+            points.setdefault(point.step, {}).setdefault(name, point.value)
+            ended.setdefault(point.step, point.timestamp)
+    unmeasured = dict.fromkeys(names.SCORES, math.nan)
+    return tuple(
+        EpochScores(
+            number=number, epoch=step, ended_at_ms=ended[step], **(unmeasured | points[step])
+        )
+        for step in sorted(points)
+    )
+
+
+def _row(client: MlflowClient, number: int, run: Run) -> TrialRow:
+    state = _state(run)
+    record = _record(client, run) if state.is_finished else None
+    is_complete = state is TrialState.COMPLETE
+    return TrialRow(
+        number=number,
+        state=state,
+        value=run.data.metrics.get(names.BEST_VAL_LOSS) if is_complete else None,
+        best_epoch=record.best_epoch if record else None,
+        params=dict(record.trial.params) if record else dict(run.data.params),
+        run_id=run.info.run_id,
+        weights_sha256=record.weights_sha256 if record else None,
+        cause=record.cause if record else None,
+    )

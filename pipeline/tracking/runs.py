@@ -1,0 +1,49 @@
+"""Finding runs in MLflow, and putting files beside them."""
+
+import io
+from collections.abc import Iterator
+
+from mlflow.entities import Experiment, Run
+from mlflow.tracking import MlflowClient
+
+from pipeline.tracking import names
+
+PAGE = 1_000
+OLDEST_FIRST = ["attributes.start_time ASC"]
+
+
+def search(client: MlflowClient, experiment_id: str, condition: str) -> Iterator[Run]:
+    """Yield every active run that fulfils a condition, oldest first, however many pages."""
+    token: str | None = None
+    while True:
+        page = client.search_runs(
+            [experiment_id], condition, max_results=PAGE, order_by=OLDEST_FIRST, page_token=token
+        )
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def study_run(client: MlflowClient, experiment_id: str) -> Run | None:
+    """The run of the study itself, if it has been made."""
+    return next(search(client, experiment_id, f"tags.{names.STUDY_RUN} = 'true'"), None)
+
+
+def trial_runs(client: MlflowClient, study: Run) -> Iterator[tuple[int, Run]]:
+    """Yield each trial run below a study run with its trial's number."""
+    condition = f"tags.`{names.PARENT}` = '{study.info.run_id}'"
+    for run in search(client, study.info.experiment_id, condition):
+        number = run.data.tags.get(names.TRIAL_NUMBER, "")
+        if number.isdecimal():
+            yield int(number), run
+
+
+def is_deleted(experiment: Experiment) -> bool:
+    """Whether someone deleted the experiment; MLflow keeps its name in use."""
+    return bool(experiment.lifecycle_stage == "deleted")
+
+
+def put(client: MlflowClient, run_id: str, name: str, content: bytes) -> None:
+    """Write an artifact, in place of an older one of that name."""
+    client.log_stream(run_id, io.BytesIO(content), name)

@@ -1,0 +1,102 @@
+"""The study's own place in MLflow: its experiment, and in that the run above all trial runs."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from pipeline.config import StudyConfig, differences, digest
+from pipeline.errors import BadInputError
+from pipeline.tracking import names, runs
+
+
+def take_study_run(
+    client: MlflowClient, study: StudyConfig, *, artifact_root: Path | None, where: str
+) -> Run:
+    """Make the study's run, or find it; it is running after this, and holds the study file.
+
+    Args:
+        client: Connected to MLflow.
+        study: Names the experiment and the run.
+        artifact_root: The folder below which the study's artifacts lie; ``None``: MLflow's choice.
+        where: The address that errors name.
+
+    Raises:
+        BadInputError: The experiment was deleted, or another study stands under the name.
+    """
+    experiment_id = _take_experiment(client, study.name, artifact_root, where)
+    run = runs.study_run(client, experiment_id)
+    if run is None:
+        run = _create(client, study, experiment_id)
+    else:
+        _refuse_another(client, run, study, where)
+    if run.info.status != "RUNNING":
+        client.update_run(run.info.run_id, status="RUNNING")
+    text = yaml.safe_dump(study.document, sort_keys=False, allow_unicode=True)
+    runs.put(client, run.info.run_id, names.STUDY_FILE, text.encode())
+    return run
+
+
+def _take_experiment(
+    client: MlflowClient, name: str, artifact_root: Path | None, where: str
+) -> str:
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        return _create_experiment(client, name, artifact_root)
+    if runs.is_deleted(found):
+        raise BadInputError(
+            where=where,
+            key="name",
+            got=f"{name!r}, an experiment that was deleted in MLflow",
+            expected="another name, or the experiment restored "
+            f"(mlflow experiments restore -x {found.experiment_id})",
+        )
+    return str(found.experiment_id)
+
+
+def _create_experiment(client: MlflowClient, name: str, artifact_root: Path | None) -> str:
+    location = (artifact_root / name).resolve().as_uri() if artifact_root else None
+    try:
+        return str(client.create_experiment(name, location))
+    except MlflowException:
+        # Another driver may have been a moment faster.
+        found = client.get_experiment_by_name(name)
+        if found is None:
+            raise
+        return str(found.experiment_id)
+
+
+def _create(client: MlflowClient, study: StudyConfig, experiment_id: str) -> Run:
+    tags = {
+        names.STUDY: study.name,
+        names.STUDY_RUN: "true",
+        names.STUDY_DIGEST: digest(study),
+    }
+    return client.create_run(experiment_id, tags=tags, run_name=study.name)
+
+
+def _refuse_another(client: MlflowClient, run: Run, study: StudyConfig, where: str) -> None:
+    if run.data.tags.get(names.STUDY_DIGEST) == digest(study):
+        return
+    changed = differences(_recorded(client, run), study.document)
+    raise BadInputError(
+        where=where,
+        key="name",
+        got=f"{study.name!r} with other settings ({'; '.join(changed[:5]) or 'unknown'})",
+        expected="the settings that MLflow holds under that name, or another name",
+    )
+
+
+def _recorded(client: MlflowClient, run: Run) -> dict[str, Any]:
+    """The study file of the run; empty where it cannot be read."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            path = client.download_artifacts(run.info.run_id, names.STUDY_FILE, folder)
+            document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except (MlflowException, OSError, ValueError, yaml.YAMLError):
+            return {}
+    return document if isinstance(document, dict) else {}
