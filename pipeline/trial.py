@@ -91,22 +91,21 @@ class Cutoffs:
 
     Attributes:
         rule: The rule's name in the study file.
-        limits: Entry *e* - 1 belongs to epoch *e*; infinite where the rule does not look.
-        compares: What is held against the limit: this epoch's ``val_loss`` or the lowest so far.
+        limits: The highest ``val_loss``, lowest epoch so far, with which a trial goes on after
+            epoch *e* is entry *e* - 1; infinite where the rule does not look.
     """
 
     rule: str
     limits: tuple[float, ...]
-    compares: Literal["last", "lowest"]
 
     def verdict(self, val_losses: Sequence[float]) -> str | None:
         """Say why a trial with these validation losses ends here, or ``None`` to go on."""
         epoch = len(val_losses)
         limit = self.limits[epoch - 1]
-        value = val_losses[-1] if self.compares == "last" else min(val_losses)
-        if value <= limit:
+        lowest = min(val_losses)
+        if lowest <= limit:
             return None
-        return f"{self.rule}: val_loss {value:.6g} above {limit:.6g} at epoch {epoch}"
+        return f"{self.rule}: lowest val_loss {lowest:.6g} above {limit:.6g} at epoch {epoch}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,8 @@
 The rules are Optuna's own (``MedianPruner``, ``SuccessiveHalvingPruner`` with the asynchronous
 promotion of Li et al. 2020, ``HyperbandPruner``), whose decision at an epoch is a comparison with
 a threshold; the tests hold these thresholds against Optuna's pruners. Computed ahead, they travel
-with the trial, and no worker has to ask.
+with the trial, and no worker has to ask. What is compared is the lowest loss so far, since that is
+what a trial is worth in the end (docs/decisions/0003-stopping-rules.md).
 """
 
 import binascii
@@ -35,10 +36,10 @@ def cutoffs(study: StudyConfig, number: int, seen: Sequence[Seen]) -> Cutoffs | 
             return None
         case "median":
             limits = tuple(_median(seen, epoch) for epoch in range(1, epochs + 1))
-            return Cutoffs(rule="median", limits=limits, compares="lowest")
+            return Cutoffs(rule="median", limits=limits)
         case "asha":
             limits = _halving(seen, epochs, first_rung=1, reduction=ASHA_REDUCTION)
-            return Cutoffs(rule="asha", limits=limits, compares="last")
+            return Cutoffs(rule="asha", limits=limits)
         case "hyperband":
             bracket = hyperband_bracket(study.name, number, epochs)
             peers = [
@@ -50,13 +51,13 @@ def cutoffs(study: StudyConfig, number: int, seen: Sequence[Seen]) -> Cutoffs | 
             limits = _halving(
                 peers, epochs, first_rung=first_rung, reduction=HYPERBAND_REDUCTION
             )
-            return Cutoffs(rule="hyperband", limits=limits, compares="last")
+            return Cutoffs(rule="hyperband", limits=limits)
 
 
 def _median(seen: Sequence[Seen], epoch: int) -> float:
     """The median of the complete trials' losses at an epoch."""
     complete = [trial for trial in seen if trial.state is TrialState.COMPLETE]
-    losses = [trial.val_losses[epoch - 1] for trial in complete if len(trial.val_losses) >= epoch]
+    losses = [trial.lowest[epoch - 1] for trial in complete if len(trial.lowest) >= epoch]
     if len(complete) < MEDIAN_STARTUP_TRIALS or not losses:
         return math.inf
     return float(np.percentile(losses, 50.0))
@@ -68,7 +69,7 @@ def _halving(
     limits = [math.inf] * epochs
     rung = first_rung
     while rung <= epochs:
-        reached = [trial.val_losses[rung - 1] for trial in seen if len(trial.val_losses) >= rung]
+        reached = [trial.lowest[rung - 1] for trial in seen if len(trial.lowest) >= rung]
         limits[rung - 1] = _promotion_limit(reached, reduction)
         rung *= reduction
     return tuple(limits)

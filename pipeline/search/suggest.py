@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Protocol
 
 import numpy as np
@@ -29,6 +30,11 @@ class Seen:
     state: TrialState
     value: float | None
     val_losses: tuple[float, ...]
+
+    @property
+    def lowest(self) -> tuple[float, ...]:
+        """The lowest loss so far, one entry an epoch: what the trial would be worth there."""
+        return tuple(accumulate(self.val_losses, min))
 
     @classmethod
     def of(cls, outcome: TrialOutcome) -> "Seen":
@@ -98,7 +104,7 @@ class SampledView:
             self._view._study_id,  # noqa: SLF001 - no public name for it
             seen.number,
         )
-        for epoch, loss in enumerate(seen.val_losses, start=1):
+        for epoch, loss in enumerate(seen.lowest, start=1):
             self._storage.set_trial_intermediate_value(trial_id, epoch, loss)
         self._view.tell(seen.number, values=seen.value, state=OptunaState[seen.state.name])
 
