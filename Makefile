@@ -1,0 +1,40 @@
+# The same commands by hand and in CI. Needs Python 3.11 or later, and nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo install test check format clean
+
+demo: $(VENV)/.installed  ## Run the study of the README to its end
+	$(BIN)/pipeline run studies/mnist_5k_mlp.yaml
+
+install: $(VENV)/.installed  ## Install the project into .venv
+
+test: $(VENV)/.installed-dev  ## Run the tests
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed-dev  ## Lint, types, import contracts, tests with branch coverage
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+format: $(VENV)/.installed-dev  ## Put the code into its form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## Remove what make made
+	rm -rf $(VENV) build *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
