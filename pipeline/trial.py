@@ -201,7 +201,12 @@ class TrialOutcome:
     @property
     def weights_sha256(self) -> str | None:
         """The digest of the weights file, as ``sha256sum`` prints it."""
-        return None if self.weights is None else hashlib.sha256(self.weights).hexdigest()
+        return sha256_of(self.weights)
+
+
+def sha256_of(content: bytes | None) -> str | None:
+    """Digest a file's content; nothing has no digest."""
+    return None if content is None else hashlib.sha256(content).hexdigest()
 
 
 class TrialRecord(Frozen):

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pipeline.trial import EpochScores, Facts, TrialOutcome, TrialRecord, curve_sha256
+from pipeline.trial import EpochScores, Facts, TrialOutcome, TrialRecord, TrialState, curve_sha256
 
 RELATIVE_TOLERANCE = 0.01
 ABSOLUTE_TOLERANCE = 1e-3
@@ -59,19 +59,18 @@ def compare(record: TrialRecord, kept: Kept, again: TrialOutcome) -> Comparison:
     """
     tampered = next(_tampering(record, kept), None)
     scores = list(_score_differences(kept.curve, again.curve))
-    same_end = again.weights_sha256 == record.weights_sha256 and (
-        record.state != "FAIL" or record.cause == again.cause
-    )
+    ends = list(_end_differences(record, again))
     reason: str | None = None
-    if tampered or scores or not same_end:
+    if tampered or scores or ends or again.weights_sha256 != record.weights_sha256:
         reasons = [
             *_fact_differences(record, again.facts),
             *([tampered] if tampered else []),
             *(text for text, _ in scores),
+            *ends,
             f"weights: SHA-256 {record.weights_sha256} recorded, {again.weights_sha256} now",
         ]
         reason = reasons[0]
-    near = all(is_near for _, is_near in scores) and not tampered
+    near = all(is_near for _, is_near in scores) and not tampered and not ends
     verdict = Verdict.CLOSE if near else Verdict.DIFFERENT
     return Comparison(
         verdict=Verdict.IDENTICAL if reason is None else verdict,
@@ -93,7 +92,7 @@ def _tampering(record: TrialRecord, kept: Kept) -> Iterator[str]:
         )
     if len(kept.curve) != record.epochs_run:
         yield f"curve: {len(kept.curve)} epochs in the ledger, the record says {record.epochs_run}"
-    elif curve_sha256(kept.curve) != record.curves_sha256 and record.state != "FAIL":
+    elif curve_sha256(kept.curve) != record.curves_sha256 and record.state is not TrialState.FAIL:
         yield "curve: the ledger's points are not those that the record was made from"
 
 
@@ -111,6 +110,16 @@ def _score_differences(
         yield f"epochs: {len(recorded)} recorded, {len(again)} now", False
 
 
+def _end_differences(record: TrialRecord, again: TrialOutcome) -> Iterator[str]:
+    """How a failure differs; complete and pruned trials are trained alike as far as they went."""
+    has_failed = record.state is TrialState.FAIL, again.state is TrialState.FAIL
+    if has_failed[0] != has_failed[1]:
+        why = record.cause if has_failed[0] else again.cause
+        yield f"state: {record.state.name} recorded, {again.state.name} now ({why})"
+    elif has_failed[0] and record.cause != again.cause:
+        yield f"cause: {record.cause!r} recorded, {again.cause!r} now"
+
+
 def _is_near(old: float, new: float) -> bool:
     return math.isclose(old, new, rel_tol=RELATIVE_TOLERANCE, abs_tol=ABSOLUTE_TOLERANCE)
 
@@ -125,7 +134,7 @@ def _fact_differences(record: TrialRecord, now: Facts | None) -> Iterator[str]:
     if then.split_sha256 != now.split_sha256:
         yield f"data: split {then.split_sha256} recorded, {now.split_sha256} now"
     yield from _changed("code", then.sources, now.sources)
-    yield from _changed("package", then.packages | {"python": then.python}, now.packages | {"python": now.python})
+    yield from _changed("package", _packages(then), _packages(now))
     if record.seeds != record.trial.seeds:
         yield f"seed: {record.seeds} recorded, {record.trial.seeds} now"
     for word, name in (
@@ -137,6 +146,10 @@ def _fact_differences(record: TrialRecord, now: Facts | None) -> Iterator[str]:
         old, new = getattr(then, name), getattr(now, name)
         if old != new:
             yield f"{word}: {old} recorded, {new} now"
+
+
+def _packages(facts: Facts) -> dict[str, str]:
+    return facts.packages | {"python": facts.python}
 
 
 def _changed(word: str, then: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:

@@ -4,7 +4,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -115,7 +115,7 @@ def run(  # noqa: PLR0913 - one argument an option
         overrides = (*overrides, f"search.trials={trials}")
     study = Study.load(file, overrides=overrides, place=_place(home, storage, data_dir))
     _end_on_sigterm()
-    with StudyProgress(study.config) as progress:
+    with StudyProgress(study.config, study.rows()) as progress:
         result = study.run(workers=workers, watch=progress.watch, started=STARTED)
     if as_json:
         _print_json(result.as_json())
@@ -201,11 +201,13 @@ def ui(*, port: int, home: Path, storage: str | None, as_json: bool) -> None:
     from pipeline.app import serve_ui
 
     _end_on_sigterm()
-    with serve_ui(_place(home, storage), port) as address:
+    with serve_ui(_place(home, storage), port) as pages:
         if as_json:
-            _print_json({"address": address})
+            _print_json({"address": pages.address, "studies": pages.studies})
         else:
-            click.echo(f"open {address}  (Ctrl-C ends)")
+            for name, address in pages.studies.items():
+                click.echo(f"{name}: {address}")
+            click.echo(f"all studies: {pages.address}  (Ctrl-C ends)")
         signal.pause()
 
 
@@ -243,5 +245,3 @@ def _print_result(result: "StudyResult", home: Path) -> None:
 
     option = "" if home == Path("mlruns") else f" --home {home}"
     click.echo("\n".join(result_lines(result, option)))
-
-

@@ -20,34 +20,33 @@ WORDS = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
 
 
 class StudyProgress:
-    """A bar on a terminal, a line a trial elsewhere; both on stderr."""
+    """A bar on a terminal, a line a trial elsewhere; both on stderr.
 
-    def __init__(self, study: "StudyConfig", n_finished: int = 0) -> None:
+    Args:
+        study: Its name and total are shown.
+        rows: What earlier runs have come to.
+    """
+
+    def __init__(self, study: "StudyConfig", rows: Sequence[TrialRow]) -> None:
         """Start with what earlier runs have finished."""
         self._total = study.search.trials
-        self._done = n_finished
-        self._best: tuple[float, int] | None = None
+        self._done = sum(row.state.is_finished for row in rows)
+        values = [(row.value, row.number) for row in rows if row.value is not None]
+        self._best: tuple[float, int] | None = min(values, default=None)
         self._bar = _bar() if sys.stderr.isatty() else None
-        self._task = self._bar.add_task(study.name, total=self._total, best="") if self._bar else None
+        self._task = self._bar and self._bar.add_task(study.name, total=self._total, best="")
 
     def __enter__(self) -> Self:
         """Show the bar."""
         if self._bar:
             self._bar.start()
+            self._show()
         return self
 
     def __exit__(self, *_: object) -> None:
         """Leave the bar as it stands."""
         if self._bar:
             self._bar.stop()
-
-    def restore(self, rows: Sequence[TrialRow]) -> None:
-        """Count the trials that earlier runs have finished."""
-        finished = [row for row in rows if row.state.is_finished]
-        self._done = len(finished)
-        values = [(row.value, row.number) for row in finished if row.value is not None]
-        self._best = min(values, default=None)
-        self._show()
 
     def watch(self, news: EpochScores | TrialOutcome) -> None:
         """Count a finished trial; epochs are too many to tell of."""
@@ -119,7 +118,8 @@ def trials_table(rows: Sequence[TrialRow]) -> str:
         params = f"{_params(row.params)}{f'  [{row.cause}]' if row.cause else ''}"
         epoch = "" if row.best_epoch is None else str(row.best_epoch)
         state = WORDS.get(row.state, row.state.lower())
-        table.add_row(*map(_plain, (str(row.number), state, value, epoch, params, row.run_id or "")))
+        cells = (str(row.number), state, value, epoch, params, row.run_id or "")
+        table.add_row(*map(_plain, cells))
     return _drawn(table)
 
 
@@ -172,7 +172,9 @@ def _params(params: Mapping[str, object]) -> str:
 
 def _seconds_line(seconds: Mapping[str, float]) -> str:
     parts = ", ".join(
-        f"{name.replace('_', '-')} {spent:.1f}" for name, spent in seconds.items() if name != "total"
+        f"{name.replace('_', '-')} {spent:.1f}"
+        for name, spent in seconds.items()
+        if name != "total"
     )
     return f"seconds: {seconds['total']:.1f} = {parts}"
 

@@ -1,10 +1,12 @@
 """What a study and a trial are: frozen records, checked when built."""
 
 from pipeline.config.data import DataConfig
-from pipeline.config.file import check_study, differences, digest, load_study
+from pipeline.config.document import differences, digest
+from pipeline.config.domain import Choices, Domain, Range, is_fixed, values_of
+from pipeline.config.file import check_study, load_study
 from pipeline.config.frozen import Frozen, Params, Scalar
 from pipeline.config.seeds import derive_seed
-from pipeline.config.space import Choices, Domain, Range, Space, is_fixed, values_of
+from pipeline.config.space import Space
 from pipeline.config.study import SearchConfig, StudyConfig
 from pipeline.config.trial import EarlyStopping, ModelConfig, TrainingConfig, TrialConfig
 

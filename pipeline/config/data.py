@@ -7,14 +7,13 @@ from pydantic import Discriminator, Field, Strict, Tag
 from pipeline.config.frozen import Frozen
 
 
-
 def _kind(value: object) -> str:
-    return "fraction" if isinstance(value, float) else "rows"
+    return "(fraction)" if isinstance(value, float) else "(rows)"
 
 
-Fraction = Annotated[Annotated[float, Strict(), Field(gt=0, lt=1)], Tag("fraction")]
-Rows = Annotated[Annotated[int, Strict(), Field(ge=1)], Tag("rows")]
-RowsOrNone = Annotated[Annotated[int, Strict(), Field(ge=0)], Tag("rows")]
+Fraction = Annotated[Annotated[float, Strict(), Field(gt=0, lt=1)], Tag("(fraction)")]
+Rows = Annotated[Annotated[int, Strict(), Field(ge=1)], Tag("(rows)")]
+RowsOrNone = Annotated[Annotated[int, Strict(), Field(ge=0)], Tag("(rows)")]
 
 DataName = Literal["mnist-5k", "digits", "mnist", "fashion-mnist"]
 

@@ -2,135 +2,33 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar
+from typing import Any, ClassVar, Self
 
 from pydantic import (
-    Discriminator,
     Field,
+    GetJsonSchemaHandler,
     SerializerFunctionWrapHandler,
-    Strict,
-    Tag,
     model_serializer,
     model_validator,
 )
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
-from pipeline.config.frozen import Frozen, Scalar
+from pipeline.config.domain import (
+    BatchSizeDomain,
+    DepthDomain,
+    Domain,
+    LearningRateDomain,
+    RateDomain,
+    WeightDecayDomain,
+    WidthDomain,
+    values_of,
+)
+from pipeline.config.frozen import Frozen, OutOfLimitsError
+from pipeline.config.keep_prob import KEEP_PROB_SCHEMA
 
-Depth = Annotated[int, Strict(), Field(ge=0, le=100)]
-Width = Annotated[int, Strict(), Field(ge=1, le=65_536)]
-Rate = Annotated[float, Strict(), Field(ge=0, lt=1)]
-BatchSize = Annotated[int, Strict(), Field(ge=1, le=1_000_000)]
-LearningRate = Annotated[float, Strict(), Field(gt=0, le=1_000)]
-WeightDecay = Annotated[float, Strict(), Field(ge=0, le=1_000)]
-
-N = TypeVar("N", bound=int | float)
-
-LAYER_KEY = re.compile(r"^(width|dropout)_([1-9][0-9]?|100)$")
-LAYER_KEY_PATTERN = "^{}_([1-9][0-9]?|100)$"
-
-
-class Range(Frozen, Generic[N]):
-    """All numbers from ``low`` to ``high``, both included; whole where the bounds are."""
-
-    low: N
-    high: N
-    log: Annotated[bool, Strict()] = False
-    step: Annotated[N, Field(gt=0)] | None = None
-    per_layer: Annotated[bool, Strict()] = False
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.low > self.high:
-            message = f"low {self.low} is above high {self.high}, expected low <= high"
-            raise ValueError(message)
-        if self.log and self.low <= 0:
-            message = f"low {self.low} with log: true, expected low above 0"
-            raise ValueError(message)
-        if self.log and self.step is not None:
-            message = "both log and step, expected one of them"
-            raise ValueError(message)
-        if self.step is not None and self.step > max(self.high - self.low, 1e-12):
-            message = f"step {self.step}, expected at most high - low = {self.high - self.low}"
-            raise ValueError(message)
-        return self
-
-    def excludes(self, value: Scalar) -> str | None:
-        """Say in words which bound a value breaks, or ``None`` where it lies in the range."""
-        if isinstance(value, bool | str):
-            return "a number"
-        if isinstance(self.low, int) and not isinstance(value, int):
-            return "a whole number"
-        if not self.low <= value <= self.high:
-            return f"{self.low} <= value <= {self.high}"
-        if self.step is not None:
-            steps = (value - self.low) / self.step
-            if abs(steps - round(steps)) > 1e-8:
-                return f"{self.low} plus a multiple of step {self.step}"
-        return None
-
-
-class Choices(Frozen, Generic[N]):
-    """One of the listed values; the search treats them as unordered."""
-
-    choices: Annotated[tuple[N, ...], Field(min_length=1, max_length=1_000)]
-    per_layer: Annotated[bool, Strict()] = False
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if len(set(self.choices)) < len(self.choices):
-            message = f"choices {list(self.choices)}, expected each value once"
-            raise ValueError(message)
-        return self
-
-    def excludes(self, value: Scalar) -> str | None:
-        """Say in words what is allowed, or ``None`` where the value is one of the choices."""
-        return None if value in self.choices else f"one of {list(self.choices)}"
-
-
-def _shape(value: object) -> str:
-    """Tell a fixed value, a range and choices apart by their keys alone."""
-    if isinstance(value, Mapping):
-        return "choices" if "choices" in value else "range"
-    return {Range: "range", Choices: "choices"}.get(_origin(value), "value")
-
-
-def _origin(value: object) -> type:
-    for kind in (Range, Choices):
-        if isinstance(value, kind):
-            return kind
-    return type(value)
-
-
-_V, _R, _C, _SHAPE = Tag("value"), Tag("range"), Tag("choices"), Discriminator(_shape)
-
-# Spelled out: a generic alias over a generic pydantic model loses its parameter.
-DepthDomain = Annotated[
-    Annotated[Depth, _V] | Annotated[Range[Depth], _R] | Annotated[Choices[Depth], _C], _SHAPE
-]
-WidthDomain = Annotated[
-    Annotated[Width, _V] | Annotated[Range[Width], _R] | Annotated[Choices[Width], _C], _SHAPE
-]
-RateDomain = Annotated[
-    Annotated[Rate, _V] | Annotated[Range[Rate], _R] | Annotated[Choices[Rate], _C], _SHAPE
-]
-BatchSizeDomain = Annotated[
-    Annotated[BatchSize, _V] | Annotated[Range[BatchSize], _R] | Annotated[Choices[BatchSize], _C],
-    _SHAPE,
-]
-LearningRateDomain = Annotated[
-    Annotated[LearningRate, _V]
-    | Annotated[Range[LearningRate], _R]
-    | Annotated[Choices[LearningRate], _C],
-    _SHAPE,
-]
-WeightDecayDomain = Annotated[
-    Annotated[WeightDecay, _V]
-    | Annotated[Range[WeightDecay], _R]
-    | Annotated[Choices[WeightDecay], _C],
-    _SHAPE,
-]
-Domain = int | float | str | Range[Any] | Choices[Any]
-"""What one parameter may be: a fixed value, a range, or choices."""
+LAYER = "([1-9][0-9]?|100)"
+LAYER_KEY = re.compile(f"^(width|dropout)_{LAYER}$")
 
 
 class Space(Frozen):
@@ -163,6 +61,9 @@ class Space(Frozen):
             match = LAYER_KEY.match(str(key))
             if match:
                 gathered.setdefault(f"{match[1]}_of_layer", {})[key] = value
+            elif str(key).endswith("_of_layer"):
+                expected = f"'{str(key).removesuffix('of_layer')}1'"
+                raise OutOfLimitsError(key=str(key), got="an unknown key", expected=expected)
             else:
                 gathered[key] = value
         return gathered
@@ -175,32 +76,46 @@ class Space(Frozen):
             spread.update(value if key.endswith("_of_layer") else {key: value})
         return spread
 
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Describe the file as it is written: ``width_2`` and ``keep_prob`` among the keys."""
+        schema = handler.resolve_ref_schema(handler(core))
+        patterns = {
+            f"^{kind}_{LAYER}$": schema["properties"].pop(f"{kind}_of_layer")[
+                "additionalProperties"
+            ]
+            for kind in cls.PER_LAYER
+        }
+        schema["patternProperties"] = patterns | {f"^keep_prob_{LAYER}$": KEEP_PROB_SCHEMA}
+        keep_probs = dict.fromkeys(("keep_prob", "input_keep_prob"), KEEP_PROB_SCHEMA)
+        schema["properties"].update(keep_probs)
+        return schema
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         for key in ("depth", "input_dropout", "batch_size", "learning_rate", "weight_decay"):
-            if getattr(getattr(self, key), "per_layer", False):
-                message = f"{key}: per_layer: true, expected it for width and dropout only"
-                raise ValueError(message)
+            _refuse_per_layer(key, getattr(self, key))
         for kind in self.PER_LAYER:
             self._check_layers(kind)
         return self
 
     def _check_layers(self, kind: str) -> None:
-        own: dict[str, Domain] = getattr(self, f"{kind}_of_layer")
-        for layer in range(1, self.max_depth + 1):
-            if f"{kind}_{layer}" not in own and getattr(self, kind) is None:
-                message = (
-                    f"no {kind} for hidden layer {layer}, "
-                    f"expected {kind} or {kind}_{layer} since depth may be {self.max_depth}"
-                )
-                raise ValueError(message)
+        own = self._of_layer(kind)
         for key, domain in own.items():
             if int(key.rpartition("_")[2]) > self.max_depth:
-                message = f"{key}, expected a layer up to the largest depth {self.max_depth}"
-                raise ValueError(message)
-            if getattr(domain, "per_layer", False):
-                message = f"{key}: per_layer: true, expected it for width and dropout only"
-                raise ValueError(message)
+                expected = f"a layer up to the largest depth, which is {self.max_depth}"
+                raise OutOfLimitsError(key=key, got="a layer too many", expected=expected)
+            _refuse_per_layer(key, domain)
+        for layer in range(1, self.max_depth + 1):
+            if f"{kind}_{layer}" not in own and getattr(self, kind) is None:
+                expected = f"{kind} or {kind}_{layer}, since depth may be {self.max_depth}"
+                raise OutOfLimitsError(key=kind, got="nothing", expected=expected)
+
+    def _of_layer(self, kind: str) -> dict[str, Domain]:
+        own: dict[str, Domain] = getattr(self, f"{kind}_of_layer")
+        return own
 
     @property
     def max_depth(self) -> int:
@@ -211,15 +126,14 @@ class Space(Frozen):
     def domains(self) -> dict[str, Domain]:
         """Every parameter's name, per-layer ones spread out, with what it may be."""
         domains: dict[str, Domain] = {"depth": self.depth}
-        for kind, before in (("width", None), ("dropout", "input_dropout")):
-            if before:
-                domains[before] = getattr(self, before)
-            domains.update(self._layer_domains(kind))
+        domains.update(self._layer_domains("width"))
+        domains["input_dropout"] = self.input_dropout
+        domains.update(self._layer_domains("dropout"))
         rest = ("batch_size", "learning_rate", "weight_decay")
         return domains | {key: getattr(self, key) for key in rest}
 
     def _layer_domains(self, kind: str) -> Iterator[tuple[str, Domain]]:
-        own: dict[str, Domain] = getattr(self, f"{kind}_of_layer")
+        own = self._of_layer(kind)
         shared: Domain | None = getattr(self, kind)
         for layer in range(1, self.max_depth + 1):
             key = f"{kind}_{layer}"
@@ -232,12 +146,12 @@ class Space(Frozen):
 
     def active(self, depth: int) -> tuple[str, ...]:
         """Name the parameters that a network of this depth has, in the file's order."""
-        names = list(self.domains)
+        names = self.domains
+        layers = range(1, depth + 1)
         needed = {
-            name
+            f"{kind}_{layer}" if f"{kind}_{layer}" in names else kind
             for kind in self.PER_LAYER
-            for layer in range(1, depth + 1)
-            for name in (f"{kind}_{layer}", kind)[:: 1 if f"{kind}_{layer}" in names else -1][:1]
+            for layer in layers
         }
         return tuple(
             name
@@ -246,26 +160,8 @@ class Space(Frozen):
         )
 
 
-def is_fixed(domain: Domain) -> bool:
-    """Whether a parameter is one plain value and so not searched."""
-    return not isinstance(domain, Range | Choices)
-
-
-def values_of(domain: Domain, *, corners: bool = False) -> tuple[Any, ...]:
-    """List the values of a parameter, or only its two ends where ``corners`` is set.
-
-    Raises:
-        ValueError: The parameter is a range without a step and not of whole numbers.
-    """
-    if isinstance(domain, Choices):
-        return tuple(domain.choices)
-    if not isinstance(domain, Range):
-        return (domain,)
-    if corners:
-        return (domain.low, domain.high)
-    step = domain.step or (1 if isinstance(domain.low, int) else None)
-    if step is None:
-        message = "a range without a step"
-        raise ValueError(message)
-    count = int((domain.high - domain.low) / step + 1e-8) + 1
-    return tuple(domain.low + index * step for index in range(count))
+def _refuse_per_layer(key: str, domain: Domain) -> None:
+    if getattr(domain, "per_layer", False):
+        raise OutOfLimitsError(
+            key=f"{key}.per_layer", got="true", expected="it for width and dropout only"
+        )

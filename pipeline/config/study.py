@@ -6,13 +6,24 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, Strict, model_validator
 
 from pipeline.config.data import DataConfig
-from pipeline.config.frozen import Count, Frozen, Name, Params, Seed
-from pipeline.config.space import Range, Space, is_fixed, values_of
+from pipeline.config.domain import limit_of, taken_as
+from pipeline.config.frozen import (
+    Count,
+    Frozen,
+    Name,
+    OutOfLimitsError,
+    Params,
+    Seed,
+    Text,
+    shown,
+)
+from pipeline.config.grid import Grid
+from pipeline.config.keep_prob import without_keep_prob
+from pipeline.config.space import Space
 from pipeline.config.trial import ModelConfig, TrainingConfig
 
 SamplerName = Literal["tpe", "random", "qmc", "grid", "gp"]
 StoppingName = Literal["none", "median", "asha", "hyperband"]
-LARGEST_GRID = 1_000_000
 
 
 class SearchConfig(Frozen):
@@ -36,7 +47,7 @@ class StudyConfig(Frozen):
     """A study file: the question, its space, and how it is searched."""
 
     name: Name
-    question: str = ""
+    question: Text = ""
     data: DataConfig
     model: ModelConfig
     space: Space
@@ -52,24 +63,24 @@ class StudyConfig(Frozen):
             return given
         turned = dict(given)
         if isinstance(given.get("space"), Mapping):
-            turned["space"] = _without_keep_prob(given["space"], "space")
+            turned["space"] = without_keep_prob(given["space"], "space")
         if isinstance(given.get("trials"), list | tuple):
             turned["trials"] = [
-                _without_keep_prob(trial, f"trials.{index}") if isinstance(trial, Mapping) else trial
-                for index, trial in enumerate(given["trials"])
+                _without_keep_prob(trial, number) for number, trial in enumerate(given["trials"])
             ]
         return turned
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if len(self.trials) > self.search.trials:
-            message = (
-                f"search.trials: got {self.search.trials}, "
-                f"expected at least {len(self.trials)}, the number of fixed trials"
+        n_fixed = len(self.trials)
+        if n_fixed > self.search.trials:
+            raise OutOfLimitsError(
+                key="search.trials",
+                got=str(self.search.trials),
+                expected=f"at least {n_fixed}, the number of fixed trials",
             )
-            raise ValueError(message)
-        for index in range(len(self.trials)):
-            self.fixed_params(index)
+        for number in range(n_fixed):
+            self.fixed_params(number)
         if self.search.sampler == "grid":
             self._check_grid()
         return self
@@ -87,57 +98,53 @@ class StudyConfig(Frozen):
             ValueError: A value lies outside the space; the message names the bound.
         """
         resolved: Params = {}
-        domains = self.space.domains
         for key, value in self.trials[number].items():
-            names = [name for name in domains if name == key or name.rpartition("_")[0] == key]
-            if not names:
-                message = (
-                    f"trials.{number}.{key}: got {value!r}, "
-                    f"expected one of the space's parameters {', '.join(domains)}"
-                )
-                raise ValueError(message)
-            for name in names:
+            place = f"trials.{number}.{key}"
+            for name in self._named(key, place):
                 if name == key or name not in self.trials[number]:
-                    resolved[name] = self._inside(f"trials.{number}.{key}", name, value)
+                    resolved[name] = self._inside(place, name, value)
         self._check_layers(number, resolved)
         return resolved
 
+    def _named(self, key: str, place: str) -> list[str]:
+        """The parameters that a fixed trial's key means: ``dropout`` is that of every layer."""
+        domains = self.space.domains
+        names = [
+            name
+            for name in domains
+            if name == key or (key in Space.PER_LAYER and name.startswith(f"{key}_"))
+        ]
+        if not names and not (key in Space.PER_LAYER and self.space.max_depth == 0):
+            expected = f"one of the space's parameters: {', '.join(domains)}"
+            raise OutOfLimitsError(key=place, got="an unknown parameter", expected=expected)
+        return names
+
     def _inside(self, place: str, name: str, value: object) -> Any:
         domain = self.space.domains[name]
-        if is_fixed(domain):
-            limit = None if value == domain and not isinstance(value, bool) else f"{domain}"
-        elif isinstance(value, int | float | str):
-            limit = domain.excludes(value)  # type: ignore[union-attr]
-        else:
-            limit = "a number"
+        limit = limit_of(domain, value)
         if limit is not None:
-            message = f"{place}: got {value!r}, expected {limit} (space.{name})"
-            raise ValueError(message)
-        return float(value) if _is_real(domain) else value  # type: ignore[arg-type]
+            expected = f"{limit} (space.{name})"
+            raise OutOfLimitsError(key=place, got=shown(value), expected=expected)
+        return taken_as(domain, value)
 
     def _check_layers(self, number: int, resolved: Params) -> None:
-        if "depth" not in resolved:
-            return
         for key in self.trials[number]:
             kind, _, layer = key.rpartition("_")
-            if kind in Space.PER_LAYER and int(layer) > resolved["depth"]:
-                message = (
-                    f"trials.{number}.{key}: got layer {layer}, "
-                    f"expected at most the trial's depth {resolved['depth']}"
-                )
-                raise ValueError(message)
+            if kind in Space.PER_LAYER and int(layer) > resolved.get("depth", self.space.max_depth):
+                expected = f"a layer up to the trial's depth, which is {resolved['depth']}"
+                place = f"trials.{number}.{key}"
+                raise OutOfLimitsError(key=place, got="a layer too many", expected=expected)
 
     def _check_grid(self) -> None:
-        size = 0
-        for _ in self.grid():
-            size += 1
+        size = len(Grid(self.space))
         largest = size + len(self.trials)
         if self.search.trials > largest:
-            message = (
-                f"search.trials: got {self.search.trials}, expected at most {largest}: "
-                f"the grid has {size} settings, and {len(self.trials)} trials are fixed"
+            expected = (
+                f"at most {largest}: the grid has {size} settings, "
+                f"and {len(self.trials)} trials are fixed"
             )
-            raise ValueError(message)
+            got = str(self.search.trials)
+            raise OutOfLimitsError(key="search.trials", got=got, expected=expected)
 
     def grid(self) -> Iterator[Params]:
         """List every setting of the space once, the last parameter turning fastest.
@@ -147,20 +154,7 @@ class StudyConfig(Frozen):
         Raises:
             ValueError: A parameter has no list of values, or the grid is too large.
         """
-        columns: dict[str, tuple[Any, ...]] = {}
-        for name, domain in self.space.domains.items():
-            try:
-                columns[name] = values_of(domain)
-            except ValueError as error:
-                message = (
-                    f"space.{name}: got {error}, "
-                    "expected choices, whole numbers or a step for sampler grid"
-                )
-                raise ValueError(message) from None
-        _check_grid_size(columns)
-        for depth in columns["depth"]:
-            active = self.space.active(depth)
-            yield from _product({name: columns[name] for name in active} | {"depth": (depth,)})
+        return iter(Grid(self.space))
 
     @property
     def document(self) -> dict[str, Any]:
@@ -168,53 +162,5 @@ class StudyConfig(Frozen):
         return self.model_dump(mode="json")
 
 
-def _check_grid_size(columns: Mapping[str, tuple[Any, ...]]) -> None:
-    size = 1
-    for values in columns.values():
-        size *= len(values)
-    if size > LARGEST_GRID:
-        message = f"space: got a grid of {size} settings, expected at most {LARGEST_GRID}"
-        raise ValueError(message)
-
-
-def _product(columns: Mapping[str, tuple[Any, ...]]) -> Iterator[Params]:
-    from itertools import product
-
-    for values in product(*columns.values()):
-        yield dict(zip(columns, values, strict=True))
-
-
-def _is_real(domain: object) -> bool:
-    if isinstance(domain, Range):
-        return isinstance(domain.low, float)
-    return isinstance(domain, float)
-
-
-def _without_keep_prob(section: Mapping[str, Any], place: str) -> dict[str, Any]:
-    turned: dict[str, Any] = {}
-    for key, value in section.items():
-        name = str(key).replace("keep_prob", "dropout")
-        if name != key and name in section:
-            message = f"{place}.{key}: got both {key} and {name}, expected one of them"
-            raise ValueError(message)
-        turned[name] = value if name == key else _dropped(value, f"{place}.{key}")
-    return turned
-
-
-def _dropped(kept: Any, place: str) -> Any:
-    """Turn a probability to keep, or a range or choices of them, into one to drop."""
-    if isinstance(kept, Mapping):
-        turned = dict(kept)
-        if kept.get("log"):
-            message = f"{place}.log: got true, expected it for dropout only"
-            raise ValueError(message)
-        if "choices" in kept and isinstance(kept["choices"], list | tuple):
-            turned["choices"] = [_dropped(value, place) for value in kept["choices"]]
-        for end, other in (("low", "high"), ("high", "low")):
-            if other in kept:
-                turned[end] = _dropped(kept[other], place)
-        return turned
-    if isinstance(kept, bool) or not isinstance(kept, int | float) or not 0 < kept <= 1:
-        message = f"{place}: got {kept!r}, expected a probability to keep in (0, 1]"
-        raise ValueError(message)
-    return round(1 - kept, 12)
+def _without_keep_prob(trial: object, number: int) -> object:
+    return without_keep_prob(trial, f"trials.{number}") if isinstance(trial, Mapping) else trial

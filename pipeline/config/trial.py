@@ -1,16 +1,41 @@
 """TrialConfig: one setting with every value resolved, all that its arithmetic depends on."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from pipeline.config.data import DataConfig
-from pipeline.config.frozen import Count, Frozen, Name, Scalar, Seed
+from pipeline.config.domain import BatchSize, Depth, LearningRate, Rate, WeightDecay, Width
+from pipeline.config.frozen import (
+    Count,
+    Frozen,
+    Name,
+    OutOfLimitsError,
+    Real,
+    Seed,
+    Text,
+    Whole,
+    shown,
+)
+from pipeline.config.limits import words
 from pipeline.config.seeds import derive_seed
 
 Precision = Literal["32-true", "bf16-mixed"]
 Optimizer = Literal["adamw", "adam", "sgd"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
+
+
+LIMITS: Final[dict[str, TypeAdapter[Any]]] = {
+    "depth": TypeAdapter(Depth),
+    "width": TypeAdapter(Width),
+    "input_dropout": TypeAdapter(Rate),
+    "dropout": TypeAdapter(Rate),
+    "batch_size": TypeAdapter(BatchSize),
+    "learning_rate": TypeAdapter(LearningRate),
+    "weight_decay": TypeAdapter(WeightDecay),
+}
+"""What each parameter may be, whatever the study."""
+OF_EACH_LAYER: Final = ("width", "dropout")
 
 
 class EarlyStopping(Frozen):
@@ -58,30 +83,25 @@ class TrialConfig(Frozen):
     data: DataConfig
     model: ModelConfig
     training: TrainingConfig
-    params: dict[str, Scalar]
+    params: dict[str, Whole | Real | Text]
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        needed = {"depth", "input_dropout", "batch_size", "learning_rate", "weight_decay"}
-        missing = sorted(needed - self.params.keys())
-        if missing:
-            message = f"params without {', '.join(missing)}, expected all of {sorted(needed)}"
-            raise ValueError(message)
-        for kind in ("width", "dropout") if self.depth else ():
+        for name, value in self.params.items():
+            _check_param(name, value)
+        for name in LIMITS.keys() - {*OF_EACH_LAYER, *self.params}:
+            raise OutOfLimitsError(key=f"params.{name}", got="nothing", expected="a value")
+        for kind in OF_EACH_LAYER:
             for layer in range(1, self.depth + 1):
                 self._of_layer(kind, layer)
-        rates = (self.input_dropout, *self.dropouts)
-        if not all(0 <= rate < 1 for rate in rates):
-            message = f"dropout rates {rates}, expected each in [0, 1)"
-            raise ValueError(message)
         return self
 
     def _of_layer(self, kind: str, layer: int) -> float:
         for key in (f"{kind}_{layer}", kind):
             if key in self.params:
                 return float(self.params[key])
-        message = f"params without {kind} for hidden layer {layer}"
-        raise ValueError(message)
+        expected = f"{kind} or {kind}_{layer}, since depth is {self.depth}"
+        raise OutOfLimitsError(key=f"params.{kind}", got="nothing", expected=expected)
 
     @property
     def depth(self) -> int:
@@ -131,3 +151,16 @@ class TrialConfig(Frozen):
         }
         shared = {purpose: derive_seed(self.study_seed, purpose) for purpose in ("order", "split")}
         return own | shared
+
+
+def _check_param(name: str, value: object) -> None:
+    kind, _, layer = name.rpartition("_")
+    known = kind if kind in OF_EACH_LAYER and layer.isdecimal() else name
+    if known not in LIMITS:
+        expected = f"one of {', '.join(LIMITS)}, width_N, dropout_N"
+        raise OutOfLimitsError(key=f"params.{name}", got="an unknown parameter", expected=expected)
+    try:
+        LIMITS[known].validate_python(value)
+    except ValidationError:
+        expected = words([LIMITS[known].json_schema()])
+        raise OutOfLimitsError(key=f"params.{name}", got=shown(value), expected=expected) from None

@@ -24,9 +24,14 @@ Event = EpochScores | TrialOutcome
 @dataclass(eq=False)
 class _Worker:
     connection: Connection
-    is_ready: bool = False
+    pid: int | None = None
     cohort: Cohort | None = None
     pending: set[int] = field(default_factory=set)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it has said that it has its context."""
+        return self.pid is not None
 
 
 class LocalEngine:
@@ -47,6 +52,7 @@ class LocalEngine:
         self._context: Any = None
         self._queue: deque[Cohort] = deque()
         self._deaths: dict[int, int] = {}
+        self._curves: dict[int, dict[int, EpochScores]] = {}
         self._failed_starts = 0
         self._workers: list[_Worker] = []
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the engine
@@ -93,7 +99,7 @@ class LocalEngine:
         for connection in wait(list(by_connection), timeout_seconds):
             worker = by_connection[connection]  # type: ignore[index]
             try:
-                events.extend(self._receive(worker))
+                self._receive(worker, events)
             except (EOFError, OSError):
                 events.extend(self._replace(worker))
         self._feed()
@@ -106,23 +112,27 @@ class LocalEngine:
             worker.connection.close()
         self._workers.clear()
         self._line.close()
+        if not self._has_forked:
+            self._nursery.kill()  # its imports may take seconds, and nobody waits for them
         self._nursery.wait()
         self._log.close()
 
-    def _receive(self, worker: _Worker) -> list[Event]:
-        events: list[Event] = []
+    def _receive(self, worker: _Worker, events: list[Event]) -> None:
+        """Append what the worker says; what it said before it died counts as well."""
         while worker.connection.poll():
             message = worker.connection.recv()
             if isinstance(message, int):
-                worker.is_ready, self._failed_starts = True, 0
+                worker.pid, self._failed_starts, self._has_forked = message, 0, True
                 continue
             events.append(message)
             if isinstance(message, TrialOutcome):
+                self._curves.pop(message.number, None)
                 worker.pending.discard(message.number)
                 if not worker.pending:
                     worker.cohort = None
                     self._feed()
-        return events
+            else:
+                self._curves.setdefault(message.number, {}).setdefault(message.epoch, message)
 
     def _feed(self) -> None:
         for worker in self._workers:
@@ -156,10 +166,11 @@ class LocalEngine:
             self._queue.appendleft(Cohort(rest))
             return []
         cause = f"worker lost: it died {self._deaths[first]} times while it trained this trial"
-        return [
-            TrialOutcome(number=assignment.config.number, state=TrialState.FAIL, cause=cause)
-            for assignment in rest
-        ]
+        return [self._lost(assignment.config.number, cause) for assignment in rest]
+
+    def _lost(self, number: int, cause: str) -> TrialOutcome:
+        curve = tuple(self._curves.pop(number, {}).values())
+        return TrialOutcome(number=number, state=TrialState.FAIL, cause=cause, curve=curve)
 
     def _start_worker(self) -> None:
         ours, theirs = socket.socketpair()
@@ -176,16 +187,19 @@ class LocalEngine:
 
     def _start_nursery(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
         ours, theirs = socket.socketpair()
-        words = ["-m", "pipeline.engines.nursery", self._fit, str(theirs.fileno())]
-        process = subprocess.Popen(  # noqa: S603 - our own module
+        # -P: the working folder is searched only where it is searched here.
+        words = ["-P", "-m", "pipeline.engines.nursery", self._fit, str(theirs.fileno())]
+        path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)  # noqa: PTH109 - a text
+        process = subprocess.Popen(
             [sys.executable, *words],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env=os.environ | {"PYTHONPATH": path},
         )
         theirs.close()
+        self._has_forked = False
         return process, ours
 
     def _restart_nursery(self) -> None:

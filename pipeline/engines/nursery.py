@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import time
+import traceback
 from multiprocessing.connection import Connection
 
 from pipeline.engines.worker import Fit, resolve_fit, serve
@@ -48,6 +49,8 @@ def _fork(driver: socket.socket, descriptor: int, fit: Fit) -> int:
     driver.close()
     try:
         serve(Connection(descriptor), fit)
+    except BaseException:  # noqa: BLE001 - the last line of the log is the driver's answer
+        traceback.print_exc()
     finally:
         sys.stderr.flush()
         os._exit(0)  # the copy of the nursery's interpreter has nothing to clean up

@@ -26,13 +26,14 @@ def serve(connection: Connection, fit: Fit) -> None:
     """Fit cohorts until the driver goes away.
 
     The first message is the context, each later one a cohort. Every answer is an
-    ``EpochScores`` or a ``TrialOutcome``; the first is this process's id.
+    ``EpochScores`` or a ``TrialOutcome``; the first, once the context is there, is this
+    process's id.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
     threading.Thread(target=_end_with_driver, args=(connection.fileno(),), daemon=True).start()
-    connection.send(os.getpid())
     try:
         context = connection.recv()
+        connection.send(os.getpid())
         while True:
             cohort = connection.recv()
             for outcome in _fit_safely(fit, cohort, context, connection):
@@ -44,7 +45,10 @@ def serve(connection: Connection, fit: Fit) -> None:
 def _fit_safely(
     fit: Fit, cohort: Cohort, context: Any, connection: Connection
 ) -> Sequence[TrialOutcome]:
+    curves: dict[int, list[EpochScores]] = {number: [] for number in cohort.numbers}
+
     def report(scores: EpochScores) -> None:
+        curves[scores.number].append(scores)
         try:
             connection.send(scores)
         except OSError:
@@ -52,11 +56,11 @@ def _fit_safely(
 
     try:
         return fit(cohort, context, report)
-    except Exception as error:  # noqa: BLE001 - a trial's fault is its outcome, not the worker's end
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the trial's fault, not the worker's
         cause = f"{type(error).__name__}: {error}"
         return [
-            TrialOutcome(number=number, state=TrialState.FAIL, cause=cause)
-            for number in cohort.numbers
+            TrialOutcome(number=number, state=TrialState.FAIL, cause=cause, curve=tuple(curve))
+            for number, curve in curves.items()
         ]
 
 

@@ -1,0 +1,1 @@
+"""Layers, networks, data, and the fit of a cohort: the only room with torch and Lightning."""

@@ -46,7 +46,8 @@ class CohortModule(LightningModule):
     def build(self, *, n_inputs: int, n_classes: int) -> None:
         """Build the members' networks; a large one may exhaust the memory."""
         for member in self.members:
-            self.networks.append(member.build(n_inputs=n_inputs, n_classes=n_classes))
+            with member.failing_alone():
+                self.networks.append(member.build(n_inputs=n_inputs, n_classes=n_classes))
 
     @property
     def active(self) -> list[Member]:
@@ -56,7 +57,7 @@ class CohortModule(LightningModule):
     def configure_optimizers(self) -> list[Optimizer]:
         """Make each member's own optimizer, on the device where the rows are put as well."""
         self._parts = {name: rows.to(self.device) for name, rows in self._parts.items()}
-        return [member.begin() for member in self.members]
+        return [member.begin() for member in self.active]
 
     def train_dataloader(self) -> EpochSteps:
         """Iterate over the batches of an epoch, the same for all trials of a study."""
@@ -76,27 +77,29 @@ class CohortModule(LightningModule):
             batch: Row numbers, one int64 tensor a step.
             batch_idx: Not used: members count their own steps.
         """
-        active, rows = self.active, self._parts["training"]
         for numbers in batch:
-            images, labels = rows.take(numbers)
-            for member in active:
-                member.train_step(images, labels)
+            images, labels = self._parts["training"].take(numbers)
+            for member in self.active:
+                with member.failing_alone():
+                    member.train_step(images, labels)
 
     def on_train_epoch_end(self) -> None:
         """Score the active members, report, and stop once all have left."""
         trained = time.perf_counter()
         self.seconds["training"] += trained - self._epoch_started
         for member in self.active:
-            self._report(
-                member.end_epoch(
-                    validation=self._parts["validation"],
-                    probe=self._parts["probe"],
-                    started=self._epoch_started,
-                    precision=self.trainer.precision_plugin.forward_context(),
-                )
-            )
+            with member.failing_alone():
+                self._report(self._end_epoch(member))
         self.seconds["validation"] += time.perf_counter() - trained
         self.trainer.should_stop = not self.active
+
+    def _end_epoch(self, member: Member) -> EpochScores:
+        return member.end_epoch(
+            validation=self._parts["validation"],
+            probe=self._parts["probe"],
+            started=self._epoch_started,
+            precision=self.trainer.precision_plugin.forward_context(),
+        )
 
     def transfer_batch_to_device(
         self, batch: Sequence[Tensor], device: torch.device, dataloader_idx: int

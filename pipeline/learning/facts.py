@@ -15,6 +15,7 @@ from pipeline.trial import Facts
 
 PACKAGES = ("torch", "pytorch-lightning", "numpy", "safetensors")
 DISTRIBUTION = "dropout-search"
+PACKAGE = Path(pipeline.__file__).parent
 
 
 def collect_facts(
@@ -57,12 +58,11 @@ def resolve_device(device: str) -> str:
 
 
 @functools.cache
-def source_digests() -> dict[str, str]:
-    """SHA-256 of each source file of the package, by its path below the package's parent."""
-    root = Path(pipeline.__file__).parent
+def source_digests(package: Path = PACKAGE) -> dict[str, str]:
+    """SHA-256 of each source file of a package, by its path below the package's parent."""
     return {
-        path.relative_to(root.parent).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(root.rglob("*.py"))
+        path.relative_to(package.parent).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(package.rglob("*.py"))
     }
 
 
@@ -85,12 +85,11 @@ def _model_name() -> str:
 
 
 @functools.cache
-def project_commit() -> tuple[str | None, bool | None]:
-    """The commit that the package was run from and whether its tree was clean.
+def project_commit(package: Path = PACKAGE) -> tuple[str | None, bool | None]:
+    """The commit that a package is run from and whether its tree is clean.
 
     Both are ``None`` where the package is not a tracked part of a git checkout.
     """
-    package = Path(pipeline.__file__).parent
     if _git(package, "ls-files", "--error-unmatch", "__init__.py") is None:
         return None, None
     changed = _git(package, "status", "--porcelain", "--", ".")

@@ -2,7 +2,6 @@
 
 import math
 import time
-import warnings
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -12,7 +11,8 @@ from pipeline.config import DataConfig
 from pipeline.learning.cohort import CohortModule
 from pipeline.learning.data import PreparedData, Split, open_train, split
 from pipeline.learning.facts import collect_facts, resolve_device
-from pipeline.learning.lightning import Trainer
+from pipeline.learning.failures import describe_failure
+from pipeline.learning.lightning import Trainer, expected_warnings
 from pipeline.learning.member import Member
 from pipeline.learning.rows import Rows
 from pipeline.trial import Assignment, Cohort, EpochScores, Facts, TrialOutcome, TrialState
@@ -44,11 +44,12 @@ def fit_cohort(cohort: Cohort, data: PreparedData, report: Report) -> list[Trial
     cause = _train(module, data)
     for member in module.active:
         member.fail(cause or "ended without a verdict")
-    clock.spend(module.seconds)
-    return [
-        _outcome(member, _facts(member.assignment, data, parts, place, len(members)), clock)
+    facts = [
+        _facts(member.assignment, data, parts, place, len(members))
         for place, member in enumerate(members)
     ]
+    clock.spend(module.seconds)
+    return [_outcome(member, known, clock) for member, known in zip(members, facts, strict=True)]
 
 
 class _Clock:
@@ -69,42 +70,27 @@ class _Clock:
 
 def _train(module: CohortModule, data: PreparedData) -> str | None:
     """Train until every member has left, or return what stopped it."""
-    config = module.members[0].assignment.config.training
-    device = resolve_device(config.device)
-    epochs = max(member.assignment.epochs for member in module.members)
-    trainer = Trainer(
-        accelerator={"cuda": "gpu"}.get(device, device),
-        devices=1,
-        precision=config.precision,
-        max_epochs=epochs,
-        deterministic=device == "cuda",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-    )
     try:
         module.build(n_inputs=math.prod(data.image_shape), n_classes=data.n_classes)
-        with warnings.catch_warnings():
-            # Lightning sees an iterable that is no DataLoader and few steps an epoch: both meant.
-            warnings.filterwarnings("ignore", module="pytorch_lightning")
-            trainer.fit(module)
-    except Exception as error:  # noqa: BLE001 - any fault of a trial is recorded as its cause
+        if module.active:
+            with expected_warnings():
+                _trainer(module).fit(module)
+    except Exception as error:  # noqa: BLE001 - what is no single trial's fault ends them all
         return describe_failure(error)
     return None
 
 
-def describe_failure(error: Exception) -> str:
-    """Name a failure in one line: its kind, what it says, and the line that raised it."""
-    text = " ".join(str(error).split())[:300]
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "not enough memory" in text:
-        return f"out of memory: {text}"
-    trace = error.__traceback__
-    while trace and trace.tb_next:
-        trace = trace.tb_next
-    place = f" ({trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno})" if trace else ""
-    return f"{type(error).__name__}: {text}{place}"
+def _trainer(module: CohortModule) -> Trainer:
+    config = module.members[0].assignment.config.training
+    device = resolve_device(config.device)
+    return Trainer(
+        accelerator={"cuda": "gpu"}.get(device, device),
+        devices=1,
+        precision=config.precision,
+        max_epochs=max(member.assignment.epochs for member in module.members),
+        deterministic=device == "cuda",
+        barebones=True,
+    )
 
 
 @lru_cache(maxsize=1)

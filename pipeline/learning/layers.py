@@ -61,10 +61,3 @@ class Dropout(nn.Module):
     def extra_repr(self) -> str:
         """Show the rate where the network is printed."""
         return f"rate={self.rate}, layer={self.layer}"
-
-
-def set_step(network: nn.Module, step: int) -> None:
-    """Tell every dropout layer of a network which training step comes next."""
-    for module in network.modules():
-        if isinstance(module, Dropout):
-            module.step = step

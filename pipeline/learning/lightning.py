@@ -5,6 +5,9 @@ beside a CPU build of torch its import fails (see ``torchvision_ops``).
 """
 
 import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from pipeline.learning.torchvision_ops import ensure_torchvision
 
@@ -14,4 +17,15 @@ from pytorch_lightning import LightningModule, Trainer  # noqa: E402 - only poss
 
 logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 
-__all__ = ["LightningModule", "Trainer"]
+__all__ = ["LightningModule", "Trainer", "expected_warnings"]
+
+
+@contextmanager
+def expected_warnings() -> Iterator[None]:
+    """Silence what a ``Trainer`` says of itself and of what is meant, and nothing else."""
+    with warnings.catch_warnings():
+        # Lightning 2.6 asks torch 2.13 for a tree's leaves in the old way (its _pytree.py).
+        warnings.filterwarnings("ignore", r".*treespec, LeafSpec", category=FutureWarning)
+        # A study may say `device: cpu` on a machine that has more.
+        warnings.filterwarnings("ignore", "GPU available but not used")
+        yield

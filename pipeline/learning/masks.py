@@ -13,6 +13,12 @@ from pipeline.config import derive_seed
 LEVELS = 1 << 16
 """A mask entry uses 16 random bits, so a rate is kept to within 1 / 131072."""
 
+N_LAYERS = 256
+"""How many layers of dropout a network may have, the input's included."""
+
+N_UNITS = 1 << 25
+"""How many entries a mask may have: rows of a batch times units of a layer."""
+
 _LAYER_BITS = 24
 _GOLDEN = 0x9E3779B97F4A7C15
 _WORD = (1 << 64) - 1
@@ -44,11 +50,21 @@ def counters(layer: int, n_units: int, device: torch.device) -> Tensor:
 
     Args:
         layer: 0 for the input, 1 for the first hidden layer and so on, below 256.
-        n_units: Entries of the mask (rows times units), below 2**25.
+        n_units: Entries of the mask (rows times units), at most 2**25.
+        device: Where the mask is needed.
 
     Returns:
         int32 of shape [ceil(n_units / 2)].
+
+    Raises:
+        ValueError: The layer's counters would run into those of another.
     """
+    if not (0 <= layer < N_LAYERS and n_units <= N_UNITS):
+        message = (
+            f"a mask of {n_units} entries in layer {layer}, "
+            f"expected at most {N_UNITS} and a layer below {N_LAYERS}"
+        )
+        raise ValueError(message)
     pairs = torch.arange((n_units + 1) // 2, dtype=torch.int64, device=device)
     return (pairs + (layer << _LAYER_BITS)).to(torch.int32)
 
@@ -65,11 +81,15 @@ def random_levels(counter: Tensor, key: tuple[int, int]) -> Tensor:
     """
     first, second = key
     word = counter ^ first
-    word = (word ^ ((word >> 16) & 0xFFFF)) * 0x7FEB352D
-    word = (word ^ ((word >> 15) & 0x1FFFF)) * -2073319797
-    word = (word ^ ((word >> 16) & 0xFFFF)) + second
-    word = (word ^ ((word >> 15) & 0x1FFFF)) * 0x2C1B3C6D
-    word = word ^ ((word >> 16) & 0xFFFF)
+    word ^= (word >> 16) & 0xFFFF  # >> keeps the sign on int32: its copies are masked off
+    word *= 0x7FEB352D
+    word ^= (word >> 15) & 0x1FFFF
+    word *= -2073319797
+    word ^= (word >> 16) & 0xFFFF
+    word += second
+    word ^= (word >> 15) & 0x1FFFF
+    word *= 0x2C1B3C6D
+    word ^= (word >> 16) & 0xFFFF
     return word.view(torch.int16)
 
 
@@ -96,6 +116,7 @@ def row_order(seed: int, epoch: int, n_rows: int) -> Tensor:
     Args:
         seed: The study's seed for the order, shared by all its trials.
         epoch: Counted from 1.
+        n_rows: How many rows there are to visit.
 
     Returns:
         int64 permutation of shape [n_rows], on the CPU.

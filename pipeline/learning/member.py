@@ -2,7 +2,8 @@
 
 import math
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 from safetensors.torch import save
@@ -10,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.optim import Optimizer
 
-from pipeline.learning.layers import set_step
+from pipeline.learning.failures import describe_failure
 from pipeline.learning.mlp import MLP, make_optimizer
 from pipeline.learning.rows import Rows
 from pipeline.trial import Assignment, EpochScores, TrialState
@@ -60,14 +61,16 @@ class Member:
             labels: int64 of shape [batch].
         """
         assert self._optimizer is not None, "begin() comes before the first step"  # noqa: S101
-        set_step(self.network, self._step)
-        logits = self.network(images)
+        self.network.set_step(self._step)
+        logits = self.network(images).float()
         loss = functional.cross_entropy(logits, labels)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
+        # Autocast keeps its copies of the weights until it is left, many steps from here.
+        torch.clear_autocast_cache()
         self._step += 1
-        self._loss_sum += loss.detach().double() * len(labels)
+        self._loss_sum.add_(loss.detach(), alpha=len(labels))
         self._n_right += (logits.detach().argmax(1) == labels).sum()
         self._n_seen += len(labels)
 
@@ -131,6 +134,14 @@ class Member:
         elif patience is not None and len(losses) - 1 - losses.index(min(losses)) >= patience:
             self.state = TrialState.COMPLETE
 
+    @contextmanager
+    def failing_alone(self) -> Iterator[None]:
+        """End this trial, and no other of its cohort, where what is done for it raises."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - any fault of a trial is recorded as its cause
+            self.fail(describe_failure(error))
+
     def fail(self, cause: str) -> None:
         """End the trial with a cause."""
         self.state, self.cause = TrialState.FAIL, cause
@@ -154,10 +165,10 @@ def evaluate(network: MLP, rows: Rows) -> tuple[float, float]:
     network.eval()
     loss_sum = torch.zeros((), dtype=torch.float64, device=rows.numbers.device)
     n_right = torch.zeros((), dtype=torch.int64, device=rows.numbers.device)
-    for numbers in rows.numbers.split(EVALUATION_ROWS):
+    for numbers in torch.split(rows.numbers, EVALUATION_ROWS):
         images, labels = rows.take(numbers)
-        logits = network(images)
-        loss_sum += functional.cross_entropy(logits.float(), labels, reduction="sum").double()
+        logits = network(images).float()
+        loss_sum += functional.cross_entropy(logits, labels, reduction="sum")
         n_right += (logits.argmax(1) == labels).sum()
     network.train()
     return float(loss_sum) / len(rows), float(n_right) / len(rows)

@@ -8,7 +8,7 @@ from torch.nn import functional
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from pipeline.config import TrialConfig
-from pipeline.learning.layers import Dropout, set_step
+from pipeline.learning.layers import Dropout
 from pipeline.learning.lightning import LightningModule
 
 Batch = tuple[Tensor, Tensor]
@@ -31,8 +31,9 @@ class MLP(LightningModule):
         super().__init__()
         self.config = config
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.seeds["initialisation"])
+            torch.default_generator.manual_seed(config.seeds["initialisation"])
             self.network = nn.Sequential(*_layers(config, n_inputs, n_classes))
+        self.dropouts = [layer for layer in self.network if isinstance(layer, Dropout)]
 
     def forward(self, x: Tensor) -> Tensor:
         """Score the classes.
@@ -46,9 +47,14 @@ class MLP(LightningModule):
         logits: Tensor = self.network(x.flatten(1))
         return logits
 
+    def set_step(self, step: int) -> None:
+        """Tell every dropout layer which training step comes next, from 0."""
+        for layer in self.dropouts:
+            layer.step = step
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002 - Lightning's signature
         """Compute the mean cross-entropy of a batch, dropout on."""
-        set_step(self.network, self.global_step)
+        self.set_step(self.global_step)
         images, labels = batch
         loss = functional.cross_entropy(self(images), labels)
         self.log("train_loss", loss, on_step=False, on_epoch=True)

@@ -1,7 +1,9 @@
 """Training and validation rows held as tensors, shared by every worker of a machine."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -45,10 +47,15 @@ class Rows:
         return images, self.labels.index_select(0, numbers)
 
     def to(self, device: torch.device) -> "Rows":
-        """Hold the rows on another device."""
-        return Rows(
-            self.images.to(device), self.labels.to(device), self.numbers.to(device), self.scale
-        )
+        """Hold the rows on another device; the parts of a set share one copy there."""
+        images, labels = _copy(self.images, device), _copy(self.labels, device)
+        return Rows(images, labels, self.numbers.to(device), self.scale)
+
+
+@lru_cache(maxsize=2)
+def _copy(whole_set: Tensor, device: torch.device) -> Tensor:
+    """Copy a whole set's tensor once for all trials of a worker; ``Tensor`` hashes by identity."""
+    return whole_set.to(device)
 
 
 class EpochSteps:
@@ -69,13 +76,13 @@ class EpochSteps:
 
     def __len__(self) -> int:
         """Count the calls of an epoch."""
-        steps = -(-len(self.rows) // self.batch_size)
-        return -(-steps // STEPS_A_CALL)
+        steps = math.ceil(len(self.rows) / self.batch_size)
+        return math.ceil(steps / STEPS_A_CALL)
 
     def __iter__(self) -> Iterator[Sequence[Tensor]]:
         """Go through the next epoch: each item is a list of row numbers, one entry a step."""
         self.epoch += 1
         order = row_order(self.seed, self.epoch, len(self.rows)).to(self.rows.numbers.device)
-        batches = self.rows.numbers[order].split(self.batch_size)
+        batches = torch.split(self.rows.numbers[order], self.batch_size)
         for start in range(0, len(batches), STEPS_A_CALL):
             yield batches[start : start + STEPS_A_CALL]

@@ -7,14 +7,23 @@ function of the study file and the data, whatever the number of workers and thei
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 
 from pipeline.config import Params, StudyConfig, TrialConfig
 from pipeline.search.seconds import SecondsLedger
 from pipeline.search.stopping import cutoffs
 from pipeline.search.store import TrialStore
 from pipeline.search.suggest import Seen, make_suggester
-from pipeline.trial import Assignment, Cohort, Engine, EpochScores, Ledger, TrialOutcome, TrialRow
+from pipeline.trial import (
+    Assignment,
+    Cohort,
+    Engine,
+    EpochScores,
+    Ledger,
+    TrialOutcome,
+    TrialRow,
+    TrialState,
+)
 
 TICK_SECONDS = 0.5
 """How long the driver sleeps at most: the ledger's buffer is looked at so often."""
@@ -70,19 +79,27 @@ class Driver:
         Returns:
             The study's table.
         """
-        is_done = False
-        try:
+        with closing(self._engine):
             self._ledger.open(self._study)
-            self._go()
-            is_done = True
-        finally:
-            self._engine.close()
-            with self._writing():
-                for number in sorted(self._in_flight):
-                    self._store.release(number)
-                    self._ledger.release(number)
-                rows = self._store.rows()
-                self._ledger.close(rows, is_done=is_done)
+            is_done = False
+            try:
+                self._go()
+                is_done = True
+            finally:
+                self._engine.close()
+                rows = self._settle(is_done=is_done)
+        return rows
+
+    def _settle(self, *, is_done: bool) -> list[TrialRow]:
+        """Leave nothing running, be it of this run or of one that was killed before it."""
+        with self._writing():
+            running = [row.number for row in self._store.rows() if row.state is TrialState.RUNNING]
+            for number in running:
+                self._store.release(number)
+            for number in running:
+                self._ledger.release(number)
+            rows = self._store.rows()
+            self._ledger.close(rows, is_done=is_done)
         return rows
 
     def _go(self) -> None:

@@ -9,35 +9,51 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
+from threadpoolctl import threadpool_limits
 
-from pipeline.config import SearchConfig, derive_seed
+from pipeline.config import StudyConfig, derive_seed
 
 
-def make_sampler(search: SearchConfig, number: int, *, n_fixed: int) -> BaseSampler:
+def make_sampler(
+    study: StudyConfig, number: int, space: Mapping[str, BaseDistribution]
+) -> BaseSampler:
     """Make the sampler that suggests one trial.
 
     Args:
-        search: The study's search section.
+        study: Its search section names the sampler.
         number: The trial's number.
-        n_fixed: How many trials the study file fixes; they do not use up points of a sequence.
+        space: The parameters that are searched.
     """
-    seed = derive_seed(search.seed, number, "sampler")
-    match search.sampler:
+    seed = derive_seed(study.search.seed, number, "sampler")
+    match study.search.sampler:
         case "tpe":
             return TPESampler(seed=seed)
         case "random":
             return RandomSampler(seed=seed)
         case "gp":
             # Measured noise: the same setting with another seed gives another value.
-            return GPSampler(seed=seed, deterministic_objective=False)
+            return OneThreadGPSampler(seed=seed, deterministic_objective=False)
         case "qmc":
+            place = number - len(study.trials)
+            if place < 0:  # fixed trials do not use up points of the sequence
+                return RandomSampler(seed=seed)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ExperimentalWarning)
-                start = max(number - n_fixed, 0)
-                return SequenceSampler(derive_seed(search.seed, "sequence"), start)
+                return SequenceSampler(derive_seed(study.search.seed, "sequence"), place, space)
         case "grid":
             message = "grid lists its settings and samples nothing"
             raise ValueError(message)
+
+
+class OneThreadGPSampler(GPSampler):
+    """A Gaussian process whose sums do not depend on how many cores the driver has."""
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Sample with one thread; Optuna itself does so for torch, but not for BLAS."""
+        with threadpool_limits(1):
+            return super().sample_relative(study, trial, search_space)
 
 
 class SequenceSampler(QMCSampler):
@@ -46,18 +62,18 @@ class SequenceSampler(QMCSampler):
     Optuna's counter is an attribute of the study; after a crash it would start again.
     """
 
-    def __init__(self, seed: int, place: int) -> None:
+    def __init__(self, seed: int, place: int, space: Mapping[str, BaseDistribution]) -> None:
         """Choose a sequence by its seed and a point by its place, from 0."""
         super().__init__(qmc_type="sobol", scramble=True, seed=seed)
         self._place = place
-        self.space: Mapping[str, BaseDistribution] = {}
+        self._space = space
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
         """Cover the whole space from the first trial on."""
         del study, trial
-        return {name: inner for name, inner in self.space.items() if not inner.single()}
+        return {name: inner for name, inner in self._space.items() if not inner.single()}
 
     def _find_sample_id(self, study: Study, search_space: dict[str, Any]) -> int:
         del study, search_space

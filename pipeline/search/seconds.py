@@ -43,10 +43,12 @@ class SecondsLedger:
             n_busy: Workers that train meanwhile.
         """
         began = time.perf_counter()
-        yield
-        if self._start_up is not None:
-            share = (self._n_workers - n_busy) / self._n_workers
-            self._idle[activity] += share * (time.perf_counter() - began)
+        try:
+            yield
+        finally:
+            if self._start_up is not None:
+                share = (self._n_workers - n_busy) / self._n_workers
+                self._idle[activity] += share * (time.perf_counter() - began)
 
     def worked(self, seconds: Mapping[str, float]) -> None:
         """Add a trial's worker seconds by phase."""
@@ -56,8 +58,12 @@ class SecondsLedger:
     def summary(self) -> dict[str, float]:
         """Seconds by what they were spent on, ``total`` first; the rest sum to it."""
         total = time.perf_counter() - self._started
-        start_up = total if self._start_up is None else self._start_up
-        rest = total - start_up - sum(self._worked.values())
-        idle = {name: min(spent, max(rest, 0.0)) for name, spent in self._idle.items()}
+        at_work = sum(self._worked.values())
+        noticed = total if self._start_up is None else self._start_up
+        start_up = max(min(noticed, total - at_work), 0.0)  # work began before it was noticed
+        rest = max(total - start_up - at_work, 0.0)
+        spent = sum(self._idle.values())
+        part = min(rest / spent, 1.0) if spent else 1.0
+        idle = {name: part * seconds for name, seconds in self._idle.items()}
         waiting = max(rest - sum(idle.values()), 0.0)
         return {"total": total, "start_up": start_up, **self._worked, **idle, "waiting": waiting}

@@ -48,9 +48,7 @@ def cutoffs(study: StudyConfig, number: int, seen: Sequence[Seen]) -> Cutoffs | 
                 if hyperband_bracket(study.name, trial.number, epochs) == bracket
             ]
             first_rung = HYPERBAND_REDUCTION**bracket
-            limits = _halving(
-                peers, epochs, first_rung=first_rung, reduction=HYPERBAND_REDUCTION
-            )
+            limits = _halving(peers, epochs, first_rung=first_rung, reduction=HYPERBAND_REDUCTION)
             return Cutoffs(rule="hyperband", limits=limits)
 
 
@@ -60,7 +58,9 @@ def _median(seen: Sequence[Seen], epoch: int) -> float:
     losses = [trial.lowest[epoch - 1] for trial in complete if len(trial.lowest) >= epoch]
     if len(complete) < MEDIAN_STARTUP_TRIALS or not losses:
         return math.inf
-    return float(np.percentile(losses, 50.0))
+    with np.errstate(invalid="ignore"):
+        median = float(np.percentile(losses, 50.0))
+    return math.inf if math.isnan(median) else median  # between two infinite losses
 
 
 def _halving(
@@ -83,10 +83,8 @@ def _promotion_limit(others: Sequence[float], reduction: int) -> float:
 
 def hyperband_bracket(study_name: str, number: int, epochs: int) -> int:
     """The bracket that Optuna's ``HyperbandPruner`` puts a trial into: a hash of its name."""
-    n_brackets = 0
-    while HYPERBAND_REDUCTION ** (n_brackets + 1) <= epochs:
-        n_brackets += 1
-    n_brackets += 1
+    # Rounded as Optuna rounds it: at 243 epochs it counts one bracket less than the paper.
+    n_brackets = math.floor(math.log(epochs, HYPERBAND_REDUCTION)) + 1
     budgets = [
         math.ceil(n_brackets * HYPERBAND_REDUCTION**rest / (rest + 1))
         for rest in reversed(range(n_brackets))

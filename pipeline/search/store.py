@@ -37,15 +37,14 @@ def open_storage(address: str | None, journal: Path, *, to_write: bool) -> BaseS
             return None
         try:
             return open_journal(journal, to_write=to_write)
-        except ValueError as error:
-            raise BadInputError(
-                where=str(journal), got=f"a damaged file ({error})", expected="Optuna's journal"
-            ) from None
+        except (OSError, ValueError, KeyError) as error:
+            got = f"a file that cannot be read ({error})"
+            raise BadInputError(where=str(journal), got=got, expected="Optuna's journal") from None
     # Optuna's own limit of 5 seconds is short where several processes write.
     engine_kwargs = {"connect_args": {"timeout": 60}} if address.startswith("sqlite") else {}
     try:
         return RDBStorage(address, engine_kwargs=engine_kwargs)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - each database driver raises its own
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise BadInputError(
             where="--storage", got=f"{address} ({reason})", expected="a database URL within reach"

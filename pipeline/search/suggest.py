@@ -1,6 +1,7 @@
 """What to try next, as a function of the outcomes that a trial is allowed to see."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Protocol
@@ -8,13 +9,14 @@ from typing import Protocol
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
 from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState as OptunaState
 from optuna.trial import create_trial
 
 from pipeline.config import Params, StudyConfig, derive_seed
 from pipeline.search.distributions import constants, searched
-from pipeline.search.samplers import SequenceSampler, make_sampler
+from pipeline.search.samplers import make_sampler
 from pipeline.trial import TrialOutcome, TrialState
 
 
@@ -23,7 +25,7 @@ class Seen:
     """What the search needs to know of a finished trial.
 
     Attributes:
-        val_losses: One entry an epoch; only finite ones.
+        val_losses: One entry an epoch, as measured.
     """
 
     number: int
@@ -34,14 +36,17 @@ class Seen:
     @property
     def lowest(self) -> tuple[float, ...]:
         """The lowest loss so far, one entry an epoch: what the trial would be worth there."""
-        return tuple(accumulate(self.val_losses, min))
+        finite = (loss if math.isfinite(loss) else math.inf for loss in self.val_losses)
+        return tuple(accumulate(finite, min))
 
     @classmethod
     def of(cls, outcome: TrialOutcome) -> "Seen":
         """Keep what matters of an outcome."""
-        losses = (scores.val_loss for scores in outcome.curve)
-        finite = tuple(loss for loss in losses if np.isfinite(loss))
-        return cls(outcome.number, outcome.state, outcome.value, finite)
+        losses = tuple(scores.val_loss for scores in outcome.curve)
+        return cls(outcome.number, outcome.state, outcome.value, losses)
+
+
+SamplerOf = Callable[[StudyConfig, int, Mapping[str, BaseDistribution]], BaseSampler]
 
 
 class Suggester(Protocol):
@@ -68,11 +73,16 @@ class SampledView:
     Trials whose outcome is not told yet stand in it as running, with their parameters. Every
     trial has every parameter, so no sampler ever meets a conditional one and falls back to
     sampling it on its own (optuna#5299); who uses the suggestion drops the inactive ones.
+
+    Args:
+        study: Its search section names the sampler.
+        sampler_of: Makes the sampler of one trial.
     """
 
-    def __init__(self, study: StudyConfig) -> None:
+    def __init__(self, study: StudyConfig, sampler_of: SamplerOf = make_sampler) -> None:
         """Start with no trials."""
         self._study = study
+        self._sampler_of = sampler_of
         self._space: dict[str, BaseDistribution] = searched(study)
         self._storage = InMemoryStorage()
         self._view = optuna.create_study(storage=self._storage, study_name=study.name)
@@ -83,10 +93,7 @@ class SampledView:
         fixed = {name: value for name, value in fixed.items() if name in self._space}
         if fixed:
             self._view.enqueue_trial(fixed)
-        sampler = make_sampler(self._study.search, number, n_fixed=len(self._study.trials))
-        if isinstance(sampler, SequenceSampler):
-            sampler.space = self._space
-        self._view.sampler = sampler
+        self._view.sampler = self._sampler_of(self._study, number, self._space)
         trial = self._view.ask(fixed_distributions=self._space)
         return dict(constants(self._study)) | trial.params
 
@@ -118,9 +125,11 @@ class Grid:
     def __init__(self, study: StudyConfig) -> None:
         """List the settings."""
         self._study = study
-        settings: Sequence[Params] = list(study.grid())
+        settings = list(study.grid())
         order = np.random.default_rng(derive_seed(study.search.seed, "grid"))
-        self._settings = [settings[place] for place in order.permutation(len(settings))]
+        self._settings: Sequence[Params] = [
+            settings[place] for place in order.permutation(len(settings))
+        ]
 
     def ask(self, number: int) -> Params:
         """Take the next setting; a fixed trial's gaps are filled from the grid's first."""

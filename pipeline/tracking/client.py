@@ -20,7 +20,7 @@ from pipeline.tracking.schema import check_readable, ensure_schema
 P = ParamSpec("P")
 R = TypeVar("R")
 
-FIRST_CALL = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
+FIRST_CALL = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
 DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
 
@@ -72,8 +72,9 @@ def first_line(error: BaseException) -> str:
 
 def shown(uri: str) -> str:
     """An address as errors may show it: without a password."""
-    user, at, rest = uri.rpartition("@")
-    return f"{user.rpartition('/')[0]}/…@{rest}" if at and "://" in user else uri
+    scheme, mark, rest = uri.partition("://")
+    user, at, host = rest.partition("/")[0].rpartition("@")
+    return f"{scheme}{mark}…{rest.removeprefix(user)}" if at and host else uri
 
 
 def _check_before(uri: str, artifact_root: Path | None) -> None:

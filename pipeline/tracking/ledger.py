@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlflow.entities import Run
-from mlflow.tracking import MlflowClient
 
 from pipeline.config import StudyConfig, TrialConfig
 from pipeline.tracking import names, runs
@@ -18,6 +18,9 @@ from pipeline.tracking.points import Points, known_points
 from pipeline.tracking.schema import locked
 from pipeline.tracking.study_run import take_study_run
 from pipeline.trial import EpochScores, TrialOutcome, TrialRecord, TrialRow, TrialState
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
 
 STATUS = {TrialState.COMPLETE: "FINISHED", TrialState.PRUNED: "FINISHED", TrialState.FAIL: "FAILED"}
 """MLflow's page marks all but FINISHED with a red cross, and a pruned trial did its work."""
@@ -174,8 +177,9 @@ class MlflowLedger:
             self._client.update_run(run_id, status="RUNNING")
         if tags.get(names.TRIAL_STATE) != TrialState.RUNNING:
             self._client.set_tag(run_id, names.TRIAL_STATE, TrialState.RUNNING.value)
-        if names.CAUSE in tags:
-            self._client.delete_tag(run_id, names.CAUSE)
+        for name in (names.CAUSE, names.WEIGHTS_SHA256):
+            if name in tags:
+                self._client.delete_tag(run_id, name)
         if config.number not in self._live:
             known = known_points(self._client, run_id, run.data.metrics)
             self._live[config.number] = Points(run_id, config.params, known)
@@ -222,8 +226,12 @@ def _add_outcome(points: Points, outcome: TrialOutcome) -> None:
 
 
 def _tags(outcome: TrialOutcome) -> dict[str, str]:
-    tags = {names.TRIAL_STATE: outcome.state.value}
-    return tags | ({names.CAUSE: names.tag_text(outcome.cause)} if outcome.cause else {})
+    tags = {
+        names.TRIAL_STATE: outcome.state.value,
+        names.CAUSE: outcome.cause,
+        names.WEIGHTS_SHA256: outcome.weights_sha256,
+    }
+    return {name: names.tag_text(text) for name, text in tags.items() if text}
 
 
 def _with_run_id(row: TrialRow, run_id: str | None) -> TrialRow:

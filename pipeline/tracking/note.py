@@ -23,7 +23,7 @@ def escape(text: str, largest: int = LARGEST_QUESTION) -> str:
     line = " ".join(text.encode("utf-8", "replace").decode().split())
     cut = line if len(line) <= largest else line[: largest - 1] + "…"
     return "".join(
-        char if char.isalnum() or char in PLAIN or ord(char) > 0x7F else f"&#{ord(char)};"
+        char if char.isalnum() or char in PLAIN or not char.isascii() else f"&#{ord(char)};"
         for char in cut
         if char.isprintable()
     )

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.tracking import MlflowClient
@@ -68,3 +69,17 @@ def known_points(client: MlflowClient, run_id: str, metrics: Iterable[str]) -> s
 def param_text(value: Scalar) -> str:
     """A parameter as MLflow holds it; Python reads the same number from it."""
     return repr(value) if isinstance(value, float) else str(value)
+
+
+def param_value(text: str) -> Scalar:
+    """The value that ``param_text`` wrote.
+
+    >>> [param_value(text) for text in ("2", "0.30000000000000004", "relu")]
+    [2, 0.30000000000000004, 'relu']
+    """
+    for kind in (int, float):
+        with suppress(ValueError):
+            value = kind(text)
+            if param_text(value) == text:
+                return value
+    return text

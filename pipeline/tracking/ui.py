@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import IO
 from urllib.error import URLError
@@ -62,7 +63,7 @@ def serve(home: Path, port: int = 5000, *, timeout_seconds: float = 60) -> Itera
     _check_home(home)
     port = _free_port(port)
     with tempfile.TemporaryFile() as log:
-        server = subprocess.Popen(
+        server = subprocess.Popen(  # noqa: S603 - our own words, no shell
             server_command(home, port),
             env=server_environment(),
             stdin=subprocess.DEVNULL,
@@ -112,7 +113,7 @@ def _answers(address: str) -> bool:
     """Ask without a proxy, which would not find this machine's own address."""
     try:
         with build_opener(ProxyHandler({})).open(f"{address}/health", timeout=2) as answer:
-            return bool(answer.status == 200)  # noqa: PLR2004 - HTTP's word for yes
+            return bool(answer.status == HTTPStatus.OK)
     except (URLError, OSError):
         return False
 

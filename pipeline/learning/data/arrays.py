@@ -1,6 +1,5 @@
 """Decoded arrays on the disk: written once, mapped by everyone."""
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,7 +59,7 @@ def write_arrays(
 
 @contextmanager
 def _whole(path: Path) -> Iterator[Path]:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    partial = path.with_name(f".{path.name}.part")
     try:
         yield partial
         partial.replace(path)

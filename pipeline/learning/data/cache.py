@@ -10,7 +10,6 @@ from pathlib import Path
 from pipeline.errors import WorkFailedError
 from pipeline.learning.data.arrays import intact_meta, write_arrays
 from pipeline.learning.data.catalogue import DATA_SETS, Part
-from pipeline.learning.data.download import download
 from pipeline.learning.data.files import decode, read_raw
 from pipeline.learning.data.meta import FORMAT, Fingerprint, Meta
 from pipeline.learning.data.records import PreparedData, Source
@@ -30,7 +29,7 @@ def prepare(source: Source, *, cache: Path) -> PreparedData:
         BadInputError: A file is damaged, or the download failed.
         WorkFailedError: The cache cannot be written.
     """
-    here = source if source.is_here else download(source, cache=cache)
+    here = source if source.is_here else _downloaded(source, cache)
     folder = cache.absolute() / "data" / _folder_name(here.name, _digests(here))
     meta = intact_meta(folder, parts=("train",)) or store(here, folder, parts=("train",))
     return _prepared(here, folder, meta=meta)
@@ -74,6 +73,12 @@ def _writing(folder: Path) -> Iterator[None]:
     except OSError as error:
         message = f"the cache {folder} cannot be written: {error}"
         raise WorkFailedError(message) from error
+
+
+def _downloaded(source: Source, cache: Path) -> Source:
+    from pipeline.learning.data.download import download  # its HTTP modules double the import
+
+    return download(source, cache=cache)
 
 
 def _digests(source: Source) -> dict[str, str]:

@@ -49,7 +49,7 @@ def download(source: Source, *, cache: Path) -> Source:
 
 
 def _fetch(origin: IdxOrigin, root: Path) -> None:
-    from pipeline.learning.torchvision_ops import ensure_torchvision  # noqa: PLC0415 - 1.5 s
+    from pipeline.learning.torchvision_ops import ensure_torchvision
 
     ensure_torchvision()
     datasets = import_module("torchvision.datasets")
@@ -108,7 +108,7 @@ def _quiet_in_pipes() -> Iterator[None]:
 
 
 def _failure(source: Source, origin: IdxOrigin, *, error: Exception) -> BadInputError:
-    reason = "; ".join(line.strip() for line in str(error).splitlines()) or type(error).__name__
+    reason = " ".join(str(error).split()) or type(error).__name__
     return BadInputError(
         where=f"data set {source.name}",
         got=f"{'; '.join(source.looked_at)}; and the download failed: {reason}",

@@ -1,6 +1,6 @@
 """Where a data set's files lie, and where its decoded arrays lie: the records that travel."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -16,7 +16,7 @@ class Source:
 
     name: str
     files: tuple[Path, ...]
-    looked_at: tuple[str, ...] = ()
+    looked_at: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def is_here(self) -> bool:

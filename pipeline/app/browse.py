@@ -1,0 +1,82 @@
+"""Look at what is there: studies, their trials, MLflow's page, the schema."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.app.place import Place
+from pipeline.app.study import StudyResult
+from pipeline.config import StudyConfig
+from pipeline.errors import BadInputError
+
+
+def list_studies(place: Place) -> list[dict[str, Any]]:
+    """List the studies of a home: name, trials by state, best value."""
+    from pipeline.search import TrialStore, open_storage, study_names
+
+    storage = open_storage(place.storage, place.journal, to_write=False)
+    listed = []
+    for name in [] if storage is None else study_names(storage):
+        result = StudyResult(study=name, trials=TrialStore(storage, name).rows(), seconds={})
+        listed.append({key: value for key, value in result.as_json().items() if key != "seconds"})
+    return listed
+
+
+def show_study(place: Place, name: str) -> StudyResult:
+    """Read a study's table.
+
+    Raises:
+        BadInputError: There is no study of this name.
+    """
+    from pipeline.search import TrialStore, open_storage
+
+    storage = open_storage(place.storage, place.journal, to_write=False)
+    if storage is None:
+        raise BadInputError(
+            where="study", got=repr(name), expected=f"a study in {place.home}, which has none"
+        )
+    return StudyResult(study=name, trials=TrialStore(storage, name).rows(), seconds={})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pages:
+    """MLflow's pages while they are served.
+
+    Attributes:
+        address: The list of studies.
+        studies: The page of each study by its name, the latest first.
+    """
+
+    address: str
+    studies: Mapping[str, str]
+
+
+@contextmanager
+def serve_ui(place: Place, port: int) -> Iterator[Pages]:
+    """Serve MLflow's pages on a home while the context lasts.
+
+    Args:
+        place: The home.
+        port: 0 takes any free one.
+
+    Raises:
+        BadInputError: The ledger is a server, which has a page of its own, or the home is empty.
+        WorkFailedError: The server does not start.
+    """
+    from pipeline.tracking.pages import study_pages
+    from pipeline.tracking.ui import serve
+
+    if place.tracking_uri is not None:
+        raise BadInputError(
+            where="MLFLOW_TRACKING_URI",
+            got=place.tracking_uri,
+            expected="none: open that address in a browser",
+        )
+    with serve(place.home, port) as address:
+        yield Pages(address=address, studies=study_pages(place.home, address))
+
+
+def schema() -> dict[str, Any]:
+    """The study file's JSON schema."""
+    return StudyConfig.model_json_schema()

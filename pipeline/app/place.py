@@ -1,0 +1,80 @@
+"""Place: where a command finds and leaves things."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.errors import BadInputError
+
+if TYPE_CHECKING:
+    from pipeline.trial import Ledger
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a command finds and leaves things.
+
+    Attributes:
+        home: All state: MLflow's database and artifacts, Optuna's journal, decoded data.
+        data_dir: Where data sets lie, in torchvision's layout; never written to.
+        tracking_uri: MLflow's address; ``None``: the home's own database.
+        storage: Optuna's address, an SQLAlchemy URL; ``None``: the home's own journal.
+    """
+
+    home: Path = field(default_factory=lambda: Path(os.environ.get("PIPELINE_HOME") or "mlruns"))
+    data_dir: Path | None = None
+    tracking_uri: str | None = field(
+        default_factory=lambda: os.environ.get("MLFLOW_TRACKING_URI") or None
+    )
+    storage: str | None = None
+
+    @property
+    def journal(self) -> Path:
+        """Optuna's embedded store."""
+        return self.home / "optuna.journal"
+
+    @property
+    def cache(self) -> Path:
+        """Decoded and downloaded data."""
+        return self.home / "cache"
+
+    @property
+    def ledger_uri(self) -> str:
+        """Where MLflow's runs are."""
+        from pipeline.tracking.home import tracking_uri
+
+        return self.tracking_uri or tracking_uri(self.home)
+
+    @property
+    def artifacts(self) -> Path | None:
+        """Where the embedded ledger keeps artifacts; a server decides for itself."""
+        from pipeline.tracking.home import artifact_root
+
+        return None if self.tracking_uri else artifact_root(self.home)
+
+    def open_ledger(self) -> "Ledger":
+        """Connect to MLflow's runs."""
+        from pipeline.tracking.ledger import MlflowLedger
+
+        return MlflowLedger(self.ledger_uri, self.artifacts)
+
+    def check_home(self) -> None:
+        """Refuse a home that cannot be written to, before anything is.
+
+        Raises:
+            BadInputError: It is no folder, or it or the folder it would stand in is read-only.
+        """
+        nearest = self.home.absolute()
+        while not nearest.exists() and nearest != nearest.parent:
+            nearest = nearest.parent
+        if not nearest.is_dir():
+            raise BadInputError(where="--home", got=f"{nearest} (a file)", expected="a folder")
+        if not os.access(nearest, os.W_OK):
+            raise BadInputError(
+                where="--home", got=f"{nearest} (read-only)", expected="a folder to write to"
+            )
+
+    def make_home(self) -> None:
+        """Make the home's folder."""
+        self.home.mkdir(parents=True, exist_ok=True)

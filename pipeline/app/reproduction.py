@@ -1,0 +1,116 @@
+"""Train a trial again from its record, and say whether it is the same."""
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from pipeline.app import study
+from pipeline.app.place import Place
+from pipeline.app.study import Watch, ignore
+from pipeline.trial import Assignment, Cohort, TrialOutcome, sha256_of
+
+if TYPE_CHECKING:
+    from pipeline.analysis import Comparison
+    from pipeline.learning.data import PreparedData
+    from pipeline.tracking.reader import RecordedTrial
+
+RUN_ID = re.compile(r"^[0-9a-f]{32}$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reproduction:
+    """A trial trained again.
+
+    Attributes:
+        run_id: The run that it was written to, tagged ``reproduces``.
+    """
+
+    original_run_id: str
+    number: int
+    run_id: str
+    comparison: "Comparison"
+
+    def as_json(self) -> dict[str, Any]:
+        """The answer as ``reproduce --json`` prints it."""
+        return {
+            "verdict": self.comparison.verdict.value,
+            "first_difference": self.comparison.first_difference,
+            "epochs_compared": self.comparison.epochs_compared,
+            "weights_sha256": {
+                "recorded": self.comparison.weights_recorded,
+                "again": self.comparison.weights_again,
+            },
+            "trial": self.number,
+            "reproduces": self.original_run_id,
+            "run_id": self.run_id,
+        }
+
+
+def reproduce(
+    place: Place, target: str, *, trial: int | Literal["best"] | None = None, watch: Watch = ignore
+) -> Reproduction:
+    """Train a trial again from its MLflow record alone, in a fresh process, and compare.
+
+    Args:
+        place: Where the ledger and the data are.
+        target: A study's name or, where ``trial`` is not given, a run id (32 hex digits).
+        trial: Its number; ``best`` where only a study is named.
+        watch: Called with each epoch's scores and the outcome.
+
+    Raises:
+        BadInputError: There is no such study, trial or run.
+        WorkFailedError: The record is damaged, or no worker starts.
+    """
+    from pipeline.analysis import Kept, compare
+    from pipeline.tracking.reproduction import log_reproduction
+
+    original = _read(place, target, trial)
+    again = _train_again(place, original, watch)
+    kept = Kept(curve=original.curve, weights_sha256=sha256_of(original.weights))
+    comparison = compare(original.record, kept, again)
+    run_id = log_reproduction(
+        place.ledger_uri,
+        original,
+        curve=again.curve,
+        verdict=comparison.verdict.value,
+        first_difference=comparison.first_difference,
+        weights_sha256=again.weights_sha256,
+    )
+    return Reproduction(
+        original_run_id=original.run_id,
+        number=original.record.trial.number,
+        run_id=run_id,
+        comparison=comparison,
+    )
+
+
+def _read(place: Place, target: str, trial: int | Literal["best"] | None) -> "RecordedTrial":
+    from pipeline.tracking.reader import read_run, read_trial
+
+    if trial is None and RUN_ID.match(target):
+        return read_run(place.ledger_uri, target)
+    return read_trial(place.ledger_uri, target, "best" if trial is None else trial)
+
+
+def _train_again(place: Place, original: "RecordedTrial", watch: Watch) -> TrialOutcome:
+    """Train for as many epochs as the record says; no rule but the clock of epochs stops it."""
+    from pipeline.engines import LocalEngine
+    from pipeline.learning.data import locate, prepare
+
+    config, epochs = original.record.trial, original.record.epochs_run
+    data = prepare(locate(config.data, place.data_dir, cache=place.cache), cache=place.cache)
+    assignment = Assignment(config=config, epochs=epochs or config.training.epochs)
+    with LocalEngine(study.FIT, n_workers=1) as engine:
+        return _outcome(engine, data, assignment, watch)
+
+
+def _outcome(
+    engine: Any, data: "PreparedData", assignment: Assignment, watch: Watch
+) -> TrialOutcome:
+    engine.open(data)
+    engine.submit(Cohort((assignment,)))
+    while True:
+        for news in engine.events(1.0):
+            watch(news)
+            if isinstance(news, TrialOutcome):
+                return news

@@ -1,0 +1,196 @@
+"""Study: a study file with the rooms put together that run it."""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from pipeline.app.place import Place
+from pipeline.config import StudyConfig, differences, digest, load_study
+from pipeline.errors import BadInputError
+from pipeline.trial import EpochScores, TrialOutcome, TrialRow, best_row
+
+if TYPE_CHECKING:
+    from pipeline.learning.data import Source
+
+FIT = "pipeline.learning.fit:fit_cohort"
+"""What a worker does with a cohort; a string, so that the driver need not import torch."""
+
+Watch = Callable[[EpochScores | TrialOutcome], None]
+
+
+def ignore(_news: EpochScores | TrialOutcome) -> None:
+    """Watch nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyResult:
+    """What a study came to.
+
+    Attributes:
+        trials: The table, by number.
+        seconds: Where the wall time of this run went; ``total`` is the sum of the others.
+    """
+
+    study: str
+    trials: Sequence[TrialRow]
+    seconds: Mapping[str, float]
+
+    @property
+    def best(self) -> TrialRow | None:
+        """The complete trial of the lowest value."""
+        return best_row(self.trials)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many trials are complete, pruned and failed."""
+        states = Counter(row.state.name for row in self.trials)
+        return {
+            "complete": states["COMPLETE"],
+            "pruned": states["PRUNED"],
+            "failed": states["FAIL"],
+        }
+
+    def as_json(self) -> dict[str, Any]:
+        """The result as ``run --json`` prints it."""
+        best = self.best and {
+            key: getattr(self.best, key) for key in ("number", "value", "params", "run_id")
+        }
+        return {
+            "study": self.study,
+            "trials": self.counts,
+            "best": best,
+            "seconds": {name: round(spent, 3) for name, spent in self.seconds.items()},
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """A study and where it lives: ``Study.load(path).run(workers=2).best.params``.
+
+    Attributes:
+        config: The study file.
+        file: What errors call it.
+    """
+
+    config: StudyConfig
+    place: Place = field(default_factory=Place)
+    file: str = "study"
+
+    @classmethod
+    def load(
+        cls, path: str | Path, *, overrides: Sequence[str] = (), place: Place | None = None
+    ) -> Self:
+        """Read and check a study file.
+
+        Args:
+            path: The YAML file.
+            overrides: ``KEY=VALUE``, each replacing a value of the file.
+            place: Where its state lives; by default ``./mlruns`` and the embedded stores.
+
+        Raises:
+            BadInputError: Naming file, key, value and limit.
+        """
+        config = load_study(Path(path), overrides)
+        return cls(config=config, place=place or Place(), file=str(path))
+
+    def run(
+        self, *, workers: int | None = None, watch: Watch = ignore, started: float | None = None
+    ) -> StudyResult:
+        """Run the study to its end, or go on with it.
+
+        Args:
+            workers: Worker processes; by default one a core.
+            watch: Called with each epoch's scores and each outcome.
+            started: ``time.perf_counter()`` when the user's command began.
+
+        Raises:
+            BadInputError: Data, address or home are not usable, or the same name stands for
+                another study; nothing was written.
+            WorkFailedError: Another process runs the study, or no worker starts.
+        """
+        from pipeline.engines import LocalEngine
+        from pipeline.learning.data import prepare
+        from pipeline.search import Driver, SecondsLedger, TrialStore, open_storage
+        from pipeline.search.lock import hold_study
+
+        started = time.perf_counter() if started is None else started
+        n_workers = workers or len(os.sched_getaffinity(0))
+        source = self._check()
+        with LocalEngine(FIT, n_workers=n_workers) as engine:
+            data = prepare(source, cache=self.place.cache)
+            self.place.make_home()
+            with hold_study(self.place.home, self.config.name):
+                engine.open(data)
+                storage = open_storage(self.place.storage, self.place.journal, to_write=True)
+                assert storage is not None, "a writer makes the storage"  # noqa: S101
+                seconds = SecondsLedger(started, n_workers=n_workers)
+                driver = Driver(
+                    self.config,
+                    store=TrialStore.create(storage, self.config),
+                    ledger=self.place.open_ledger(),
+                    engine=engine,
+                    seconds=seconds,
+                    watch=watch,
+                )
+                rows = driver.run()
+        return StudyResult(study=self.config.name, trials=rows, seconds=seconds.summary())
+
+    def rows(self) -> list[TrialRow]:
+        """What earlier runs have come to, by number; nothing where there was none."""
+        from pipeline.search import TrialStore, open_storage, study_names
+
+        storage = open_storage(self.place.storage, self.place.journal, to_write=False)
+        if storage is None or self.config.name not in study_names(storage):
+            return []
+        return TrialStore(storage, self.config.name).rows()
+
+    def _check(self) -> "Source":
+        """Find everything that is wrong before anything is written."""
+        from pipeline.learning.data import known_sizes, locate
+
+        self.place.check_home()
+        self._check_same()
+        known_sizes(self.config.data, where=self.file)
+        if self.place.tracking_uri is not None:
+            from pipeline.tracking.client import connect
+
+            connect(self.place.tracking_uri)
+        return locate(self.config.data, self.place.data_dir, cache=self.place.cache)
+
+    def _check_same(self) -> None:
+        """Refuse another study under a name that is taken, and a smaller number of trials."""
+        stored = _stored_document(self.place, self.config.name)
+        if stored is None:
+            return
+        if stored.get("digest") != digest(self.config):
+            changed = differences(stored["document"], self.config.document)
+            raise BadInputError(
+                where=self.file,
+                key=changed[0].partition(":")[0] if changed else "name",
+                got=f"another study under the name {self.config.name!r} ({'; '.join(changed)})",
+                expected="the file as it was first run, or a new name",
+            )
+        before = stored["document"]["search"]["trials"]
+        if self.config.search.trials < before:
+            raise BadInputError(
+                where=self.file,
+                key="search.trials",
+                got=str(self.config.search.trials),
+                expected=f"at least {before}, which the study was given before",
+            )
+
+
+def _stored_document(place: Place, name: str) -> dict[str, Any] | None:
+    from pipeline.search import TrialStore, open_storage, study_names
+
+    storage = open_storage(place.storage, place.journal, to_write=False)
+    if storage is None or name not in study_names(storage):
+        return None
+    store = TrialStore(storage, name)
+    if store.document is None:
+        return None
+    return {"digest": store.digest, "document": store.document}

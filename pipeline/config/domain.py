@@ -1,0 +1,177 @@
+"""What one parameter may be: a fixed value, a range, or choices."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Generic, Self, TypeVar
+
+from pydantic import Discriminator, Field, Strict, Tag, model_validator
+
+from pipeline.config.frozen import Frozen, OutOfLimitsError, Scalar
+
+Depth = Annotated[int, Strict(), Field(ge=0, le=100)]
+Width = Annotated[int, Strict(), Field(ge=1, le=65_536)]
+Rate = Annotated[float, Strict(), Field(ge=0, lt=1)]
+BatchSize = Annotated[int, Strict(), Field(ge=1, le=1_000_000)]
+LearningRate = Annotated[float, Strict(), Field(gt=0, le=1_000)]
+WeightDecay = Annotated[float, Strict(), Field(ge=0, le=1_000)]
+
+N = TypeVar("N", bound=float)  # int included
+KINDS = {int: "a whole number", float: "a number"}
+STEP_TOLERANCE = 1e-8
+"""By what part of a step a sum of floats may be off."""
+
+
+class Range(Frozen, Generic[N]):
+    """All numbers from ``low`` to ``high``, both included; whole where the bounds are."""
+
+    low: N
+    high: N
+    log: Annotated[bool, Strict()] = False
+    step: Annotated[N, Field(gt=0)] | None = None
+    per_layer: Annotated[bool, Strict()] = False
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.low > self.high:
+            expected = f"a number of at most high, which is {self.high}"
+            raise OutOfLimitsError(key="low", got=str(self.low), expected=expected)
+        if self.log and self.low <= 0:
+            raise OutOfLimitsError(
+                key="low", got=str(self.low), expected="a number above 0, since log is true"
+            )
+        if self.step is not None:
+            self._check_step(self.step)
+        return self
+
+    def _check_step(self, step: float) -> None:
+        if self.log:
+            expected = "no step where log is true"
+            raise OutOfLimitsError(key="step", got=str(step), expected=expected)
+        span = f"high - low = {self.high - self.low:.10g}"
+        if step > (self.high - self.low) * (1 + STEP_TOLERANCE):
+            raise OutOfLimitsError(
+                key="step", got=str(step), expected=f"a number of at most {span}"
+            )
+        if not _is_multiple(self.high - self.low, step):
+            raise OutOfLimitsError(key="step", got=str(step), expected=f"a divisor of {span}")
+
+    def excludes(self, value: Scalar) -> str | None:
+        """Say in words which bound a value breaks, or ``None`` where it lies in the range."""
+        kind = KINDS[type(self.low)]
+        if _is_of(value, type(self.low)) and self.low <= float(value) <= self.high:
+            if self.step is None or _is_multiple(float(value) - self.low, self.step):
+                return None
+            return f"{kind} that is {self.low} plus a multiple of step {self.step}"
+        return f"{kind} from {self.low} to {self.high}"
+
+
+class Choices(Frozen, Generic[N]):
+    """One of the listed values; the search treats them as unordered."""
+
+    choices: Annotated[tuple[N, ...], Field(min_length=1, max_length=1_000)]
+    per_layer: Annotated[bool, Strict()] = False
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        doubled = [value for value in self.choices if self.choices.count(value) > 1]
+        if doubled:
+            got = f"{doubled[0]} {self.choices.count(doubled[0])} times"
+            raise OutOfLimitsError(key="choices", got=got, expected="each value once")
+        return self
+
+    def excludes(self, value: Scalar) -> str | None:
+        """Say in words what is allowed, or ``None`` where the value is one of the choices."""
+        if _is_of(value, type(self.choices[0])) and value in self.choices:
+            return None
+        return f"one of {list(self.choices)}"
+
+
+def _is_of(value: object, kind: type) -> bool:
+    """Whether a value is a number that may stand for one of this type; 1 may stand for 1.0."""
+    return isinstance(value, kind | int) and not isinstance(value, bool)
+
+
+def _is_multiple(value: float, step: float) -> bool:
+    return abs(value / step - round(value / step)) <= STEP_TOLERANCE
+
+
+def _shape(value: object) -> str:
+    """Tell a fixed value, a range and choices apart by their keys alone."""
+    if isinstance(value, Mapping):
+        return "(choices)" if "choices" in value else "(range)"
+    if isinstance(value, Range):
+        return "(range)"
+    return "(choices)" if isinstance(value, Choices) else "(value)"
+
+
+_V, _R, _C, _SHAPE = Tag("(value)"), Tag("(range)"), Tag("(choices)"), Discriminator(_shape)
+
+# Spelled out: a generic alias over a generic pydantic model loses its parameter.
+DepthDomain = Annotated[
+    Annotated[Depth, _V] | Annotated[Range[Depth], _R] | Annotated[Choices[Depth], _C], _SHAPE
+]
+WidthDomain = Annotated[
+    Annotated[Width, _V] | Annotated[Range[Width], _R] | Annotated[Choices[Width], _C], _SHAPE
+]
+RateDomain = Annotated[
+    Annotated[Rate, _V] | Annotated[Range[Rate], _R] | Annotated[Choices[Rate], _C], _SHAPE
+]
+BatchSizeDomain = Annotated[
+    Annotated[BatchSize, _V] | Annotated[Range[BatchSize], _R] | Annotated[Choices[BatchSize], _C],
+    _SHAPE,
+]
+LearningRateDomain = Annotated[
+    Annotated[LearningRate, _V]
+    | Annotated[Range[LearningRate], _R]
+    | Annotated[Choices[LearningRate], _C],
+    _SHAPE,
+]
+WeightDecayDomain = Annotated[
+    Annotated[WeightDecay, _V]
+    | Annotated[Range[WeightDecay], _R]
+    | Annotated[Choices[WeightDecay], _C],
+    _SHAPE,
+]
+Domain = int | float | str | Range[Any] | Choices[Any]
+"""What one parameter may be: a fixed value, a range, or choices."""
+
+
+def is_fixed(domain: Domain) -> bool:
+    """Whether a parameter is one plain value and so not searched."""
+    return not isinstance(domain, Range | Choices)
+
+
+def limit_of(domain: Domain, value: Any) -> str | None:
+    """Say in words what a parameter may be, or ``None`` where it may be this value."""
+    if isinstance(domain, Range | Choices):
+        return domain.excludes(value)
+    return None if _is_of(value, type(domain)) and value == domain else f"{domain}, a constant"
+
+
+def taken_as(domain: Domain, value: Any) -> Any:
+    """Give an allowed value the parameter's own type: 1 is 1.0 where floats are searched."""
+    match domain:
+        case Range():
+            return type(domain.low)(value)
+        case Choices():
+            return domain.choices[domain.choices.index(value)]
+    return domain
+
+
+def values_of(domain: Domain, *, corners: bool = False) -> tuple[Any, ...]:
+    """List the values of a parameter, or only its two ends where ``corners`` is set.
+
+    Raises:
+        ValueError: The parameter is a range without a step and not of whole numbers.
+    """
+    if isinstance(domain, Choices):
+        return tuple(domain.choices)
+    if not isinstance(domain, Range):
+        return (domain,)
+    if corners:
+        return (domain.low, domain.high)
+    step = domain.step or (1 if isinstance(domain.low, int) else None)
+    if step is None:
+        message = "a range without a step"
+        raise ValueError(message)
+    last = round((domain.high - domain.low) / step)
+    return (*(domain.low + index * step for index in range(last)), domain.high)

@@ -1,0 +1,86 @@
+"""What is wrong with a study, told in one sentence for its author."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from pipeline.config.frozen import OutOfLimitsError, shown
+from pipeline.config.keep_prob import KEEP_KEY, dropout_key, keep_key
+from pipeline.config.limits import Limits
+from pipeline.errors import BadInputError
+
+Location = Sequence[int | str]
+
+
+def explain(
+    error: ValidationError, document: Mapping[str, Any], schema: Mapping[str, Any], where: str
+) -> BadInputError:
+    """Turn the first of pydantic's errors into one sentence.
+
+    Args:
+        error: What pydantic found.
+        document: The study as it was given; its own words are used.
+        schema: Its JSON schema; the limits are read from it.
+        where: The file.
+    """
+    first = error.errors(include_url=False)[0]
+    location, limits = _without_tags(first["loc"]), Limits(schema)
+    cause = first.get("ctx", {}).get("error")
+    match first["type"]:
+        case "value_error" if isinstance(cause, OutOfLimitsError):
+            location = (*location, *_parts(cause.key))
+            got, expected = cause.got, cause.expected
+        case "extra_forbidden":
+            location = (*_without_tags(first["loc"][:-1]), first["loc"][-1])
+            got, expected = "an unknown key", _nearest(location, limits)
+        case "missing":
+            got, expected = "nothing", limits.words(location)
+        case _:
+            got, expected = shown(first["input"]), limits.words(location, first["input"])
+    return _in_own_words(document, location, got, expected, where)
+
+
+def _without_tags(location: Location) -> Location:
+    """Leave out the tags of unions, which are no keys: ``(range)``, ``(rows)``, ``…_of_layer``."""
+    return tuple(
+        part
+        for part in location
+        if not (isinstance(part, str) and (part.startswith("(") or part.endswith("_of_layer")))
+    )
+
+
+def _parts(key: str) -> list[int | str]:
+    return [int(part) if part.isdecimal() else part for part in key.split(".") if part]
+
+
+def _nearest(location: Location, limits: Limits) -> str:
+    known = limits.keys(location[:-1])
+    near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
+    return repr(near[0]) if near else f"one of {', '.join(dict.fromkeys(known))}"
+
+
+def _in_own_words(
+    document: Mapping[str, Any], location: Location, got: str, expected: str, where: str
+) -> BadInputError:
+    """Say ``keep_prob`` where the file does, though it was turned into ``dropout``."""
+    keys: list[str] = []
+    here: Any = document
+    for part in location:
+        kept = keep_key(str(part))
+        named = kept if isinstance(here, Mapping) and part not in here and kept in here else part
+        keys.append(str(named))
+        here = _below(here, named)
+    if location and KEEP_KEY.match(keys[-1]) and dropout_key(keys[-1]) == location[-1]:
+        got = f"{shown(here)} (dropout {got})"
+    return BadInputError(where=where, key=".".join(keys), got=got, expected=expected)
+
+
+def _below(section: Any, key: int | str) -> Any:
+    match section:
+        case Mapping():
+            return section.get(key)
+        case list() | tuple() if isinstance(key, int) and key < len(section):
+            return section[key]
+    return None

@@ -1,0 +1,156 @@
+"""The text of a study file: YAML without surprises."""
+
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from pipeline.errors import BadInputError
+
+LARGEST_FILE_BYTES: Final = 1_000_000
+LARGEST_NODES: Final = 20_000
+LARGEST_DIGITS: Final = 100
+TEXT_TAGS: Final = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")
+
+
+class YamlFaultError(yaml.MarkedYAMLError):
+    """What this reader refuses, in the shape of YAML's own errors.
+
+    Args:
+        problem: What was found.
+        node: Where.
+    """
+
+    def __init__(self, problem: str, node: yaml.Node) -> None:
+        super().__init__(None, None, problem, node.start_mark)
+
+
+class StudyLoader(yaml.SafeLoader):
+    """YAML 1.1's safe loader, with ``1e-4`` a number, a date a text, and each key a text, once."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - the base class's signature
+        """Build a map; each key is a text and stands once."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.tag not in TEXT_TAGS:
+                problem = f"a key that is no text ({_source(key)})"
+                raise YamlFaultError(problem, key)
+            if key.value in seen:
+                problem = f"the key {key.value!r} twice"
+                raise YamlFaultError(problem, key)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+    def construct_whole(self, node: yaml.ScalarNode) -> int:
+        """Build a whole number that can be written out again."""
+        if len(node.value) > LARGEST_DIGITS:
+            problem = f"a number of {len(node.value)} digits"
+            raise YamlFaultError(problem, node)
+        return int(self.construct_yaml_int(node))
+
+
+StudyLoader.yaml_implicit_resolvers = {
+    first: [rule for rule in rules if rule[0] != "tag:yaml.org,2002:timestamp"]
+    for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+StudyLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"),
+    list("-+.0123456789"),
+)
+StudyLoader.add_constructor("tag:yaml.org,2002:int", StudyLoader.construct_whole)
+
+
+def read_text(path: Path) -> str:
+    """Read a study file of a size that a person writes.
+
+    Raises:
+        BadInputError: It cannot be read, is too large, or is no text.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE_BYTES + 1)
+        text = content.decode()
+    except OSError as error:
+        got = (error.strerror or type(error).__name__).lower()
+        raise _unreadable(path, got) from None
+    except ValueError:
+        raise _unreadable(path, "bytes that are not UTF-8 text") from None
+    if len(content) > LARGEST_FILE_BYTES:
+        raise _unreadable(path, "a larger file")
+    return text
+
+
+def parse(text: str, where: str) -> Any:
+    """Turn YAML into plain values.
+
+    Args:
+        text: One YAML document.
+        where: What errors call it.
+
+    Raises:
+        BadInputError: It is empty, no YAML, or YAML with tags, doubled keys or too many values.
+    """
+    try:
+        return _constructed(text, where)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        line = f"line {mark.line + 1}" if mark else ""
+        got = ": ".join(filter(None, (error.context, error.problem))) or "no YAML"
+        raise BadInputError(where=where, key=line, got=got, expected="plain YAML") from None
+    except yaml.YAMLError as error:
+        got = str(error).splitlines()[0]
+        raise BadInputError(where=where, got=got, expected="plain YAML") from None
+    except RecursionError:
+        got = "maps or lists nested too deeply"
+        raise BadInputError(where=where, got=got, expected="plain YAML") from None
+    except ValueError as error:
+        got = f"a value that cannot be read ({error})"
+        raise BadInputError(where=where, got=got, expected="plain YAML") from None
+
+
+def _constructed(text: str, where: str) -> Any:
+    loader = StudyLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            raise BadInputError(where=where, got="an empty file", expected="a study file (YAML)")
+        _refuse_bombs(node, where)
+        _refuse_tags(text, where)
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _refuse_bombs(root: yaml.Node, where: str) -> None:
+    """Count the values with every alias written out, and stop before they fill the memory."""
+    pending, n_seen = [root], 0
+    while pending:
+        node = pending.pop()
+        n_seen += 1
+        if n_seen > LARGEST_NODES:
+            got = f"more than {LARGEST_NODES:,} values, aliases written out"
+            expected = f"a study file of at most {LARGEST_NODES:,} values"
+            raise BadInputError(where=where, got=got, expected=expected)
+        for child in node.value if not isinstance(node, yaml.ScalarNode) else ():
+            pending.extend(child if isinstance(child, tuple) else (child,))
+
+
+def _refuse_tags(text: str, where: str) -> None:
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        tag = getattr(event, "tag", None)
+        if tag is not None:
+            mark = event.start_mark
+            line = f"line {mark.line + 1}" if mark else ""
+            got = f"the YAML tag {tag!r}"
+            raise BadInputError(where=where, key=line, got=got, expected="plain values")
+
+
+def _source(node: yaml.Node) -> str:
+    return node.value if isinstance(node, yaml.ScalarNode) else "a map or list"
+
+
+def _unreadable(path: Path, got: str) -> BadInputError:
+    expected = f"a readable study file (YAML) of at most {LARGEST_FILE_BYTES:,} bytes"
+    return BadInputError(where=str(path), got=got, expected=expected)

@@ -1,0 +1,110 @@
+"""Small studies on real digits, and how their tables are compared."""
+
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
+
+from pipeline.app import Place, Study, show_study
+from pipeline.config import check_study
+from pipeline.tracking.home import tracking_uri
+
+PRUNED_TOO = {
+    "name": "small",
+    "question": "Do |tables| stay the same?",
+    "data": {"name": "digits", "validation": 0.25},
+    "model": {"name": "mlp"},
+    "space": {
+        "depth": {"low": 0, "high": 3},
+        "width": {"choices": [16, 32]},
+        "input_dropout": {"low": 0.0, "high": 0.3},
+        "dropout": {"low": 0.0, "high": 0.6, "per_layer": True},
+        "batch_size": {"choices": [32, 64]},
+        "learning_rate": {"low": 1e-4, "high": 1e-2, "log": True},
+    },
+    "training": {"epochs": 4, "early_stopping": {"patience": 3}},
+    "search": {"trials": 14, "sampler": "tpe", "stopping": "asha", "seed": 3, "block": 3},
+    "trials": [{"depth": 1, "width": 32, "dropout": 0.25}],
+}
+METRICS = (
+    *("train_loss", "train_accuracy", "train_loss_no_dropout", "val_loss", "val_accuracy"),
+    *("generalization_gap", "learning_rate", "epoch_seconds"),
+)
+
+
+def study_in(home: Path, **changes: Any) -> Study:
+    """The small study, with sections changed, in a home."""
+    config = check_study(PRUNED_TOO | changes, "small.yaml")
+    return Study(config=config, place=Place(home=home, tracking_uri=None))
+
+
+def searched(home: Path, **search: Any) -> Study:
+    """The small study with other settings of the search."""
+    return study_in(home, search=PRUNED_TOO["search"] | search)  # type: ignore[operator]
+
+
+def command(*words: str | Path) -> list[str]:
+    """The real command, as a list of words."""
+    return [sys.executable, "-m", "pipeline", *map(str, words)]
+
+
+def run_command(*words: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run the real command to its end and hold it to its exit code."""
+    done = subprocess.run(command(*words), capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == code, done.stderr
+    return done
+
+
+def trial_runs(home: Path, name: str = "small") -> list[Run]:
+    """All trial runs of a study by MLflow's own client, in the order of their numbers."""
+    client = MlflowClient(tracking_uri(home))
+    experiment = client.get_experiment_by_name(name)
+    assert experiment is not None
+    found = client.search_runs([experiment.experiment_id], max_results=1_000)
+    runs = [run for run in found if "trial_number" in run.data.tags]
+    return sorted(runs, key=lambda run: int(run.data.tags["trial_number"]))
+
+
+def points(home: Path, run: Run, metric: str) -> list[tuple[int, float]]:
+    """Every point of a metric, doubled ones too."""
+    history = MlflowClient(tracking_uri(home)).get_metric_history(run.info.run_id, metric)
+    return sorted((point.step, point.value) for point in history)
+
+
+def table(home: Path, name: str = "small") -> list[Any]:
+    """All that promise 1 fixes: parameters, states, values, causes, weights and curves."""
+    rows = show_study(Place(home=home, tracking_uri=None), name).trials
+    curves = [
+        [points(home, run, metric) for metric in METRICS if metric != "epoch_seconds"]
+        for run in trial_runs(home, name)
+    ]
+    return [
+        (
+            *(row.number, row.state, row.value, row.best_epoch, row.params),
+            *(row.weights_sha256, row.cause, curve),
+        )
+        for row, curve in zip(rows, curves, strict=True)
+    ]
+
+
+def check_ledgers_agree(home: Path, n_trials: int, name: str = "small") -> None:
+    """Promise 2: trials and runs one to one, nothing running, each point once."""
+    rows: Sequence[Any] = show_study(Place(home=home, tracking_uri=None), name).trials
+    runs = trial_runs(home, name)
+    assert [row.number for row in rows] == list(range(n_trials))
+    assert [int(run.data.tags["trial_number"]) for run in runs] == list(range(n_trials))
+    assert [row.run_id for row in rows] == [run.info.run_id for run in runs]
+    assert [row.state for row in rows] == [run.data.tags["trial_state"] for run in runs]
+    client = MlflowClient(tracking_uri(home))
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    states = Counter(run.info.status for run in client.search_runs(experiments))
+    assert set(states) <= {"FINISHED", "FAILED"}
+    for run in runs:
+        for metric in METRICS:
+            steps = [step for step, _ in points(home, run, metric)]
+            assert steps == list(range(1, len(steps) + 1)), (run.info.run_name, metric)

@@ -1,0 +1,77 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.config import Range, StudyConfig, is_fixed
+from pipeline.errors import BadInputError
+from tests.config.documents import spaces, study_of
+
+STEPPED = {
+    "depth": {"low": 0, "high": 2},
+    "width": {"choices": [16, 32]},
+    "dropout": {"low": 0.0, "high": 0.3, "step": 0.1, "per_layer": True},
+}
+
+
+def test_a_grid_lists_no_layer_that_a_depth_does_not_have() -> None:
+    sizes = {depth: 0 for depth in range(3)}
+    for setting in study_of(STEPPED, sampler="grid").grid():
+        sizes[setting["depth"]] += 1
+    assert sizes == {0: 1, 1: 2 * 4, 2: 2 * 4 * 4}
+
+
+def test_a_grid_turns_the_last_parameter_fastest() -> None:
+    space = {"depth": 1, "width": 4, "dropout": {"choices": [0.5, 0.1]}}
+    study = study_of(space | {"batch_size": {"choices": [8, 4]}}, trials=4, sampler="grid")
+    assert [(setting["dropout"], setting["batch_size"]) for setting in study.grid()] == [
+        *((0.5, 8), (0.5, 4), (0.1, 8), (0.1, 4)),
+    ]
+
+
+def _finite(space: dict[str, Any]) -> bool:
+    study = study_of(space)
+    domains = study.space.domains.values()
+    endless = any(isinstance(d, Range) and isinstance(d.low, float) for d in domains)
+    wide = any(isinstance(d, Range) and d.high - d.low > 3 for d in domains)
+    return not endless and not wide and len([d for d in domains if not is_fixed(d)]) <= 6
+
+
+@given(spaces().filter(_finite).map(study_of))
+def test_a_grid_lists_each_setting_once_and_inside_the_space(study: StudyConfig) -> None:
+    settings = list(study.grid())
+    assert len({tuple(sorted(setting.items())) for setting in settings}) == len(settings)
+    for setting in settings:
+        assert tuple(setting) == study.space.active(setting["depth"])
+        for name, value in setting.items():
+            domain = study.space.domains[name]
+            assert domain == value or domain.excludes(value) is None  # type: ignore[union-attr]
+
+
+@given(st.integers(1, 6), st.integers(0, 2))
+def test_a_grid_bounds_the_trials_by_its_size_and_the_fixed_trials(size: int, fixed: int) -> None:
+    space = {"depth": 1, "width": {"low": 1, "high": size}, "dropout": 0.1}
+    study_of(space, *([{}] * fixed), trials=size + fixed, sampler="grid")
+    with pytest.raises(BadInputError, match=f"search.trials: .* at most {size + fixed}: the grid"):
+        study_of(space, *([{}] * fixed), trials=size + fixed + 1, sampler="grid")
+
+
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [
+        pytest.param(
+            {"depth": 1, "width": 4, "dropout": {"low": 0.0, "high": 0.5}},
+            "space.dropout: got a range without a step, expected choices",
+            id="no step",
+        ),
+        pytest.param(
+            {"depth": 4, "width": {"low": 1, "high": 99, "per_layer": True}, "dropout": 0.1},
+            "space: got a grid of 96059601 settings, expected at most 1000000",
+            id="too large",
+        ),
+    ],
+)
+def test_a_grid_refuses_a_space_it_cannot_list(space: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadInputError, match=message):
+        study_of(space, sampler="grid")

@@ -1,0 +1,140 @@
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+
+from pipeline.config import StudyConfig
+from tests.config.documents import MISSING, SMALLEST, changed, documents
+
+SCHEMA = StudyConfig.model_json_schema()
+SHIPPED = sorted(Path(__file__).parents[2].glob("studies/*.yaml"))
+TYPES: dict[str, type | tuple[type, ...]] = {
+    "object": dict,
+    "array": list,
+    "string": str,
+    "boolean": bool,
+    "null": type(None),
+    "integer": int,
+    "number": (int, float),
+}
+LIMITS = {
+    "minimum": lambda value, limit: value >= limit,
+    "maximum": lambda value, limit: value <= limit,
+    "exclusiveMinimum": lambda value, limit: value > limit,
+    "exclusiveMaximum": lambda value, limit: value < limit,
+    "minItems": lambda value, limit: len(value) >= limit,
+    "maxItems": lambda value, limit: len(value) <= limit,
+    "maxLength": lambda value, limit: len(value) <= limit,
+    "pattern": lambda value, limit: re.search(limit, value) is not None,
+    "enum": lambda value, limit: value in limit,
+    "const": lambda value, limit: value == limit,
+    "required": lambda value, limit: set(limit) <= set(value),
+}
+KEYWORDS = {
+    *LIMITS,
+    *("type", "properties", "patternProperties", "additionalProperties", "items"),
+    *("oneOf", "anyOf", "$ref", "$defs", "title", "description", "default"),
+}
+
+
+def faults(value: Any, node: Mapping[str, Any], place: str = "study") -> Iterator[str]:
+    """What an editor would mark: the part of JSON Schema that the study file's schema uses."""
+    unknown = node.keys() - KEYWORDS
+    assert not unknown, f"this check does not know {unknown}"
+    if "$ref" in node:
+        yield from faults(value, SCHEMA["$defs"][node["$ref"].rpartition("/")[2]], place)
+    for word in ("oneOf", "anyOf"):
+        if word in node:
+            fits = [not list(faults(value, branch, place)) for branch in node[word]]
+            if not any(fits) or (word == "oneOf" and sum(fits) > 1):
+                yield f"{place}: {sum(fits)} branches of {word}"
+    if "type" in node and not _is_of(value, node["type"]):
+        yield f"{place}: no {node['type']}"
+        return
+    for limit, holds in LIMITS.items():
+        if limit in node and not holds(value, node[limit]):
+            yield f"{place}: {limit}"
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _faults_below(key, inner, node, f"{place}.{key}")
+    for index, inner in enumerate(value if isinstance(value, list) else ()):
+        yield from faults(inner, node.get("items", {}), f"{place}.{index}")
+
+
+def _faults_below(key: str, inner: Any, node: Mapping[str, Any], place: str) -> Iterator[str]:
+    if "type" not in node:
+        return
+    named = [node["properties"][key]] if key in node.get("properties", {}) else []
+    patterns = node.get("patternProperties", {})
+    named += [child for pattern, child in patterns.items() if re.search(pattern, key)]
+    for child in named:
+        yield from faults(inner, child, place)
+    if not named and node.get("additionalProperties", True) is False:
+        yield f"{place}: unknown"
+
+
+def _is_of(value: Any, kind: str) -> bool:
+    if isinstance(value, bool):
+        return kind == "boolean"
+    return isinstance(value, TYPES[kind])
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)
+def test_the_schema_accepts_a_shipped_study_file(file: Path) -> None:
+    assert list(faults(yaml.safe_load(file.read_text()), SCHEMA)) == []
+
+
+@given(documents())
+def test_the_schema_accepts_every_valid_study(document: dict[str, Any]) -> None:
+    assert StudyConfig.model_validate(document)
+    assert list(faults(document, SCHEMA)) == []
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        pytest.param({"width_1": 128, "width_2": 64, "width": MISSING}, id="widths of layers"),
+        pytest.param({"dropout_2": {"low": 0.0, "high": 0.5}}, id="dropout of a layer"),
+        pytest.param({"dropout": MISSING, "keep_prob": 0.8}, id="keep_prob"),
+        pytest.param(
+            {"dropout": MISSING, "keep_prob": {"low": 0.5, "high": 1, "per_layer": True}},
+            id="a range of keep_prob",
+        ),
+        pytest.param({"input_keep_prob": {"choices": [0.8, 1]}}, id="choices of keep_prob"),
+        pytest.param({"keep_prob_2": 0.9}, id="keep_prob of a layer"),
+    ],
+)
+def test_the_schema_accepts_each_way_to_name_a_layer(space: dict[str, Any]) -> None:
+    document = changed({f"space.{key}": value for key, value in space.items()})
+    assert StudyConfig.model_validate(document)
+    assert list(faults(document, SCHEMA)) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *[("nme", 1), ("space.dropuot", 0.5), ("space.width_0", 4), ("space.width_of_layer", {})],
+        *[("space.dropout_of_layer", {}), ("space.dropout", 1), ("space.dropout", -0.1)],
+        *[("space.depth", 1.5), ("space.depth", -1), ("space.batch_size", 0), ("name", "a/b")],
+        *[("name", "a..b"), ("name", "x" * 101), ("space.keep_prob_1", 0), ("data.test", -1)],
+        *[("data.name", "imagenet"), ("search.trials", 0), ("search.sampler", "tep")],
+        *[("space.width", {"choices": []}), ("space.width", {"low": 1}), ("training", [])],
+        *[("space.dropout.hihg", 1), ("training.epochs", MISSING), ("training.epochs", True)],
+    ],
+)
+def test_the_schema_refuses_what_the_program_refuses(key: str, value: Any) -> None:
+    base = changed({"space.dropout": {"low": 0.0, "high": 0.5}})
+    assert list(faults(changed({key: value}, base), SCHEMA))
+
+
+def test_the_schema_names_every_section_and_default() -> None:
+    assert set(SCHEMA["properties"]) == {*SMALLEST, "question", "trials"}
+    defaults = SCHEMA["$defs"]["SearchConfig"]["properties"]
+    assert {key: defaults[key].get("default") for key in defaults} == {
+        **{"trials": None, "sampler": "tpe", "stopping": "none", "seed": 0, "block": 8},
+        "max_seconds": None,
+    }

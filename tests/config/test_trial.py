@@ -1,0 +1,103 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from pipeline.config import TrialConfig, derive_seed
+from tests.config.documents import MISSING, changed
+
+TRIAL: dict[str, Any] = {
+    "study": "small",
+    "number": 3,
+    "study_seed": 7,
+    "data": {"name": "digits"},
+    "model": {"name": "mlp"},
+    "training": {"epochs": 2},
+    "params": {
+        "depth": 2,
+        "width": 128,
+        "width_2": 64,
+        "input_dropout": 0.1,
+        "dropout_1": 0.2,
+        "dropout_2": 0.3,
+        "batch_size": 32,
+        "learning_rate": 0.001,
+        "weight_decay": 0.0,
+    },
+}
+
+
+def trial(**changes: Any) -> TrialConfig:
+    return TrialConfig.model_validate(TRIAL | changes)
+
+
+def test_a_trial_tells_each_layers_width_and_dropout() -> None:
+    assert trial().widths == (128, 64)
+    assert trial().dropouts == (0.2, 0.3)
+
+
+def test_a_trial_of_depth_0_has_no_layers() -> None:
+    rest = {"input_dropout": 0.0, "batch_size": 8, "learning_rate": 0.1, "weight_decay": 0.0}
+    linear = trial(params={"depth": 0} | rest)
+    assert (linear.widths, linear.dropouts) == ((), ())
+
+
+def test_a_trial_loads_again_from_json() -> None:
+    assert TrialConfig.model_validate_json(trial().model_dump_json()) == trial()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        pytest.param("number", -1, "greater than or equal to 0", id="number"),
+        pytest.param("number", True, "valid integer", id="number that is a boolean"),
+        pytest.param("study", "a/b", "should match pattern", id="study"),
+        pytest.param("study_seed", 2**32, "less than or equal", id="seed"),
+        pytest.param("params.depth", MISSING, "params.depth: got nothing", id="no depth"),
+        pytest.param("params.depth", -1, "params.depth: got -1, .* from 0 to 100", id="depth"),
+        pytest.param("params.depth", 1.5, "params.depth: got 1.5", id="half a layer"),
+        pytest.param("params.depth", True, "params.depth", id="depth that is a boolean"),
+        pytest.param("params.depth", 3, "expected dropout or dropout_3", id="a layer missing"),
+        pytest.param("params.width", 0, "params.width: got 0, .* from 1 to", id="width"),
+        pytest.param("params.width_2", 6.5, "params.width_2: got 6.5", id="half a unit"),
+        pytest.param("params.dropout_1", 1.0, "params.dropout_1: got 1.0, .* below 1", id="drop"),
+        pytest.param("params.input_dropout", -0.1, "params.input_dropout: got -0.1", id="input"),
+        pytest.param("params.batch_size", 0, "params.batch_size: got 0", id="batch"),
+        pytest.param("params.learning_rate", 0.0, "params.learning_rate: got 0.0", id="rate"),
+        pytest.param("params.learning_rate", float("nan"), "finite number", id="nan"),
+        pytest.param("params.weight_decay", "x", "params.weight_decay: got 'x'", id="text"),
+        pytest.param("params.momentum", 0.9, "momentum: got an unknown parameter", id="unknown"),
+        pytest.param("extra", 1, "Extra inputs are not permitted", id="extra key"),
+    ],
+)
+def test_a_trial_refuses_bad_values_when_built(key: str, value: Any, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        TrialConfig.model_validate(changed({key: value}, TRIAL))
+
+
+def test_a_trial_shares_the_order_of_batches_and_the_split_with_its_study() -> None:
+    one, other = trial(number=0).seeds, trial(number=1).seeds
+    assert {purpose for purpose in one if one[purpose] == other[purpose]} == {"order", "split"}
+    assert set(one) == {"initialisation", "dropout", "order", "split"}
+
+
+def test_a_derived_seed_never_changes() -> None:
+    assert derive_seed(0, 12, "dropout") == KNOWN_SEED
+
+
+KNOWN_SEED = 0
+
+PARTS = st.lists(st.integers() | st.from_regex("[a-z]+", fullmatch=True), max_size=4)
+
+
+@given(PARTS)
+def test_a_derived_seed_is_one_that_every_generator_takes(parts: list[int | str]) -> None:
+    assert 0 <= derive_seed(*parts) <= 2**32 - 1
+
+
+def test_derived_seeds_differ_between_trials_and_purposes() -> None:
+    purposes = ("initialisation", "dropout", "order", "split")
+    seeds = {derive_seed(0, number, purpose) for number in range(500) for purpose in purposes}
+    assert len(seeds) == 500 * 4

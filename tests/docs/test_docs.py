@@ -1,0 +1,66 @@
+"""The documents say what the code does."""
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+
+from pipeline.cli import commands
+from pipeline.config import StudyConfig, check_study, load_study
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "mlruns/README.md"]
+
+
+def _blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def test_readme_shows_the_study_that_the_demo_runs() -> None:
+    shown = check_study(yaml.safe_load(_blocks(README, "yaml")[0]), "README.md")
+    assert shown == load_study(ROOT / "studies/mnist_5k_mlp.yaml")
+
+
+@pytest.mark.parametrize("name", sorted(commands.commands))
+def test_readme_documents_each_command(name: str) -> None:
+    assert f"| `pipeline {name}" in README
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_page_names_only_commands_and_options_that_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    quoted = " ".join(re.findall(r"`[^`\n]+`", text))
+    named = set(re.findall(r"`pipeline ([a-z]+)\b", quoted))
+    assert named <= set(commands.commands)
+    known = {
+        option
+        for command in commands.commands.values()
+        for parameter in command.params
+        if isinstance(parameter, click.Option)
+        for option in parameter.opts
+    }
+    assert set(re.findall(r"`(--[a-z-]+)[ `]", text)) <= known
+
+
+def test_study_page_names_each_key_of_the_study_file() -> None:
+    page = (ROOT / "docs/study-file.md").read_text(encoding="utf-8")
+    for section in ("data", "model", "training", "search"):
+        fields = StudyConfig.model_fields[section].annotation
+        assert fields is not None
+        for key in fields.model_fields:  # type: ignore[attr-defined]
+            assert f"| `{section}.{key}` |" in page
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_page_links_to_files_that_exist(page: Path) -> None:
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+def test_make_targets_of_the_readme_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"\bmake ([a-z]+)", README):
+        assert f"\n{target}:" in makefile

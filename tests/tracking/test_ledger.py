@@ -1,0 +1,311 @@
+"""What MLflow holds after the ledger's calls."""
+
+import json
+import math
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from mlflow.tracking import MlflowClient
+
+from pipeline.config import digest
+from pipeline.errors import BadInputError, WorkFailedError
+from pipeline.tracking import runs
+from pipeline.tracking.home import artifact_root, tracking_uri
+from pipeline.tracking.ledger import MlflowLedger
+from pipeline.trial import TrialRecord, TrialState
+from tests.tracking.builders import (
+    PARAMS,
+    config,
+    curve,
+    folder_of,
+    outcome,
+    points,
+    row,
+    scores,
+    snapshot,
+    study,
+)
+
+
+def another(home: Path) -> MlflowLedger:
+    """A ledger as the next process opens it."""
+    opened = MlflowLedger(tracking_uri(home), artifact_root(home), seconds_buffered=0)
+    opened.open(study())
+    return opened
+
+
+@pytest.mark.usefixtures("ledger")
+def test_open_makes_a_study_run_with_the_study_file(client: MlflowClient) -> None:
+    experiment = client.get_experiment_by_name("digits")
+    assert experiment is not None
+    run = runs.study_run(client, experiment.experiment_id)
+    assert run is not None
+    text = (folder_of(run.info.artifact_uri) / "study.yaml").read_text()
+    assert yaml.safe_load(text) == study().document
+    assert run.info.run_name == run.data.tags["study"] == "digits"
+    assert run.data.tags["study_digest"] == digest(study())
+    assert run.info.status == "RUNNING"
+
+
+@pytest.mark.usefixtures("ledger")
+def test_open_keeps_artifacts_below_the_home(home: Path) -> None:
+    assert [path.name for path in (home / "artifacts").iterdir()] == ["digits"]
+
+
+def test_open_takes_a_study_up_again_when_repeated(
+    ledger: MlflowLedger, client: MlflowClient, home: Path
+) -> None:
+    ledger.start(config(0))
+    before = snapshot(client)
+    ledger.open(study())
+    another(home)
+    assert snapshot(client) == before
+
+
+def test_open_takes_up_a_study_with_more_trials(ledger: MlflowLedger, client: MlflowClient) -> None:
+    ledger.open(study(search={"trials": 99}))
+    assert list(snapshot(client)) == ["digits"]
+
+
+def test_open_refuses_another_study_of_the_same_name(ledger: MlflowLedger) -> None:
+    with pytest.raises(BadInputError, match=r"name: got 'digits' .*training.epochs: 3 → 9"):
+        ledger.open(study(training={"epochs": 9}))
+
+
+def test_open_refuses_a_deleted_experiment(ledger: MlflowLedger, client: MlflowClient) -> None:
+    experiment = client.get_experiment_by_name("digits")
+    assert experiment is not None
+    client.delete_experiment(experiment.experiment_id)
+    with pytest.raises(BadInputError, match=r"deleted in MLflow.*restore -x 1"):
+        ledger.open(study())
+
+
+def test_start_makes_a_run_below_the_study_run(ledger: MlflowLedger, client: MlflowClient) -> None:
+    run = client.get_run(ledger.start(config(12)))
+    assert run.info.run_name == "trial-012"
+    assert run.info.status == "RUNNING"
+    assert snapshot(client)["trial-012"]["tags"] == {
+        "study": "digits",
+        "trial_number": "12",
+        "trial_state": "RUNNING",
+        "mlflow.parentRunId": "digits",
+        "mlflow.runName": "trial-012",
+        "mlflow.note.content": "",
+    }
+
+
+def test_params_read_back_as_the_same_numbers(ledger: MlflowLedger, client: MlflowClient) -> None:
+    run_id = ledger.start(config(0))
+    ledger.flush()
+    params = client.get_run(run_id).data.params
+    assert {name: type(PARAMS[name])(text) for name, text in params.items()} == PARAMS
+    assert params["depth"] == "1"
+
+
+def test_reports_are_written_by_the_first_flush_after_two_seconds(
+    home: Path, client: MlflowClient
+) -> None:
+    ledger = MlflowLedger(tracking_uri(home), artifact_root(home), seconds_buffered=0.2)
+    ledger.open(study())
+    run_id = ledger.start(config(0))
+    ledger.report(scores(0, 1))
+    ledger.flush()
+    assert points(client, run_id) == {}
+    time.sleep(0.2)
+    ledger.flush()
+    assert points(client, run_id)[("val_loss", 1)] == [scores(0, 1).val_loss]
+
+
+def test_finish_leaves_nothing_of_the_trial_out(ledger: MlflowLedger, client: MlflowClient) -> None:
+    run_id = ledger.start(config(0))
+    ledger.report(scores(0, 1))
+    ledger.finish(config(0), outcome(0))
+    run = client.get_run(run_id)
+    expected = {(name, s.epoch): [v] for s in curve(0) for name, v in s.metrics.items()}
+    best = outcome(0).best
+    assert best is not None
+    expected |= {("best_val_loss", 0): [best.val_loss], ("best_epoch", 0): [1]}
+    assert points(client, run_id) == expected | {("n_parameters", 0): [4_810]}
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["trial_state"] == "COMPLETE"
+    assert "cause" not in run.data.tags
+    folder = folder_of(run.info.artifact_uri)
+    record = TrialRecord.model_validate_json((folder / "record.json").read_bytes())
+    assert record == TrialRecord.of(config(0), outcome(0))
+    assert (folder / "weights.safetensors").read_bytes() == outcome(0).weights
+
+
+@pytest.mark.parametrize(
+    ("state", "status"),
+    [(TrialState.PRUNED, "FINISHED"), (TrialState.FAIL, "FAILED")],
+    ids=["pruned", "failed"],
+)
+def test_finish_tells_the_cause(
+    ledger: MlflowLedger, client: MlflowClient, state: TrialState, status: str
+) -> None:
+    run_id = ledger.start(config(0))
+    cause = "asha: val_loss 0.9 above 0.8\ud800" + "x" * 9_000
+    ledger.finish(config(0), outcome(0, state, cause="short"))
+    ledger.start(config(0))
+    assert "cause" not in client.get_run(run_id).data.tags
+    ledger.finish(config(0), outcome(0, state, cause=cause.replace("\ud800", "")))
+    run = client.get_run(run_id)
+    assert run.info.status == status
+    assert run.data.tags["trial_state"] == state
+    assert run.data.tags["cause"].startswith("asha: val_loss 0.9 above 0.8")
+
+
+def test_a_trial_that_failed_at_once_is_recorded(
+    ledger: MlflowLedger, client: MlflowClient
+) -> None:
+    run_id = ledger.start(config(0))
+    nothing = {"curve": (), "weights": None, "facts": None, "n_parameters": 0}
+    ledger.finish(config(0), outcome(0, TrialState.FAIL, cause="worker died", **nothing))
+    assert points(client, run_id) == {}
+    assert list(snapshot(client)["trial-000"]["files"]) == ["record.json"]
+
+
+def test_scores_that_are_not_finite_are_no_points(
+    ledger: MlflowLedger, client: MlflowClient
+) -> None:
+    diverged = (scores(0, 1), scores(0, 2, val_loss=math.nan), scores(0, 3, val_loss=math.inf))
+    run_id = ledger.start(config(0))
+    for epoch in diverged:
+        ledger.report(epoch)
+    ledger.finish(config(0), outcome(0, TrialState.FAIL, cause="diverged", curve=diverged))
+    found = points(client, run_id)
+    assert ("val_loss", 1) in found
+    assert not {("val_loss", 2), ("val_loss", 3), ("generalization_gap", 2)} & found.keys()
+    assert ("train_loss", 3) in found
+
+
+def test_a_data_set_is_named_by_its_whole_content(
+    ledger: MlflowLedger, client: MlflowClient
+) -> None:
+    run_id = ledger.start(config(0))
+    ledger.finish(config(0), outcome(0))
+    ledger.finish(config(0), outcome(0))
+    inputs = client.get_run(run_id).inputs
+    assert inputs is not None
+    (given,) = inputs.dataset_inputs
+    sha256 = "d" * 36 + "e" * 28
+    assert given.dataset.digest == sha256[:36]
+    assert json.loads(given.dataset.source)["sha256"] == sha256
+    assert json.loads(given.dataset.profile or "")["sha256"] == sha256
+    assert [(tag.key, tag.value) for tag in given.tags] == [("mlflow.data.context", "training")]
+    assert snapshot(client)["digits"]["data"] == [("digits", sha256[:36])]
+
+
+def test_release_leaves_a_trial_waiting(ledger: MlflowLedger, client: MlflowClient) -> None:
+    run_id = ledger.start(config(0))
+    ledger.report(scores(0, 1))
+    ledger.release(0)
+    ledger.release(0)
+    ledger.release(77)
+    run = client.get_run(run_id)
+    assert (run.info.status, run.data.tags["trial_state"]) == ("SCHEDULED", "WAITING")
+    assert ("val_loss", 1) in points(client, run_id)
+
+
+def test_late_scores_of_a_released_trial_are_dropped(
+    ledger: MlflowLedger, client: MlflowClient
+) -> None:
+    run_id = ledger.start(config(0))
+    ledger.release(0)
+    ledger.report(scores(0, 1))
+    assert points(client, run_id) == {}
+
+
+def test_start_takes_up_an_interrupted_trial_without_doubling(
+    home: Path, ledger: MlflowLedger, client: MlflowClient
+) -> None:
+    run_id = ledger.start(config(0))
+    ledger.report(scores(0, 1))
+    ledger.release(0)
+    again = another(home)
+    assert again.start(config(0)) == run_id
+    run = client.get_run(run_id)
+    assert (run.info.status, run.data.tags["trial_state"]) == ("RUNNING", "RUNNING")
+    later = curve(0, ended_at_ms=9_000)
+    for epoch in later:
+        again.report(epoch)
+    again.finish(config(0), outcome(0, curve=later))
+    assert all(len(values) == 1 for values in points(client, run_id).values())
+    assert len(points(client, run_id)) == 3 * 8 + 3
+
+
+def test_a_worker_that_starts_over_doubles_nothing(
+    ledger: MlflowLedger, client: MlflowClient
+) -> None:
+    run_id = ledger.start(config(0))
+    ledger.report(scores(0, 1))
+    assert ledger.start(config(0)) == run_id
+    ledger.report(scores(0, 1, ended_at_ms=9_000))
+    ledger.flush()
+    assert points(client, run_id)[("val_loss", 1)] == [scores(0, 1).val_loss]
+
+
+def test_trials_keep_their_runs_beyond_a_page(
+    ledger: MlflowLedger, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "PAGE", 3)
+    run_ids = {number: ledger.start(config(number)) for number in range(10)}
+    assert another(home).run_ids == run_ids
+
+
+def test_two_runs_of_one_trial_become_one(
+    ledger: MlflowLedger, home: Path, client: MlflowClient
+) -> None:
+    kept = ledger.start(config(0))
+    ledger.finish(config(0), outcome(0))
+    run = client.get_run(kept)
+    client.create_run(run.info.experiment_id, start_time=1, tags=run.data.tags)
+    assert another(home).run_ids == {0: kept}
+    assert sorted(snapshot(client)) == ["digits", "trial-000"]
+
+
+def test_close_leaves_nothing_running(
+    ledger: MlflowLedger, home: Path, client: MlflowClient
+) -> None:
+    for number in range(4):
+        ledger.start(config(number))
+    ledger.finish(config(0), outcome(0))
+    last = another(home)
+    last.start(config(4))
+    last.close([row(0), row(1, TrialState.FAIL, None)], is_done=False)
+    found = {name: run["status"] for name, run in snapshot(client).items()}
+    assert found == {
+        "digits": "KILLED",
+        "trial-000": "FINISHED",
+        "trial-001": "FAILED",
+        "trial-002": "SCHEDULED",
+        "trial-003": "SCHEDULED",
+        "trial-004": "SCHEDULED",
+    }
+
+
+def test_close_writes_the_note_with_links(ledger: MlflowLedger, client: MlflowClient) -> None:
+    run_id = ledger.start(config(0))
+    ledger.finish(config(0), outcome(0))
+    ledger.close([row(0)], is_done=True)
+    found = snapshot(client)["digits"]
+    assert found["status"] == "FINISHED"
+    note = found["tags"]["mlflow.note.content"]
+    assert "[trial-000](#/experiments/1/runs/trial-000)" in note
+    assert run_id not in note
+
+
+def test_many_epochs_are_written_whole(ledger: MlflowLedger, client: MlflowClient) -> None:
+    run_id = ledger.start(config(0))
+    long = curve(0, 300)
+    ledger.finish(config(0), outcome(0, curve=long))
+    assert len(points(client, run_id)) == 300 * 8 + 3
+
+
+def test_a_store_that_fails_is_one_sentence(ledger: MlflowLedger, client: MlflowClient) -> None:
+    run_id = ledger.start(config(0))
+    client.delete_run(run_id)
+    with pytest.raises(WorkFailedError, match=r"MLflow cannot finish: .*must be in the 'active'"):
+        ledger.finish(config(0), outcome(0))

@@ -1,0 +1,168 @@
+"""Trials come back from MLflow as they were written, or with one clear error."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+from pipeline.errors import BadInputError, WorkFailedError
+from pipeline.tracking.home import artifact_root, tracking_uri
+from pipeline.tracking.ledger import MlflowLedger
+from pipeline.tracking.reader import read_rows, read_run, read_trial
+from pipeline.trial import TrialRecord, TrialState
+from tests.tracking.builders import PARAMS, config, curve, folder_of, outcome, scores, study
+
+
+@pytest.fixture
+def uri(home: Path, ledger: MlflowLedger) -> str:
+    """A study of five trials: two equally good, one worse, one pruned, one running."""
+    values = {0: 0.9, 1: 0.5, 2: 0.5}
+    for number, value in values.items():
+        best = (scores(number, 1, val_loss=1.0), scores(number, 2, val_loss=value))
+        ledger.finish(config(number), outcome(number, curve=best))
+    low = (scores(3, 1, val_loss=0.1),)
+    ledger.finish(config(3), outcome(3, TrialState.PRUNED, cause="median", curve=low))
+    ledger.start(config(4))
+    ledger.flush()
+    return tracking_uri(home)
+
+
+def record_of(client: MlflowClient, run_id: str) -> Path:
+    """Where a run's record lies on disk."""
+    return folder_of(client.get_run(run_id).info.artifact_uri) / "record.json"
+
+
+def test_a_trial_reads_back_as_it_was_written(home: Path, ledger: MlflowLedger) -> None:
+    run_id = ledger.start(config(0))
+    ledger.finish(config(0), outcome(0))
+    for trial in (
+        read_trial(tracking_uri(home), "digits", 0),
+        read_run(tracking_uri(home), run_id),
+    ):
+        assert trial.run_id == run_id
+        assert trial.record == TrialRecord.of(config(0), outcome(0))
+        assert trial.curve == curve(0)
+        assert trial.weights == outcome(0).weights
+        assert trial.has_whole_curve
+
+
+def test_a_curve_that_lost_an_epoch_is_not_whole(home: Path, ledger: MlflowLedger) -> None:
+    nan = (scores(0, 1), scores(0, 2, val_loss=math.inf))
+    ledger.finish(config(0), outcome(0, TrialState.FAIL, curve=nan))
+    trial = read_trial(tracking_uri(home), "digits", 0)
+    assert math.isnan(trial.curve[1].val_loss)
+    assert not trial.has_whole_curve
+
+
+def test_the_best_trial_is_complete_and_the_first_of_equals(uri: str) -> None:
+    assert read_trial(uri, "digits", "best").record.trial.number == 1
+
+
+def test_a_pruned_trial_can_be_read(uri: str) -> None:
+    assert read_trial(uri, "digits", 3).record.cause == "median"
+
+
+def test_rows_are_the_study_s_table(uri: str) -> None:
+    rows = read_rows(uri, "digits")
+    assert [row.number for row in rows] == [0, 1, 2, 3, 4]
+    assert [row.value for row in rows] == [0.9, 0.5, 0.5, None, None]
+    assert [row.best_epoch for row in rows] == [2, 2, 2, 1, None]
+    assert rows[0].params == PARAMS
+    assert [type(value) for value in rows[0].params.values()] == [
+        type(PARAMS[k]) for k in rows[0].params
+    ]
+    assert rows[0].weights_sha256 == outcome(0).weights_sha256
+    assert rows[3].cause == "median"
+    assert [row.state for row in rows[3:]] == [TrialState.PRUNED, TrialState.RUNNING]
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "message"),
+    [
+        ("mnist", 0, r"study: got 'mnist', expected one of: digits"),
+        ("digits", 5, r"trial: got 5, expected 'best' or a number from 0 to 4"),
+        ("digits", 4, r"trial: got a trial that is RUNNING, expected a finished trial"),
+    ],
+    ids=["study", "number", "running"],
+)
+def test_reading_names_what_there_is(
+    uri: str, name: str, number: int | Literal["best"], message: str
+) -> None:
+    with pytest.raises(BadInputError, match=message):
+        read_trial(uri, name, number)
+
+
+def test_no_trial_is_the_best_of_none(home: Path, ledger: MlflowLedger) -> None:
+    ledger.start(config(0))
+    with pytest.raises(BadInputError, match=r"'best' among 1 trials of which none is complete"):
+        read_trial(tracking_uri(home), "digits", "best")
+
+
+@pytest.mark.parametrize("run_id", ["0" * 32, "'; DROP TABLE runs", "../../etc"])
+def test_an_unknown_run_is_an_error(uri: str, run_id: str) -> None:
+    with pytest.raises(BadInputError, match="the run id of a trial"):
+        read_run(uri, run_id)
+
+
+def test_the_study_s_own_run_is_no_trial(uri: str, client: MlflowClient) -> None:
+    found = client.search_runs(["1"], "tags.study_run = 'true'")
+    with pytest.raises(BadInputError, match="got the run 'digits'"):
+        read_run(uri, found[0].info.run_id)
+
+
+def test_reading_makes_no_store(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="no such file"):
+        read_rows(tracking_uri(tmp_path / "nowhere"), "digits")
+    assert list(tmp_path.iterdir()) == []
+
+
+def changed(**changes: Any) -> str:
+    """A record with other top-level values."""
+    record = TrialRecord.of(config(0), outcome(0)).model_dump(mode="json")
+    return json.dumps(record | changes)
+
+
+DAMAGED = {
+    "empty": "",
+    "torn": changed()[:200],
+    "no record": "[]",
+    "unknown key": changed(__reduce__="os.system"),
+    "wrong type": changed(epochs_run="many"),
+    "deep": "[" * 100_000,
+    "foreign": changed(trial=config(7).model_dump(mode="json")),
+    "later format": changed(format=2),
+    "not unicode": "\udcff",
+}
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED.keys())
+def test_a_damaged_record_is_named(
+    uri: str, client: MlflowClient, ledger: MlflowLedger, content: str
+) -> None:
+    run_id = ledger.run_ids[0]
+    record_of(client, run_id).write_bytes(content.encode(errors="surrogateescape"))
+    with pytest.raises(WorkFailedError, match=rf"run {run_id} \(trial-000\): record.json is dam"):
+        read_trial(uri, "digits", 0)
+
+
+def test_a_lost_record_is_named(uri: str, client: MlflowClient, ledger: MlflowLedger) -> None:
+    record_of(client, ledger.run_ids[0]).unlink()
+    with pytest.raises(WorkFailedError, match=r"\(trial-000\): record.json is damaged"):
+        read_trial(uri, "digits", 0)
+
+
+def test_damaged_weights_are_named(uri: str, client: MlflowClient, ledger: MlflowLedger) -> None:
+    path = record_of(client, ledger.run_ids[0]).with_name("weights.safetensors")
+    path.write_bytes(b"other")
+    with pytest.raises(WorkFailedError, match=r"weights\.safetensors is damaged: the SHA-256"):
+        read_trial(uri, "digits", 0)
+
+
+def test_a_trial_without_weights_has_none(home: Path) -> None:
+    ledger = MlflowLedger(tracking_uri(home), artifact_root(home))
+    ledger.open(study())
+    ledger.finish(config(0), outcome(0, TrialState.FAIL, weights=None))
+    assert read_trial(tracking_uri(home), "digits", 0).weights is None
