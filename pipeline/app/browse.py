@@ -16,8 +16,10 @@ def list_studies(place: Place) -> list[dict[str, Any]]:
     from pipeline.search import TrialStore, open_storage, study_names
 
     storage = open_storage(place.storage, place.journal, to_write=False)
+    if storage is None:
+        return []
     listed = []
-    for name in [] if storage is None else study_names(storage):
+    for name in study_names(storage):
         result = StudyResult(study=name, trials=TrialStore(storage, name).rows(), seconds={})
         listed.append({key: value for key, value in result.as_json().items() if key != "seconds"})
     return listed

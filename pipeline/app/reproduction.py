@@ -69,7 +69,6 @@ def reproduce(
     kept = Kept(curve=original.curve, weights_sha256=sha256_of(original.weights))
     comparison = compare(original.record, kept, again)
     run_id = log_reproduction(
-        place.ledger_uri,
         original,
         curve=again.curve,
         verdict=comparison.verdict.value,

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 import click
 
@@ -176,7 +176,9 @@ def reproduce(
     if trial is not None and trial != "best" and not trial.isdecimal():
         message = f"got {trial!r}, expected a trial's number or 'best'"
         raise click.BadParameter(message, param_hint="--trial")
-    number = int(trial) if trial and trial.isdecimal() else "best" if trial else None
+    number: int | Literal["best"] | None = None
+    if trial is not None:
+        number = "best" if trial == "best" else int(trial)
     _end_on_sigterm()
     with Epochs() as epochs:
         place = _place(home, storage, data_dir)

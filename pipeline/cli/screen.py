@@ -6,7 +6,14 @@ from io import StringIO
 from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 
 from pipeline.trial import EpochScores, TrialOutcome, TrialRow
@@ -34,7 +41,9 @@ class StudyProgress:
         values = [(row.value, row.number) for row in rows if row.value is not None]
         self._best: tuple[float, int] | None = min(values, default=None)
         self._bar = _bar() if sys.stderr.isatty() else None
-        self._task = self._bar and self._bar.add_task(study.name, total=self._total, best="")
+        self._task: TaskID | None = None
+        if self._bar:
+            self._task = self._bar.add_task(study.name, total=self._total, best="")
 
     def __enter__(self) -> Self:
         """Show the bar."""

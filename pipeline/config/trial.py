@@ -78,7 +78,7 @@ class TrialConfig(Frozen):
     """
 
     study: Name
-    number: Annotated[int, Field(ge=0)]
+    number: Annotated[Whole, Field(ge=0)]
     study_seed: Seed
     data: DataConfig
     model: ModelConfig

@@ -10,6 +10,7 @@ from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
+from sqlalchemy import make_url
 
 from pipeline.config import Params, StudyConfig, digest
 from pipeline.errors import BadInputError
@@ -43,12 +44,20 @@ def open_storage(address: str | None, journal: Path, *, to_write: bool) -> BaseS
     # Optuna's own limit of 5 seconds is short where several processes write.
     engine_kwargs = {"connect_args": {"timeout": 60}} if address.startswith("sqlite") else {}
     try:
+        if not to_write and _is_missing_file(address):
+            return None
         return RDBStorage(address, engine_kwargs=engine_kwargs)
     except Exception as error:  # noqa: BLE001 - each database driver raises its own
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise BadInputError(
             where="--storage", got=f"{address} ({reason})", expected="a database URL within reach"
         ) from None
+
+
+def _is_missing_file(address: str) -> bool:
+    url = make_url(address)
+    is_file = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
+    return is_file and not Path(str(url.database)).exists()
 
 
 def study_names(storage: BaseStorage) -> list[str]:

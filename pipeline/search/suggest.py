@@ -148,4 +148,4 @@ class Grid:
 
 
 def _fits(setting: Params, fixed: Params) -> bool:
-    return setting["depth"] == fixed.get("depth", setting["depth"])
+    return "depth" not in fixed or bool(setting["depth"] == fixed["depth"])

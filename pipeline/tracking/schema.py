@@ -51,7 +51,7 @@ def check_readable(database: Path) -> None:
 
 def _make(database: Path, artifact_root: Path) -> None:
     """Migrate a file beside the store, so that a process that dies in it leaves no half store."""
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # noqa: PLC0415 - the store alone takes a second
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     unfinished = database.with_name(f"{database.name}.unfinished")
     for leftover in database.parent.glob(f"{glob.escape(unfinished.name)}*"):

@@ -12,6 +12,7 @@ from mlflow.tracking import MlflowClient
 from pipeline.config import StudyConfig, differences, digest
 from pipeline.errors import BadInputError
 from pipeline.tracking import names, runs
+from pipeline.tracking.note import escape
 
 
 def take_study_run(
@@ -29,6 +30,7 @@ def take_study_run(
         BadInputError: The experiment was deleted, or another study stands under the name.
     """
     experiment_id = _take_experiment(client, study.name, artifact_root, where)
+    client.set_experiment_tag(experiment_id, names.NOTE, escape(study.question))
     run = runs.study_run(client, experiment_id)
     if run is None:
         run = _create(client, study, experiment_id)

@@ -63,7 +63,7 @@ def serve(home: Path, port: int = 5000, *, timeout_seconds: float = 60) -> Itera
     _check_home(home)
     port = _free_port(port)
     with tempfile.TemporaryFile() as log:
-        server = subprocess.Popen(  # noqa: S603 - our own words, no shell
+        server = subprocess.Popen(
             server_command(home, port),
             env=server_environment(),
             stdin=subprocess.DEVNULL,
@@ -102,7 +102,8 @@ def _wait(
     deadline = time.monotonic() + timeout_seconds
     while not _answers(address):
         if server.poll() is not None:
-            raise WorkFailedError(f"MLflow's server ended at once: {_last_line(log)}")
+            message = f"MLflow's server ended at once: {_last_line(log)}"
+            raise WorkFailedError(message)
         if time.monotonic() > deadline:
             message = f"MLflow's server did not answer on {address} in {timeout_seconds:g} seconds"
             raise WorkFailedError(message)

@@ -16,7 +16,7 @@ STEPPED = {
 
 
 def test_a_grid_lists_no_layer_that_a_depth_does_not_have() -> None:
-    sizes = {depth: 0 for depth in range(3)}
+    sizes = dict.fromkeys(range(3), 0)
     for setting in study_of(STEPPED, sampler="grid").grid():
         sizes[setting["depth"]] += 1
     assert sizes == {0: 1, 1: 2 * 4, 2: 2 * 4 * 4}

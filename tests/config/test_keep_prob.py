@@ -81,7 +81,9 @@ def test_a_keep_prob_becomes_the_plain_decimal_to_drop(thousandths: int) -> None
             "space.keep_prob.low: got 0.9, expected a number of at most high, which is 0.5",
             id="low above high",
         ),
-        pytest.param({"keep_prob": {"low": 0.5}}, "space.keep_prob.high: got nothing", id="no high"),
+        pytest.param(
+            {"keep_prob": {"low": 0.5}}, "space.keep_prob.high: got nothing", id="no high"
+        ),
         pytest.param(
             {"keep_prob": {"low": 0.5, "high": 1.0, "log": True}},
             "space.keep_prob.log: got true, expected no log",

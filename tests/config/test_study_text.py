@@ -21,7 +21,9 @@ BOMB = "a: &a [1, 2, 3, 4, 5, 6, 7, 8]\n" + "".join(
         pytest.param("# nothing\n", "got an empty file", id="comments only"),
         pytest.param("- 1\n", r"got \[1\], expected a map", id="list"),
         pytest.param("hello", "got 'hello', expected a map", id="text"),
-        pytest.param("a: [1\n", r"line 2: got while parsing .*expected ',' or '\]'", id="open list"),
+        pytest.param(
+            "a: [1\n", r"line 2: got while parsing .*expected ',' or '\]'", id="open list"
+        ),
         pytest.param("a:\n\tb: 1", "line 2: got .*cannot start any token", id="tab"),
         pytest.param("name: !!str a", "line 1: got the YAML tag '.*:str'", id="tag"),
         pytest.param("a: !!python/name:os.system", "line 1: got the YAML tag", id="python tag"),
@@ -71,13 +73,14 @@ def test_a_study_file_refuses_a_path_that_is_no_file(
         load_study(tmp_path / path)
 
 
-def test_a_study_file_reads_shared_parts_by_anchor_and_merge(tmp_path: Path) -> None:
+def test_a_study_file_may_merge_and_repeat_parts_of_itself(tmp_path: Path) -> None:
     file = tmp_path / "study.yaml"
-    file.write_text(STUDY + "question: &q Why?\n")
-    assert load_study(file).question == "Why?"
-    file.write_text(STUDY.replace("search:\n", "search: {<<: {seed: 3}, trials: 6}\nx:\n", 1))
-    with pytest.raises(BadInputError, match="x: got an unknown key"):
-        load_study(file)
+    fixed = "trials: [&first {depth: 2, width: 16}, {<<: *first, dropout: 0.5}, *first]\n"
+    file.write_text(STUDY + fixed)
+    depth_and_width = {"depth": 2, "width": 16}
+    assert load_study(file).trials == (
+        *(depth_and_width, depth_and_width | {"dropout": 0.5}, depth_and_width),
+    )
 
 
 @pytest.mark.parametrize(
@@ -88,7 +91,9 @@ def test_a_study_file_reads_shared_parts_by_anchor_and_merge(tmp_path: Path) -> 
         pytest.param("search..seed=5", "--set: got 'search..seed=5'", id="two dots"),
         pytest.param("name.x=5", "--set: name.x: got a key below the value 'small'", id="below"),
         pytest.param("name=[", "--set name: line 1: got while parsing", id="no YAML"),
-        pytest.param("search.seed=!!int 5", "--set search.seed: line 1: got the YAML tag", id="tag"),
+        pytest.param(
+            "search.seed=!!int 5", "--set search.seed: line 1: got the YAML tag", id="tag"
+        ),
         pytest.param("search.sead=5", "study.yaml: search.sead: .* 'seed'", id="unknown key"),
         pytest.param("search.seed=x", "study.yaml: search.seed: got 'x'", id="bad value"),
         pytest.param("trials=3", "study.yaml: trials: got 3, expected a list", id="no list"),

@@ -50,7 +50,7 @@ def test_study_page_names_each_key_of_the_study_file() -> None:
     for section in ("data", "model", "training", "search"):
         fields = StudyConfig.model_fields[section].annotation
         assert fields is not None
-        for key in fields.model_fields:  # type: ignore[attr-defined]
+        for key in fields.model_fields:
             assert f"| `{section}.{key}` |" in page
 
 

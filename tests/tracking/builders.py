@@ -8,6 +8,8 @@ from urllib.parse import unquote, urlsplit
 from mlflow.tracking import MlflowClient
 
 from pipeline.config import StudyConfig, TrialConfig, check_study
+from pipeline.tracking.home import artifact_root, tracking_uri
+from pipeline.tracking.ledger import MlflowLedger
 from pipeline.trial import Curve, EpochScores, Facts, TrialOutcome, TrialRow, TrialState
 
 PARAMS = {
@@ -155,3 +157,10 @@ def files(artifact_uri: str) -> dict[str, str]:
 def folder_of(artifact_uri: str) -> Path:
     """The folder behind a file URI."""
     return Path(unquote(urlsplit(artifact_uri).path))
+
+
+def reopened(home: Path) -> MlflowLedger:
+    """A ledger as the next process opens it."""
+    opened = MlflowLedger(tracking_uri(home), artifact_root(home), seconds_buffered=0)
+    opened.open(study())
+    return opened

@@ -29,7 +29,7 @@ ledger.open(check_study(eval(sys.argv[2]), "test"))
 def python(*words: str) -> subprocess.Popen[str]:
     """Start Python with warnings as errors."""
     command = [sys.executable, "-W", "error", "-c", *words]
-    return subprocess.Popen(  # noqa: S603 - our own words
+    return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
 

@@ -22,18 +22,12 @@ from tests.tracking.builders import (
     folder_of,
     outcome,
     points,
+    reopened,
     row,
     scores,
     snapshot,
     study,
 )
-
-
-def another(home: Path) -> MlflowLedger:
-    """A ledger as the next process opens it."""
-    opened = MlflowLedger(tracking_uri(home), artifact_root(home), seconds_buffered=0)
-    opened.open(study())
-    return opened
 
 
 @pytest.mark.usefixtures("ledger")
@@ -60,7 +54,7 @@ def test_open_takes_a_study_up_again_when_repeated(
     ledger.start(config(0))
     before = snapshot(client)
     ledger.open(study())
-    another(home)
+    reopened(home)
     assert snapshot(client) == before
 
 
@@ -198,81 +192,13 @@ def test_a_data_set_is_named_by_its_whole_content(
     assert snapshot(client)["digits"]["data"] == [("digits", sha256[:36])]
 
 
-def test_release_leaves_a_trial_waiting(ledger: MlflowLedger, client: MlflowClient) -> None:
-    run_id = ledger.start(config(0))
-    ledger.report(scores(0, 1))
-    ledger.release(0)
-    ledger.release(0)
-    ledger.release(77)
-    run = client.get_run(run_id)
-    assert (run.info.status, run.data.tags["trial_state"]) == ("SCHEDULED", "WAITING")
-    assert ("val_loss", 1) in points(client, run_id)
-
-
-def test_late_scores_of_a_released_trial_are_dropped(
-    ledger: MlflowLedger, client: MlflowClient
-) -> None:
-    run_id = ledger.start(config(0))
-    ledger.release(0)
-    ledger.report(scores(0, 1))
-    assert points(client, run_id) == {}
-
-
-def test_start_takes_up_an_interrupted_trial_without_doubling(
-    home: Path, ledger: MlflowLedger, client: MlflowClient
-) -> None:
-    run_id = ledger.start(config(0))
-    ledger.report(scores(0, 1))
-    ledger.release(0)
-    again = another(home)
-    assert again.start(config(0)) == run_id
-    run = client.get_run(run_id)
-    assert (run.info.status, run.data.tags["trial_state"]) == ("RUNNING", "RUNNING")
-    later = curve(0, ended_at_ms=9_000)
-    for epoch in later:
-        again.report(epoch)
-    again.finish(config(0), outcome(0, curve=later))
-    assert all(len(values) == 1 for values in points(client, run_id).values())
-    assert len(points(client, run_id)) == 3 * 8 + 3
-
-
-def test_a_worker_that_starts_over_doubles_nothing(
-    ledger: MlflowLedger, client: MlflowClient
-) -> None:
-    run_id = ledger.start(config(0))
-    ledger.report(scores(0, 1))
-    assert ledger.start(config(0)) == run_id
-    ledger.report(scores(0, 1, ended_at_ms=9_000))
-    ledger.flush()
-    assert points(client, run_id)[("val_loss", 1)] == [scores(0, 1).val_loss]
-
-
-def test_trials_keep_their_runs_beyond_a_page(
-    ledger: MlflowLedger, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(runs, "PAGE", 3)
-    run_ids = {number: ledger.start(config(number)) for number in range(10)}
-    assert another(home).run_ids == run_ids
-
-
-def test_two_runs_of_one_trial_become_one(
-    ledger: MlflowLedger, home: Path, client: MlflowClient
-) -> None:
-    kept = ledger.start(config(0))
-    ledger.finish(config(0), outcome(0))
-    run = client.get_run(kept)
-    client.create_run(run.info.experiment_id, start_time=1, tags=run.data.tags)
-    assert another(home).run_ids == {0: kept}
-    assert sorted(snapshot(client)) == ["digits", "trial-000"]
-
-
 def test_close_leaves_nothing_running(
     ledger: MlflowLedger, home: Path, client: MlflowClient
 ) -> None:
     for number in range(4):
         ledger.start(config(number))
     ledger.finish(config(0), outcome(0))
-    last = another(home)
+    last = reopened(home)
     last.start(config(4))
     last.close([row(0), row(1, TrialState.FAIL, None)], is_done=False)
     found = {name: run["status"] for name, run in snapshot(client).items()}

@@ -1,0 +1,138 @@
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import optuna
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, SuccessiveHalvingPruner
+from optuna.storages import InMemoryStorage
+from optuna.trial import TrialState as OptunaState
+
+from pipeline.search.stopping import cutoffs, hyperband_bracket
+from pipeline.search.suggest import Seen
+from pipeline.trial import TrialState
+from tests.search.studies import study
+
+ENDS = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+# Few distinct losses, so that ties come up.
+LOSSES = st.one_of(st.integers(0, 6).map(lambda loss: loss / 2), st.floats(0, 10))
+DIVERGED = st.sampled_from([math.inf, math.nan])
+
+
+class Past(NamedTuple):
+    """A visible trial."""
+
+    losses: list[float]
+    state: TrialState
+
+
+@st.composite
+def situations(draw: st.DrawFn) -> tuple[int, list[Past], list[float]]:
+    """Epochs, visible trials, and the curve of the trial that is decided about."""
+    epochs = draw(st.integers(1, 30))
+    ended = st.builds(
+        Past, st.lists(LOSSES, min_size=1, max_size=epochs), st.sampled_from(ENDS[:2])
+    )
+    failed = st.builds(Past, st.lists(LOSSES | DIVERGED, max_size=epochs), st.just(TrialState.FAIL))
+    past = draw(st.lists(ended | failed, max_size=14))
+    return epochs, past, draw(st.lists(LOSSES, min_size=epochs, max_size=epochs))
+
+
+def optunas_pruner(rule: str, epochs: int) -> BasePruner:
+    match rule:
+        case "median":
+            return MedianPruner(n_startup_trials=5)
+        case "asha":
+            return SuccessiveHalvingPruner(min_resource=1, reduction_factor=4)
+        case _:
+            return HyperbandPruner(min_resource=1, max_resource=epochs, reduction_factor=3)
+
+
+class Oracle:
+    """Optuna's own study, fed with the running minima of each trial."""
+
+    def __init__(self, rule: str, epochs: int) -> None:
+        self.epochs = epochs
+        self.storage = InMemoryStorage()
+        self.study = optuna.create_study(
+            storage=self.storage,
+            study_name="small",
+            sampler=optuna.samplers.RandomSampler(seed=0),
+            pruner=optunas_pruner(rule, epochs),
+        )
+
+    def add(self, seen: Seen) -> None:
+        trial = self.study.ask()
+        for epoch, loss in enumerate(seen.lowest, start=1):
+            trial.report(loss, epoch)
+            trial.should_prune()
+        values = seen.lowest[-1] if seen.state is TrialState.COMPLETE else None
+        self.study.tell(trial, values, state=OptunaState[seen.state.name])
+
+    def ends(self, losses: Sequence[float]) -> list[bool]:
+        """Whether the pruner ends the next trial, epoch by epoch until it does."""
+        trial = self.study.ask()
+        decisions = []
+        for epoch in range(1, self.epochs + 1):
+            trial.report(min(losses[:epoch]), epoch)
+            decisions.append(trial.should_prune())
+            if decisions[-1]:
+                break
+        return decisions
+
+
+@pytest.mark.parametrize("rule", ["median", "asha", "hyperband"])
+@settings(max_examples=60, deadline=None)
+@given(situation=situations())
+def test_cutoffs_decide_at_each_epoch_as_optunas_pruner_does(
+    rule: str, situation: tuple[int, list[Past], list[float]]
+) -> None:
+    epochs, past, losses = situation
+    oracle = Oracle(rule, epochs)
+    seen = []
+    for number, (curve, state) in enumerate(past):
+        seen.append(Seen(number, state, None, tuple(curve)))
+        oracle.add(seen[-1])
+    limits = cutoffs(study(epochs=epochs, stopping=rule), len(past), seen)
+    assert limits is not None
+    ours = []
+    for epoch in range(1, epochs + 1):
+        ours.append(limits.verdict(losses[:epoch]) is not None)
+        if ours[-1]:
+            break
+    assert ours == oracle.ends(losses)
+
+
+def test_cutoffs_do_end_trials_in_the_situations_that_are_compared() -> None:
+    seen = [Seen(n, TrialState.COMPLETE, 0.1, (0.1,) * 9) for n in range(12)]
+    for rule in ("median", "asha"):
+        limits = cutoffs(study(stopping=rule), 12, seen)
+        assert limits is not None
+        assert limits.verdict([0.2]) == f"{rule}: lowest val_loss 0.2 above 0.1 at epoch 1"
+
+
+def test_cutoffs_are_absent_without_a_rule() -> None:
+    assert cutoffs(study(stopping="none"), 0, []) is None
+
+
+@given(number=st.integers(0, 100_000), epochs=st.integers(1, 1_000))
+def test_hyperband_bracket_is_the_one_that_optuna_chooses(number: int, epochs: int) -> None:
+    assert hyperband_bracket("small", number, epochs) == optunas_bracket(number, epochs)
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3, 9, 27, 81, 243, 729, 2187])
+def test_hyperband_bracket_is_optunas_at_powers_of_the_reduction(epochs: int) -> None:
+    numbers = range(60)
+    ours = [hyperband_bracket("small", number, epochs) for number in numbers]
+    assert ours == [optunas_bracket(number, epochs) for number in numbers]
+
+
+def optunas_bracket(number: int, epochs: int) -> int:
+    pruner = HyperbandPruner(min_resource=1, max_resource=epochs, reduction_factor=3)
+    asked = optuna.create_study(study_name="small", pruner=pruner)
+    pruner._try_initialization(asked)
+    trial = optuna.trial.create_trial(state=OptunaState.RUNNING)
+    trial.number = number
+    return pruner._get_bracket_id(asked, trial)
