@@ -208,7 +208,7 @@ class FakeEngine:
         told: list[News] = []
         try:
             outcomes = self._fit(cohort, self._context, told.append)
-        except Exception as error:  # noqa: BLE001 - a trial's fault is its outcome
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a trial's fault is its outcome
             curve = tuple(news for news in told if isinstance(news, EpochScores))
             cause = f"{type(error).__name__}: {error}"
             outcomes = [

@@ -16,7 +16,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from pipeline.trial import EpochScores, TrialOutcome, TrialRow
+from pipeline.trial import EpochScores, TrialOutcome, TrialRow, TrialState
 
 if TYPE_CHECKING:
     from pipeline.app import StudyResult
@@ -118,18 +118,26 @@ def result_lines(result: "StudyResult", option: str) -> list[str]:
 
 
 def trials_table(rows: Sequence[TrialRow]) -> str:
-    """Draw a study's trials, in the order of their numbers."""
+    """Draw a study's trials, in the order of their numbers; what is the same in all is left out."""
     table = Table(box=None, pad_edge=False)
     for title in ("trial", "state", "value", "best epoch", "params", "run"):
         table.add_column(title, justify="right" if title in ("trial", "value") else "left")
+    shared = _shared(rows)
     for row in rows:
         value = "" if row.value is None else f"{row.value:.4f}"
-        params = f"{_params(row.params)}{f'  [{row.cause}]' if row.cause else ''}"
         epoch = "" if row.best_epoch is None else str(row.best_epoch)
+        own = {name: value for name, value in row.params.items() if name not in shared}
+        failure = f"  [{row.cause}]" if row.state is TrialState.FAIL else ""
         state = WORDS.get(row.state, row.state.lower())
-        cells = (str(row.number), state, value, epoch, params, row.run_id or "")
+        cells = (str(row.number), state, value, epoch, _params(own) + failure, row.run_id or "")
         table.add_row(*map(_plain, cells))
     return _drawn(table)
+
+
+def _shared(rows: Sequence[TrialRow]) -> set[str]:
+    """The parameters that every trial has with one value."""
+    names = set().union(*(row.params for row in rows))
+    return {name for name in names if len({row.params.get(name) for row in rows}) == 1 < len(rows)}
 
 
 def studies_table(studies: Sequence[Mapping[str, Any]]) -> str:
@@ -173,10 +181,13 @@ def _best_lines(best: TrialRow | None) -> Iterable[str]:
 
 
 def _params(params: Mapping[str, object]) -> str:
-    return ", ".join(
-        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
-        for name, value in params.items()
-    )
+    """Put parameters into a line; those of the layers stand together: ``dropout 0.25/0.1``."""
+    shown: dict[str, list[str]] = {}
+    for name, value in params.items():
+        kind, _, layer = name.rpartition("_")
+        text = f"{value:.3g}" if isinstance(value, float) else str(value)
+        shown.setdefault(kind if layer.isdecimal() else name, []).append(text)
+    return ", ".join(f"{name} {'/'.join(texts)}" for name, texts in shown.items())
 
 
 def _seconds_line(seconds: Mapping[str, float]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from pipeline.config.frozen import OutOfLimitsError, shown
-from pipeline.config.keep_prob import KEEP_KEY, dropout_key, keep_key
+from pipeline.config.keep_prob import keep_key, to_drop
 from pipeline.config.limits import Limits
 from pipeline.errors import BadInputError
 
@@ -72,7 +72,7 @@ def _in_own_words(
         named = kept if isinstance(here, Mapping) and part not in here and kept in here else part
         keys.append(str(named))
         here = _below(here, named)
-    if location and KEEP_KEY.match(keys[-1]) and dropout_key(keys[-1]) == location[-1]:
+    if isinstance(here, int | float) and got == shown(to_drop(here)) and keys[-1] != location[-1]:
         got = f"{shown(here)} (dropout {got})"
     return BadInputError(where=where, key=".".join(keys), got=got, expected=expected)
 

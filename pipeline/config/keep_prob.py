@@ -9,7 +9,7 @@ from pipeline.config.frozen import OutOfLimitsError, shown
 KEEP_KEY = re.compile(r"^(input_)?keep_prob(_[1-9][0-9]*)?$")
 DROPOUT_KEY = re.compile(r"^(input_)?dropout(_[1-9][0-9]*)?$")
 DIGITS: Final = 12
-"""Decimals kept of 1 - keep_prob, so that 1 - 0.8 is 0.2."""
+"""Decimals that are kept, since 1 - 0.8 is 0.19999999999999996 in floats."""
 
 _KEPT = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
 _PER_LAYER = {"type": "boolean", "default": False}
@@ -49,6 +49,11 @@ def dropout_key(key: str) -> str:
 def keep_key(key: str) -> str:
     """Name a dropout as a file with ``keep_prob`` does: ``dropout_2`` is ``keep_prob_2``."""
     return key.replace("dropout", "keep_prob") if DROPOUT_KEY.match(key) else key
+
+
+def to_drop(kept: float) -> float:
+    """Turn a probability to keep into the one to drop, as a plain decimal: 0.8 into 0.2."""
+    return round(1.0 - kept, DIGITS)
 
 
 def without_keep_prob(section: Mapping[str, Any], place: str) -> dict[str, Any]:
@@ -98,6 +103,6 @@ def _range_dropped(kept: Mapping[str, Any], place: str) -> dict[str, Any]:
 
 def _one_dropped(kept: Any, place: str) -> float:
     if isinstance(kept, int | float) and not isinstance(kept, bool) and 0 < kept <= 1:
-        return round(1.0 - kept, DIGITS)
+        return to_drop(kept)
     expected = "a probability to keep, above 0 and at most 1"
     raise OutOfLimitsError(key=place, got=shown(kept), expected=expected)

@@ -26,14 +26,7 @@ class Limits:
 
     def keys(self, location: Sequence[int | str]) -> list[str]:
         """Name the keys that a map at this place may have; of ``width_N`` the first."""
-        return [
-            key
-            for node in self._at(location)
-            for key in (
-                *node.get("properties", {}),
-                *map(_first, node.get("patternProperties", {})),
-            )
-        ]
+        return [key for node in self._at(location) for key in _keys(node)]
 
     def words(self, location: Sequence[int | str], value: object = None) -> str:
         """Say what may stand at this place: its type and all its limits.
@@ -112,7 +105,7 @@ def _is_numeric(node: Node) -> bool:
 
 def _children(node: Node, part: int | str) -> Iterator[Node]:
     if isinstance(part, int):
-        yield from (node[key] for key in ("items",) if key in node)
+        yield from (node[word] for word in ("items",) if word in node)
     elif part in node.get("properties", {}):
         yield node["properties"][part]
     else:

@@ -89,8 +89,10 @@ class TrialConfig(Frozen):
     def _check(self) -> Self:
         for name, value in self.params.items():
             _check_param(name, value)
-        for name in LIMITS.keys() - {*OF_EACH_LAYER, *self.params}:
-            raise OutOfLimitsError(key=f"params.{name}", got="nothing", expected="a value")
+        for name in LIMITS:
+            if name not in (*OF_EACH_LAYER, *self.params):
+                expected = words([LIMITS[name].json_schema()])
+                raise OutOfLimitsError(key=f"params.{name}", got="nothing", expected=expected)
         for kind in OF_EACH_LAYER:
             for layer in range(1, self.depth + 1):
                 self._of_layer(kind, layer)

@@ -23,6 +23,12 @@ _LAYER_BITS = 24
 _GOLDEN = 0x9E3779B97F4A7C15
 _WORD = (1 << 64) - 1
 
+# Numbers would be converted at every use: a third of the hash's cost at 16,384 mask entries.
+_SHIFT_15, _SHIFT_16 = torch.tensor([15, 16], dtype=torch.int32)
+# On int32 a shift to the right copies the sign; these mask the copies off.
+_LOW_16, _LOW_17 = torch.tensor([0xFFFF, 0x1FFFF], dtype=torch.int32)
+_FACTORS = torch.tensor([0x7FEB352D, -2073319797, 0x2C1B3C6D], dtype=torch.int32).unbind()
+
 
 def dropped_levels(rate: float) -> int:
     """How many of the 65,536 levels are dropped at this rate.
@@ -81,15 +87,15 @@ def random_levels(counter: Tensor, key: tuple[int, int]) -> Tensor:
     """
     first, second = key
     word = counter ^ first
-    word ^= (word >> 16) & 0xFFFF  # >> keeps the sign on int32: its copies are masked off
-    word *= 0x7FEB352D
-    word ^= (word >> 15) & 0x1FFFF
-    word *= -2073319797
-    word ^= (word >> 16) & 0xFFFF
+    word ^= (word >> _SHIFT_16) & _LOW_16
+    word *= _FACTORS[0]
+    word ^= (word >> _SHIFT_15) & _LOW_17
+    word *= _FACTORS[1]
+    word ^= (word >> _SHIFT_16) & _LOW_16
     word += second
-    word ^= (word >> 15) & 0x1FFFF
-    word *= 0x2C1B3C6D
-    word ^= (word >> 16) & 0xFFFF
+    word ^= (word >> _SHIFT_15) & _LOW_17
+    word *= _FACTORS[2]
+    word ^= (word >> _SHIFT_16) & _LOW_16
     return word.view(torch.int16)
 
 

@@ -115,3 +115,8 @@ def test_a_fixed_trial_refuses_a_keep_prob_outside_the_space_with_both_numbers()
     message = r"trials.0.keep_prob: got 0.1 \(dropout 0.9\), expected a number from 0.0 to 0.6"
     with pytest.raises(BadInputError, match=message):
         study_of(space, {"keep_prob": 0.1})
+
+
+def test_a_fixed_trial_names_a_keep_prob_that_the_space_does_not_have() -> None:
+    with pytest.raises(BadInputError, match=r"trials\.0\.keep_prob_5: got an unknown"):
+        study_of({"depth": 1, "width": 8, "dropout": 0.5}, {"keep_prob_5": 0.5})

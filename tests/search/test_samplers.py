@@ -1,0 +1,90 @@
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, TPESampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
+from pipeline.config import StudyConfig, derive_seed
+from pipeline.search.samplers import make_sampler
+from pipeline.search.suggest import SampledView, Seen
+from pipeline.trial import TrialState
+from tests.search.studies import study
+
+STARTUP_TRIALS = 10
+"""Optuna's TPE draws at random until so many trials are finished."""
+
+
+class RecordingTPESampler(TPESampler):
+    """Optuna's sampler, which writes down what it samples on its own."""
+
+    def __init__(self, seed: int, calls: list[tuple[int, str]]) -> None:
+        super().__init__(seed=seed)
+        self.calls = calls
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """Write the call down, and sample."""
+        self.calls.append((trial.number, param_name))
+        return super().sample_independent(study, trial, param_name, param_distribution)
+
+
+def test_tpe_samples_nothing_on_its_own_after_startup_though_the_depth_varies() -> None:
+    asked, calls, depths = study(trials=60), list[tuple[int, str]](), set[int]()
+
+    def sampler_of(
+        config: StudyConfig, number: int, space: Mapping[str, BaseDistribution]
+    ) -> BaseSampler:
+        del space
+        return RecordingTPESampler(derive_seed(config.search.seed, number, "sampler"), calls)
+
+    view = SampledView(asked, sampler_of)
+    for number in range(60):
+        depths.add(view.ask(number)["depth"])
+        if number >= 3:
+            past = number - 3
+            view.tell(Seen(past, TrialState.COMPLETE, 1.0 / (1 + past), (1.0,)))
+    assert depths == {0, 1, 2, 3}
+    independent = {number for number, _ in calls}
+    assert independent == set(range(STARTUP_TRIALS + 3))
+
+
+def test_recorded_sampler_suggests_what_the_studys_own_does() -> None:
+    asked = study(trials=3)
+    own = SampledView(asked)
+    recorded = SampledView(
+        asked, lambda config, n, _: RecordingTPESampler(derive_seed(0, n, "sampler"), [])
+    )
+    assert own.ask(0) == recorded.ask(0)
+
+
+def test_restored_trials_lead_to_the_suggestions_that_asked_ones_do() -> None:
+    asked, told = study(trials=30), Seen(0, TrialState.COMPLETE, 0.5, (0.5,))
+    live = SampledView(asked)
+    params = [live.ask(number) for number in range(20)]
+    again = SampledView(asked)
+    for number, known in enumerate(params):
+        again.restore(number, known)
+    for view in (live, again):
+        for number in range(14):
+            view.tell(Seen(number, told.state, 1.0 / (1 + number), told.val_losses))
+    assert live.ask(20) == again.ask(20)
+
+
+def test_grid_has_no_sampler() -> None:
+    with pytest.raises(ValueError, match="grid lists its settings"):
+        make_sampler(study(sampler="grid"), 0, {})
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "gp"])
+def test_space_of_constants_alone_is_sampled(sampler: str) -> None:
+    space = {"depth": 1, "width": 8, "dropout": 0.5, "batch_size": 8, "learning_rate": 0.1}
+    view = SampledView(study(space=space, sampler=sampler))
+    assert view.ask(0) == view.ask(1) == space | {"input_dropout": 0.0, "weight_decay": 0.0}

@@ -1,0 +1,83 @@
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.search import Driver, SecondsLedger, TrialStore
+from pipeline.search.seconds import ACTIVITIES
+from pipeline.trial import PHASES
+from tests.fakes import FakeEngine, FakeLedger
+from tests.search.studies import Stores, study
+
+NAMES = ("total", "start_up", *PHASES, *ACTIVITIES, "waiting")
+
+
+def parts(summary: dict[str, float]) -> float:
+    return sum(spent for name, spent in summary.items() if name != "total")
+
+
+@given(
+    ago=st.floats(1.0, 1e5),
+    worked=st.lists(st.floats(0.0, 1.0), max_size=20),
+    idle=st.tuples(st.floats(0.0, 1e5), st.floats(0.0, 1e5)),
+    n_workers=st.integers(1, 8),
+    has_begun=st.booleans(),
+)
+def test_parts_sum_to_the_total_whatever_was_spent(
+    ago: float, worked: list[float], idle: tuple[float, float], n_workers: int, *, has_begun: bool
+) -> None:
+    ledger = SecondsLedger(time.perf_counter() - ago, n_workers=n_workers)
+    if has_begun:
+        ledger.workers_began()
+    for part in worked:  # workers cannot have worked longer than the study has lasted
+        ledger.worked({"training": part * ago * n_workers / 20})
+    ledger._idle.update(zip(ACTIVITIES, idle, strict=True))
+    summary = ledger.summary()
+    assert tuple(summary) == NAMES
+    assert parts(summary) == pytest.approx(summary["total"], rel=0.02)
+    assert all(spent >= 0 for spent in summary.values())
+
+
+def test_driver_that_ran_a_study_accounts_for_all_its_seconds() -> None:
+    stores, started = Stores(), time.perf_counter()
+    seconds = SecondsLedger(started, n_workers=2)
+    driver = Driver(
+        study(),
+        store=TrialStore.create(stores.storage, study()),
+        ledger=FakeLedger(),
+        engine=FakeEngine(n_workers=2, seed=1),
+        seconds=seconds,
+    )
+    driver.run()
+    lasted = time.perf_counter() - started
+    summary = seconds.summary()
+    assert summary["total"] == pytest.approx(lasted, rel=0.02, abs=0.002)
+    assert parts(summary) == pytest.approx(summary["total"], rel=0.02)
+    assert summary["start_up"] < summary["total"]
+
+
+def test_study_in_which_no_worker_began_is_all_start_up() -> None:
+    summary = SecondsLedger(time.perf_counter() - 5, n_workers=2).summary()
+    assert summary["start_up"] == summary["total"]
+
+
+def test_drivers_time_counts_only_as_far_as_workers_wait_for_it() -> None:
+    ledger = SecondsLedger(time.perf_counter() - 5, n_workers=4)
+    ledger.workers_began()
+    with ledger.spent_on("sampling", n_busy=3):
+        time.sleep(0.04)
+    with ledger.spent_on("stores", n_busy=4):
+        time.sleep(0.01)
+    summary = ledger.summary()
+    assert 0.01 <= summary["sampling"] < 0.03
+    assert summary["stores"] == 0
+
+
+def test_time_spent_on_what_fails_is_counted() -> None:
+    ledger = SecondsLedger(time.perf_counter(), n_workers=1)
+    ledger.workers_began()
+    with pytest.raises(OSError, match="disk"), ledger.spent_on("stores", n_busy=0):
+        time.sleep(0.01)
+        raise OSError("disk full")  # noqa: EM101, TRY003 - the message is the fault planted here
+    assert ledger.summary()["stores"] >= 0.009
