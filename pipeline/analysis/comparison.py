@@ -102,6 +102,8 @@ def _score_differences(
     """Each score that is not equal to the bit, with whether it is close."""
     for before, now in zip(recorded, again, strict=False):
         for name, old in before.measured.items():
+            if name == "generalization_gap":
+                continue  # a difference of two scores that are compared: near 0 it is all noise
             new = now.measured[name]
             if old != new and not (math.isnan(old) and math.isnan(new)):
                 text = f"epoch {before.epoch} {name}: {old!r} recorded, {new!r} now"

@@ -38,8 +38,12 @@ OTHER_SEEDS = {"initialisation": 1, "dropout": 2, "order": 3, "split": 4}
 def config() -> TrialConfig:
     space = {"depth": 1, "width": 8, "dropout": 0.5, "batch_size": 8, "learning_rate": 0.1}
     document = {
-        **{"name": "small", "data": {"name": "digits"}, "model": {"name": "mlp"}, "space": space},
-        **{"training": {"epochs": 3}, "search": {"trials": 1}},
+        "name": "small",
+        "data": {"name": "digits"},
+        "model": {"name": "mlp"},
+        "space": space,
+        "training": {"epochs": 3},
+        "search": {"trials": 1},
     }
     study = check_study(document, "small.yaml")
     return TrialConfig(

@@ -33,8 +33,12 @@ def config(number: int) -> TrialConfig:
     """A small trial."""
     space = {"depth": 1, "width": 8, "dropout": 0.5, "batch_size": 8, "learning_rate": 0.1}
     document = {
-        **{"name": "small", "data": {"name": "digits"}, "model": {"name": "mlp"}, "space": space},
-        **{"training": {"epochs": 3}, "search": {"trials": 1}},
+        "name": "small",
+        "data": {"name": "digits"},
+        "model": {"name": "mlp"},
+        "space": space,
+        "training": {"epochs": 3},
+        "search": {"trials": 1},
     }
     study = check_study(document, "small.yaml")
     return TrialConfig(

@@ -203,6 +203,7 @@ class UnreachableLedger(FakeLedger):
 
     def close(self, rows: Any, *, is_done: bool) -> None:
         """Complain of what was never opened."""
+        del rows, is_done
         message = "closed without being open"
         raise AssertionError(message)
 
@@ -221,7 +222,7 @@ def test_ledger_that_does_not_open_is_not_closed_and_its_error_is_told() -> None
     assert stores.rows == []
 
 
-FIXED = (
+FIXED: tuple[dict[str, Any], ...] = (
     {"depth": 2, "width": 32, "dropout": 0.25, "batch_size": 64, "learning_rate": 1e-3},
     {"depth": 3, "dropout_1": 0.5},
     {},
@@ -281,6 +282,6 @@ def test_watch_sees_each_epoch_and_each_outcome_once() -> None:
     driver.run()
     keys = [(news.number, getattr(news, "epoch", "outcome")) for news in seen]
     curves = [(row["number"], row["curve"]) for row in stores.table]
-    expected = {(number, epoch) for number, curve in curves for epoch in [*curve, "outcome"]}  # type: ignore[misc,attr-defined]
+    expected = {(number, epoch) for number, curve in curves for epoch in [*curve, "outcome"]}  # type: ignore[misc]
     assert len(keys) == len(set(keys))
     assert set(keys) == expected

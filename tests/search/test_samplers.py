@@ -60,7 +60,7 @@ def test_recorded_sampler_suggests_what_the_studys_own_does() -> None:
     asked = study(trials=3)
     own = SampledView(asked)
     recorded = SampledView(
-        asked, lambda config, n, _: RecordingTPESampler(derive_seed(0, n, "sampler"), [])
+        asked, lambda *given: RecordingTPESampler(derive_seed(0, given[1], "sampler"), [])
     )
     assert own.ask(0) == recorded.ask(0)
 

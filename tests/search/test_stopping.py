@@ -64,6 +64,7 @@ class Oracle:
         )
 
     def add(self, seen: Seen) -> None:
+        """Take in a trial that has ended."""
         trial = self.study.ask()
         for epoch, loss in enumerate(seen.lowest, start=1):
             trial.report(loss, epoch)

@@ -22,8 +22,13 @@ from tests.fakes import epoch_scores
 from tests.search.studies import SPACE, Stores, study
 
 PARAMS = {
-    **{"depth": 1, "width": 16, "input_dropout": 0.1 + 0.02, "dropout_1": 1 / 3},
-    **{"batch_size": 32, "learning_rate": 1e-3, "weight_decay": 0.0},
+    "depth": 1,
+    "width": 16,
+    "input_dropout": 0.1 + 0.02,
+    "dropout_1": 1 / 3,
+    "batch_size": 32,
+    "learning_rate": 1e-3,
+    "weight_decay": 0.0,
 }
 INACTIVE = {"dropout_2": 0.5, "dropout_3": 0.1}
 ADDRESSES = [pytest.param(None, id="journal"), pytest.param("sqlite:///{}/optuna.db", id="sqlite")]
