@@ -36,3 +36,10 @@ class BadInputError(DropoutSearchError):
 
 class EndOfEngineError(WorkFailedError):
     """The engine cannot go on: its workers do not start."""
+
+
+def without_password(address: str) -> str:
+    """An address as errors may show it."""
+    scheme, mark, rest = address.partition("://")
+    user, at, host = rest.partition("/")[0].rpartition("@")
+    return f"{scheme}{mark}…{rest.removeprefix(user)}" if at and host else address

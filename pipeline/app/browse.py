@@ -15,6 +15,7 @@ def list_studies(place: Place) -> list[dict[str, Any]]:
     """List the studies of a home: name, trials by state, best value."""
     from pipeline.search import TrialStore, open_storage, study_names
 
+    place.check_home(to_write=False)
     storage = open_storage(place.storage, place.journal, to_write=False)
     if storage is None:
         return []
@@ -33,11 +34,10 @@ def show_study(place: Place, name: str) -> StudyResult:
     """
     from pipeline.search import TrialStore, open_storage
 
+    place.check_home(to_write=False)
     storage = open_storage(place.storage, place.journal, to_write=False)
     if storage is None:
-        raise BadInputError(
-            where="study", got=repr(name), expected=f"a study in {place.home}, which has none"
-        )
+        raise place.no_study(name)
     return StudyResult(study=name, trials=TrialStore(storage, name).rows(), seconds={})
 
 
@@ -75,6 +75,7 @@ def serve_ui(place: Place, port: int) -> Iterator[Pages]:
             got=place.tracking_uri,
             expected="none: open that address in a browser",
         )
+    place.check_home(to_write=False)
     with serve(place.home, port) as address:
         yield Pages(address=address, studies=study_pages(place.home, address))
 

@@ -59,8 +59,11 @@ class Place:
 
         return MlflowLedger(self.ledger_uri, self.artifacts)
 
-    def check_home(self) -> None:
-        """Refuse a home that cannot be written to, before anything is.
+    def check_home(self, *, to_write: bool) -> None:
+        """Refuse a home that cannot be used, before anything is written.
+
+        Args:
+            to_write: Whether the command writes to it.
 
         Raises:
             BadInputError: It is no folder, or it or the folder it would stand in is read-only.
@@ -70,10 +73,29 @@ class Place:
             nearest = nearest.parent
         if not nearest.is_dir():
             raise BadInputError(where="--home", got=f"{nearest} (a file)", expected="a folder")
-        if not os.access(nearest, os.W_OK):
+        if to_write and not os.access(nearest, os.W_OK):
             raise BadInputError(
                 where="--home", got=f"{nearest} (read-only)", expected="a folder to write to"
             )
+
+    def check_has_studies(self, target: str) -> None:
+        """Refuse to look something up in an embedded ledger that is not there.
+
+        Raises:
+            BadInputError: The home has no study yet.
+        """
+        from pipeline.tracking.home import database_of
+
+        self.check_home(to_write=False)
+        database = database_of(self.ledger_uri)
+        if self.tracking_uri is None and database is not None and not database.exists():
+            raise self.no_study(target)
+
+    def no_study(self, target: str) -> BadInputError:
+        """The error of a home without a study."""
+        return BadInputError(
+            where="study", got=repr(target), expected=f"a study in {self.home}, which has none"
+        )
 
     def make_home(self) -> None:
         """Make the home's folder."""

@@ -64,6 +64,7 @@ def reproduce(
     from pipeline.analysis import Kept, compare
     from pipeline.tracking.reproduction import log_reproduction
 
+    place.check_has_studies(target)
     original = _read(place, target, trial)
     again = _train_again(place, original, watch)
     kept = Kept(curve=original.curve, weights_sha256=sha256_of(original.weights))

@@ -152,7 +152,7 @@ class Study:
         """Find everything that is wrong before anything is written."""
         from pipeline.learning.data import known_sizes, locate
 
-        self.place.check_home()
+        self.place.check_home(to_write=True)
         self._check_same()
         known_sizes(self.config.data, where=self.file)
         if self.place.tracking_uri is not None:

@@ -28,7 +28,7 @@ def main() -> NoReturn:
         _complain(str(error))
         code = error.exit_code
     except click.ClickException as error:
-        error.show()
+        _complain(error.format_message())
         code = error.exit_code
     except (KeyboardInterrupt, click.Abort):
         _complain("interrupted; the same command goes on from here")
@@ -43,12 +43,22 @@ def _complain(message: str) -> None:
     click.echo(f"error: {message}", err=True)
 
 
+class Folder(click.Path):
+    """A path that is not empty: an empty one would stand for the working folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse the empty text that an unset variable leaves."""
+        if value == "":
+            self.fail("got '', expected a folder", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def _placed(command: Command) -> Command:
     """Add the options that say where things are."""
     options = (
         click.option(
             "--home",
-            type=click.Path(path_type=Path),
+            type=Folder(path_type=Path),
             default=Path("mlruns"),
             envvar="PIPELINE_HOME",
             show_envvar=True,
@@ -65,7 +75,7 @@ def _placed(command: Command) -> Command:
 
 _data_dir = click.option(
     "--data-dir",
-    type=click.Path(path_type=Path),
+    type=Folder(path_type=Path),
     envvar="PIPELINE_DATA",
     show_envvar=True,
     help="Folder of data sets in torchvision's layout; never written to.",

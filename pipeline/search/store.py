@@ -1,6 +1,7 @@
 """The trials of a study in Optuna's storage, where Optuna's own tools find them."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from optuna.trial import TrialState as OptunaState
 from sqlalchemy import make_url
 
 from pipeline.config import Params, StudyConfig, digest
-from pipeline.errors import BadInputError
+from pipeline.errors import BadInputError, without_password
 from pipeline.search.distributions import all_distributions
 from pipeline.search.journal import open_journal
 from pipeline.search.suggest import Seen
@@ -45,12 +46,17 @@ def open_storage(address: str | None, journal: Path, *, to_write: bool) -> BaseS
     engine_kwargs = {"connect_args": {"timeout": 60}} if address.startswith("sqlite") else {}
     try:
         if not to_write and _is_missing_file(address):
+            _check_folder(address)
             return None
         return RDBStorage(address, engine_kwargs=engine_kwargs)
+    except BadInputError:
+        raise
     except Exception as error:  # noqa: BLE001 - each database driver raises its own
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise BadInputError(
-            where="--storage", got=f"{address} ({reason})", expected="a database URL within reach"
+            where="--storage",
+            got=f"{without_password(address)} ({reason})",
+            expected="a database URL within reach",
         ) from None
 
 
@@ -58,6 +64,17 @@ def _is_missing_file(address: str) -> bool:
     url = make_url(address)
     is_file = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
     return is_file and not Path(str(url.database)).exists()
+
+
+def _check_folder(address: str) -> None:
+    """Refuse a file that could not be made, before anything else is."""
+    folder = Path(str(make_url(address).database)).absolute().parent
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise BadInputError(
+            where="--storage",
+            got=f"{address} (no folder {folder} to write to)",
+            expected="a database URL within reach",
+        )
 
 
 def study_names(storage: BaseStorage) -> list[str]:

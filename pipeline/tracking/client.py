@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from pipeline.errors import BadInputError, WorkFailedError
+from pipeline.errors import BadInputError, WorkFailedError, without_password
 from pipeline.tracking.home import database_of
 from pipeline.tracking.schema import check_readable, ensure_schema
 
@@ -21,6 +21,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 FIRST_CALL = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
+SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")
 DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
 
@@ -70,14 +71,14 @@ def first_line(error: BaseException) -> str:
     return lines[0][:300] if lines else type(error).__name__
 
 
-def shown(uri: str) -> str:
-    """An address as errors may show it: without a password."""
-    scheme, mark, rest = uri.partition("://")
-    user, at, host = rest.partition("/")[0].rpartition("@")
-    return f"{scheme}{mark}…{rest.removeprefix(user)}" if at and host else uri
-
-
 def _check_before(uri: str, artifact_root: Path | None) -> None:
+    scheme = uri.partition(":")[0].partition("+")[0]
+    if scheme not in SCHEMES:
+        raise BadInputError(
+            where="MLFLOW_TRACKING_URI",
+            got=without_password(uri),
+            expected=f"an address that begins with one of {', '.join(SCHEMES)}",
+        )
     database = database_of(uri)
     if database is None:
         _check_port(uri)
@@ -100,7 +101,7 @@ def _check_port(uri: str) -> None:
 
 def _unreachable(uri: str, reason: str) -> BadInputError:
     expected = "the address of a running MLflow server or of its database"
-    return BadInputError(where=shown(uri), got=reason, expected=expected)
+    return BadInputError(where=without_password(uri), got=reason, expected=expected)
 
 
 @contextmanager

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from mlflow.entities import Run
 
 from pipeline.config import StudyConfig, TrialConfig
+from pipeline.errors import without_password
 from pipeline.tracking import names, runs
-from pipeline.tracking.client import connect, explained, shown
+from pipeline.tracking.client import connect, explained
 from pipeline.tracking.datasets import dataset_input
 from pipeline.tracking.home import database_of
 from pipeline.tracking.note import study_note
@@ -73,7 +74,7 @@ class MlflowLedger:
                 self._client,
                 study,
                 artifact_root=self._artifact_root if database else None,
-                where=shown(self._uri),
+                where=without_password(self._uri),
             )
         self._take_trial_runs()
 

@@ -12,9 +12,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from pydantic import ValidationError
 
-from pipeline.errors import BadInputError, WorkFailedError
+from pipeline.errors import BadInputError, WorkFailedError, without_password
 from pipeline.tracking import names, runs
-from pipeline.tracking.client import connect, explained, first_line, shown
+from pipeline.tracking.client import connect, explained, first_line
 from pipeline.tracking.points import param_value
 from pipeline.trial import (
     Curve,
@@ -59,7 +59,7 @@ def read_trial(tracking_uri: str, study: str, number: int | Literal["best"]) -> 
         WorkFailedError: The trial's record is damaged.
     """
     client = connect(tracking_uri)
-    parent = _study_run(client, study, shown(tracking_uri))
+    parent = _study_run(client, study, without_password(tracking_uri))
     trials = dict(runs.trial_runs(client, parent))
     number = _best(trials, study) if number == "best" else number
     if number not in trials:
@@ -85,7 +85,7 @@ def read_run(tracking_uri: str, run_id: str) -> RecordedTrial:
     try:
         run = client.get_run(run_id)
     except MlflowException as error:
-        where = shown(tracking_uri)
+        where = without_password(tracking_uri)
         raise BadInputError(where=where, got=first_line(error), expected=expected) from None
     if names.TRIAL_NUMBER not in run.data.tags:
         got = f"the run {run.info.run_name!r}"
@@ -101,7 +101,7 @@ def read_rows(tracking_uri: str, study: str) -> tuple[TrialRow, ...]:
         BadInputError: There is no such study.
     """
     client = connect(tracking_uri)
-    parent = _study_run(client, study, shown(tracking_uri))
+    parent = _study_run(client, study, without_password(tracking_uri))
     trials = dict(runs.trial_runs(client, parent))
     return tuple(_row(number, trials[number]) for number in sorted(trials))
 

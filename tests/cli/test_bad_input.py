@@ -312,7 +312,7 @@ def test_run_refuses_a_file_that_is_no_study_and_writes_nothing(
         ("run study.yaml --storage sqlite:////nowhere/x.db", ["--storage: got sqlite:////nowhere"]),
         ("show", ["Missing argument 'STUDY'"]),
         ("show nosuch", ["study: got 'nosuch', expected a study in mlruns, which has none"]),
-        ("show nosuch --home file", ["study: got 'nosuch', expected a study in file"]),
+        ("show nosuch --home file", ["--home: got ", "file (a file), expected a folder"]),
         ("show nosuch --storage banana", ["--storage: got banana", "expected a database URL"]),
         ("list --storage banana", ["--storage: got banana", "expected a database URL"]),
         ("reproduce", ["Missing argument 'STUDY|RUN_ID'"]),
@@ -340,8 +340,8 @@ def test_a_command_refuses_bad_words_and_writes_nothing(
 @pytest.mark.parametrize(
     ("address", "words"),
     [
-        ("banana", "banana: got"),
-        ("banana://x", "banana://x: got"),
+        ("banana", "MLFLOW_TRACKING_URI: got banana, expected"),
+        ("banana://x", "MLFLOW_TRACKING_URI: got banana://x, expected"),
         ("http://127.0.0.1:1", "http://127.0.0.1:1: got"),
         ("sqlite:////nowhere/mlflow.db", "/nowhere/mlflow.db: got no such file"),
         ("postgresql://user:secret@127.0.0.1:1/x", "127.0.0.1:1/x: got"),
@@ -377,7 +377,7 @@ def test_run_refuses_a_home_that_is_read_only(
         ("run missing.yaml --json", "error: missing.yaml: got no such file"),
         ("run study.yaml --set space.dropout=1", "error: study.yaml: space.dropout: got 1"),
         ("show nosuch --json", "error: study: got 'nosuch'"),
-        ("run study.yaml --trials none", "Error: Invalid value for '--trials'"),
+        ("run study.yaml --trials none", "error: Invalid value for '--trials'"),
     ],
     ids=lambda value: value,
 )

@@ -31,7 +31,6 @@ def test_driver_makes_one_table_whatever_the_workers_and_their_delays(
         assert table_of(asked, n_workers=n_workers, seed=seed) == alone
 
 
-@pytest.mark.slow
 def test_driver_makes_one_table_with_a_gaussian_process() -> None:
     asked = study(sampler="gp", stopping="asha", trials=18)
     assert table_of(asked, n_workers=5, seed=1) == table_of(asked)

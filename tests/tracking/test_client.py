@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import BadInputError
-from pipeline.tracking.client import connect, shown
+from pipeline.errors import without_password
+from pipeline.tracking.client import connect
 from pipeline.tracking.home import artifact_root, tracking_uri
 from tests.tracking.builders import study
 
@@ -85,7 +86,7 @@ def test_an_unusable_address_is_refused_within_seconds(uri: str, tmp_path: Path)
     with pytest.raises(BadInputError, match="expected the address of a running MLflow") as caught:
         connect(uri, tmp_path)
     assert time.monotonic() - began < 8
-    assert caught.value.where == shown(uri)
+    assert caught.value.where == without_password(uri)
     assert "secret" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
@@ -125,5 +126,5 @@ def test_a_home_whose_name_ends_an_address_is_refused() -> None:
 
 
 def test_an_address_is_shown_without_its_password() -> None:
-    assert shown("postgresql://user:secret@host/db") == "postgresql://…@host/db"
-    assert shown("sqlite:////a@b/mlflow.db") == "sqlite:////a@b/mlflow.db"
+    assert without_password("postgresql://user:secret@host/db") == "postgresql://…@host/db"
+    assert without_password("sqlite:////a@b/mlflow.db") == "sqlite:////a@b/mlflow.db"
