@@ -12,9 +12,7 @@ from pipeline.config import StudyConfig, TrialConfig
 from pipeline.trial import (
     Assignment,
     Cohort,
-    Engine,
     EpochScores,
-    Ledger,
     TrialOutcome,
     TrialRow,
     TrialState,
@@ -300,8 +298,3 @@ class FakeLedger:
         self._fuse.burn()
         self.held.rows = tuple(rows)
         self.held.study_status = "FINISHED" if is_done else "KILLED"
-
-
-def as_ports(engine: FakeEngine, ledger: FakeLedger) -> tuple[Engine, Ledger]:
-    """Say to the type checker that the doubles implement the ports."""
-    return engine, ledger

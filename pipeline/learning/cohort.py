@@ -57,7 +57,11 @@ class CohortModule(LightningModule):
     def configure_optimizers(self) -> list[Optimizer]:
         """Make each member's own optimizer, on the device where the rows are put as well."""
         self._parts = {name: rows.to(self.device) for name, rows in self._parts.items()}
-        return [member.begin() for member in self.active]
+        optimizers = []
+        for member in self.active:
+            with member.failing_alone():
+                optimizers.append(member.begin())
+        return optimizers
 
     def train_dataloader(self) -> EpochSteps:
         """Iterate over the batches of an epoch, the same for all trials of a study."""

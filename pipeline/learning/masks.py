@@ -2,7 +2,8 @@
 
 No generator has a state that could be lost or shared, so a trial trained again, resumed, or
 trained beside others draws the same masks (Salmon et al., "Parallel Random Numbers: As Easy as
-1, 2, 3", SC 2011, for the idea; the mixer is two multiply-xorshift rounds on 32 bits).
+1, 2, 3", SC 2011, for the idea; the mixer is C. Wellons' "lowbias32", then a second key and half
+a round more: https://github.com/skeeto/hash-prospector).
 """
 
 import torch
@@ -27,7 +28,9 @@ _WORD = (1 << 64) - 1
 _SHIFT_15, _SHIFT_16 = torch.tensor([15, 16], dtype=torch.int32)
 # On int32 a shift to the right copies the sign; these mask the copies off.
 _LOW_16, _LOW_17 = torch.tensor([0xFFFF, 0x1FFFF], dtype=torch.int32)
-_FACTORS = torch.tensor([0x7FEB352D, -2073319797, 0x2C1B3C6D], dtype=torch.int32).unbind()
+_FACTORS = torch.tensor(
+    [0x7FEB352D, 0x846CA68B - (1 << 32), 0x2C1B3C6D], dtype=torch.int32
+).unbind()
 
 
 def dropped_levels(rate: float) -> int:

@@ -67,8 +67,6 @@ class Member:
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
-        # Autocast keeps its copies of the weights until it is left, many steps from here.
-        torch.clear_autocast_cache()
         self._step += 1
         self._loss_sum.add_(loss.detach(), alpha=len(labels))
         self._n_right += (logits.detach().argmax(1) == labels).sum()

@@ -84,7 +84,7 @@ class Driver:
             is_done = False
             try:
                 self._go()
-                is_done = True
+                is_done = self._next == self._study.search.trials
             finally:
                 self._engine.close()
                 rows = self._settle(is_done=is_done)

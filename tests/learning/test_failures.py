@@ -23,7 +23,7 @@ def test_a_failure_is_named_by_its_kind(error: Exception, said: str) -> None:
 
 
 def test_a_failure_names_the_line_that_raised_it() -> None:
-    with pytest.raises(ZeroDivisionError, match="division by zero") as caught:
+    with pytest.raises(ZeroDivisionError, match="by zero") as caught:
         _ = 1 // 0
     assert f"({__name__}:" in describe_failure(caught.value)
 
