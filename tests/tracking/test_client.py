@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import BadInputError
-from pipeline.errors import without_password
+from pipeline.errors import BadInputError, without_password
 from pipeline.tracking.client import connect
 from pipeline.tracking.home import artifact_root, tracking_uri
 from tests.tracking.builders import study
@@ -30,9 +29,7 @@ ledger.open(check_study(eval(sys.argv[2]), "test"))
 def python(*words: str) -> subprocess.Popen[str]:
     """Start Python with warnings as errors."""
     command = [sys.executable, "-W", "error", "-c", *words]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def test_several_drivers_may_start_at_once_on_a_new_home(tmp_path: Path) -> None:
