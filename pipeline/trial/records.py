@@ -1,15 +1,16 @@
-"""The records that travel between the rooms, and the ports that they travel through."""
+"""The records that travel between the rooms."""
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import Literal
 
 from pydantic import Field
 
-from pipeline.config import Frozen, Scalar, StudyConfig, TrialConfig
+from pipeline.config import Frozen, Scalar, TrialConfig
 
 
 class TrialState(StrEnum):
@@ -189,7 +190,7 @@ class TrialOutcome:
     @property
     def best(self) -> EpochScores | None:
         """The epoch with the lowest validation loss; the first of equals."""
-        finite = [scores for scores in self.curve if scores.val_loss == scores.val_loss]
+        finite = [scores for scores in self.curve if math.isfinite(scores.val_loss)]
         return min(finite, key=lambda scores: scores.val_loss, default=None)
 
     @property
@@ -263,57 +264,3 @@ def best_row(rows: Sequence[TrialRow]) -> TrialRow | None:
     """The complete trial of the lowest value; the first of equals."""
     complete = [row for row in rows if row.value is not None]
     return min(complete, key=lambda row: (row.value, row.number), default=None)
-
-
-class Engine(Protocol):
-    """Where cohorts run: it fits what it is given and says what it sees."""
-
-    @property
-    def n_workers(self) -> int:
-        """How many cohorts are trained at a time."""
-
-    @property
-    def n_busy(self) -> int:
-        """How many workers are training now."""
-
-    @property
-    def wants_work(self) -> bool:
-        """Whether a cohort handed over now would be begun soon."""
-
-    def submit(self, cohort: Cohort) -> None:
-        """Hand over a cohort; cohorts are begun in the order in which they come."""
-
-    def events(self, timeout_seconds: float) -> Sequence[EpochScores | TrialOutcome]:
-        """Wait for news, at most so long; a trial's outcome comes after all its epochs.
-
-        Raises:
-            EndOfEngineError: No worker can be started.
-        """
-
-    def close(self) -> None:
-        """Stop the workers, also in the middle of a cohort, and wait for their end."""
-
-
-class Ledger(Protocol):
-    """Where people browse a study: one run for it, and below that one run for each trial."""
-
-    def open(self, study: StudyConfig) -> None:
-        """Make the study's run or take it up again; nothing is made twice."""
-
-    def start(self, config: TrialConfig) -> str:
-        """Make a trial's run, or take it up again, and return its run id."""
-
-    def report(self, scores: EpochScores) -> None:
-        """Take an epoch's scores; they are visible within two seconds, each point once."""
-
-    def finish(self, config: TrialConfig, outcome: TrialOutcome) -> None:
-        """Write all that is left of a trial; after this its run is complete."""
-
-    def release(self, number: int) -> None:
-        """Note that a trial was interrupted and waits to be trained again."""
-
-    def flush(self) -> None:
-        """Write what is older than two seconds; called often, it mostly returns at once."""
-
-    def close(self, rows: Sequence[TrialRow], *, is_done: bool) -> None:
-        """Write the study's note and leave nothing running."""

@@ -1,0 +1,61 @@
+"""The ports that records travel through; the five rooms know each other by them alone."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from pipeline.config import StudyConfig, TrialConfig
+from pipeline.trial.records import Cohort, EpochScores, TrialOutcome, TrialRow
+
+
+class Engine(Protocol):
+    """Where cohorts run: it fits what it is given and says what it sees."""
+
+    @property
+    def n_workers(self) -> int:
+        """How many cohorts are trained at a time."""
+
+    @property
+    def n_busy(self) -> int:
+        """How many workers are training now."""
+
+    @property
+    def wants_work(self) -> bool:
+        """Whether a cohort handed over now would be begun soon."""
+
+    def submit(self, cohort: Cohort) -> None:
+        """Hand over a cohort; cohorts are begun in the order in which they come."""
+
+    def events(self, timeout_seconds: float) -> Sequence[EpochScores | TrialOutcome]:
+        """Wait for news, at most so long; a trial's outcome comes after all its epochs.
+
+        Raises:
+            EndOfEngineError: No worker can be started.
+        """
+
+    def close(self) -> None:
+        """Stop the workers, also in the middle of a cohort, and wait for their end."""
+
+
+class Ledger(Protocol):
+    """Where people browse a study: one run for it, and below that one run for each trial."""
+
+    def open(self, study: StudyConfig) -> None:
+        """Make the study's run or take it up again; nothing is made twice."""
+
+    def start(self, config: TrialConfig) -> str:
+        """Make a trial's run, or take it up again, and return its run id."""
+
+    def report(self, scores: EpochScores) -> None:
+        """Take an epoch's scores; they are visible within two seconds, each point once."""
+
+    def finish(self, config: TrialConfig, outcome: TrialOutcome) -> None:
+        """Write all that is left of a trial; after this its run is complete."""
+
+    def release(self, number: int) -> None:
+        """Note that a trial was interrupted and waits to be trained again."""
+
+    def flush(self) -> None:
+        """Write what is older than two seconds; called often, it mostly returns at once."""
+
+    def close(self, rows: Sequence[TrialRow], *, is_done: bool) -> None:
+        """Write the study's note and leave nothing running."""
