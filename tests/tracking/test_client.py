@@ -71,8 +71,6 @@ UNUSABLE = {
     "server down": f"http://127.0.0.1:{closed_port()}",
     "no such host": "http://mlflow.invalid:5000",
     "database down": f"postgresql://user:secret@127.0.0.1:{closed_port()}/db",
-    "unknown scheme": "gopher://mlflow",
-    "file store": "file:///nowhere/mlruns",
     "no port": "http://127.0.0.1:99999",
 }
 
@@ -85,6 +83,14 @@ def test_an_unusable_address_is_refused_within_seconds(uri: str, tmp_path: Path)
     assert time.monotonic() - began < 8
     assert caught.value.where == without_password(uri)
     assert "secret" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("uri", ["gopher://mlflow", "file:///nowhere/mlruns", "banana"])
+def test_an_address_of_another_kind_is_refused(uri: str, tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="expected an address that begins with") as caught:
+        connect(uri, tmp_path)
+    assert caught.value.got == uri
     assert list(tmp_path.iterdir()) == []
 
 
