@@ -15,6 +15,7 @@ from pipeline.trial import EpochScores, TrialOutcome, TrialRow, best_row
 
 if TYPE_CHECKING:
     from pipeline.learning.data import Source
+    from pipeline.search import TrialStore
 
 FIT = "pipeline.learning.fit:fit_cohort"
 """What a worker does with a cohort; a string, so that the driver need not import torch."""
@@ -141,12 +142,17 @@ class Study:
 
     def rows(self) -> list[TrialRow]:
         """What earlier runs have come to, by number; nothing where there was none."""
+        store = self._stored()
+        return [] if store is None else store.rows()
+
+    def _stored(self) -> "TrialStore | None":
+        """The study's trials as earlier runs left them; ``None`` where there was none."""
         from pipeline.search import TrialStore, open_storage, study_names
 
         storage = open_storage(self.place.storage, self.place.journal, to_write=False)
         if storage is None or self.config.name not in study_names(storage):
-            return []
-        return TrialStore(storage, self.config.name).rows()
+            return None
+        return TrialStore(storage, self.config.name)
 
     def _check(self) -> "Source":
         """Find everything that is wrong before anything is written."""
@@ -163,18 +169,18 @@ class Study:
 
     def _check_same(self) -> None:
         """Refuse another study under a name that is taken, and a smaller number of trials."""
-        stored = _stored_document(self.place, self.config.name)
-        if stored is None:
+        store = self._stored()
+        if store is None or store.document is None:
             return
-        if stored.get("digest") != digest(self.config):
-            changed = differences(stored["document"], self.config.document)
+        if store.digest != digest(self.config):
+            changed = differences(store.document, self.config.document)
             raise BadInputError(
                 where=self.file,
                 key=changed[0].partition(":")[0] if changed else "name",
                 got=f"another study under the name {self.config.name!r} ({'; '.join(changed)})",
                 expected="the file as it was first run, or a new name",
             )
-        before = stored["document"]["search"]["trials"]
+        before = store.document["search"]["trials"]
         if self.config.search.trials < before:
             raise BadInputError(
                 where=self.file,
@@ -182,15 +188,3 @@ class Study:
                 got=str(self.config.search.trials),
                 expected=f"at least {before}, which the study was given before",
             )
-
-
-def _stored_document(place: Place, name: str) -> dict[str, Any] | None:
-    from pipeline.search import TrialStore, open_storage, study_names
-
-    storage = open_storage(place.storage, place.journal, to_write=False)
-    if storage is None or name not in study_names(storage):
-        return None
-    store = TrialStore(storage, name)
-    if store.document is None:
-        return None
-    return {"digest": store.digest, "document": store.document}
