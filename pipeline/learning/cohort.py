@@ -1,20 +1,20 @@
 """Trials trained together: one LightningModule whose members are ordinary modules."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from pipeline.learning.group import Group, Report, make_groups
 from pipeline.learning.lightning import LightningModule
 from pipeline.learning.member import Member
 from pipeline.learning.rows import EpochSteps, Rows
-from pipeline.trial import EpochScores
 
 
 class CohortModule(LightningModule):
-    """Feeds each batch to every member; a member that is done leaves, the others go on.
+    """Feeds each batch to every member; those of one shape are trained as one.
 
     Args:
         members: The trials, of one batch size.
@@ -31,7 +31,7 @@ class CohortModule(LightningModule):
         training: Rows,
         validation: Rows,
         probe: Rows,
-        report: Callable[[EpochScores], None],
+        report: Report,
     ) -> None:
         """Take the members in; nothing is trained yet."""
         super().__init__()
@@ -41,6 +41,7 @@ class CohortModule(LightningModule):
         self.seconds = {"training": 0.0, "validation": 0.0}
         self._parts = {"training": training, "validation": validation, "probe": probe}
         self._report = report
+        self._groups: list[Group] = []
         self._epoch_started = 0.0
 
     def build(self, *, n_inputs: int, n_classes: int) -> None:
@@ -61,14 +62,18 @@ class CohortModule(LightningModule):
         for member in self.active:
             with member.failing_alone():
                 optimizers.append(member.begin())
+        batch_size = min(self._batch_size, len(self._parts["training"]))
+        self._groups = make_groups(self.active, batch_size=batch_size, device=self.device)
         return optimizers
+
+    @property
+    def _batch_size(self) -> int:
+        return self.members[0].assignment.config.batch_size
 
     def train_dataloader(self) -> EpochSteps:
         """Iterate over the batches of an epoch, the same for all trials of a study."""
-        config = self.members[0].assignment.config
-        return EpochSteps(
-            self._parts["training"], batch_size=config.batch_size, seed=config.seeds["order"]
-        )
+        seed = self.members[0].assignment.config.seeds["order"]
+        return EpochSteps(self._parts["training"], batch_size=self._batch_size, seed=seed)
 
     def on_train_epoch_start(self) -> None:
         """Start the epoch's clock."""
@@ -83,27 +88,23 @@ class CohortModule(LightningModule):
         """
         for numbers in batch:
             images, labels = self._parts["training"].take(numbers)
-            for member in self.active:
-                with member.failing_alone():
-                    member.train_step(images, labels)
+            for group in self._groups:
+                group.step(images, labels)
 
     def on_train_epoch_end(self) -> None:
         """Score the active members, report, and stop once all have left."""
         trained = time.perf_counter()
         self.seconds["training"] += trained - self._epoch_started
-        for member in self.active:
-            with member.failing_alone():
-                self._report(self._end_epoch(member))
+        for group in self._groups:
+            group.end_epoch(
+                validation=self._parts["validation"],
+                probe=self._parts["probe"],
+                started=self._epoch_started,
+                report=self._report,
+            )
+        self._groups = [group for group in self._groups if group.members]
         self.seconds["validation"] += time.perf_counter() - trained
-        self.trainer.should_stop = not self.active
-
-    def _end_epoch(self, member: Member) -> EpochScores:
-        return member.end_epoch(
-            validation=self._parts["validation"],
-            probe=self._parts["probe"],
-            started=self._epoch_started,
-            precision=self.trainer.precision_plugin.forward_context(),
-        )
+        self.trainer.should_stop = not self._groups
 
     def transfer_batch_to_device(
         self, batch: Sequence[Tensor], device: torch.device, dataloader_idx: int

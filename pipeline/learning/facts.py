@@ -19,7 +19,12 @@ PACKAGE = Path(pipeline.__file__).parent
 
 
 def collect_facts(
-    training: TrainingConfig, *, data_sha256: str, split_sha256: str, place: int, size: int
+    training: TrainingConfig,
+    *,
+    data_sha256: str,
+    split_sha256: str,
+    cohort: dict[str, int],
+    alone_because: str | None = None,
 ) -> Facts:
     """Write down where this process stands.
 
@@ -27,8 +32,8 @@ def collect_facts(
         training: The trial's training section.
         data_sha256: Over the data set's whole content.
         split_sha256: Over the row numbers of each part.
-        place: The trial's place in its cohort, from 0.
-        size: The cohort's number of members.
+        cohort: How many trials were trained as one, and the trial's place among them, from 0.
+        alone_because: Why the trial was not fused with others; ``None`` where it might have been.
     """
     commit, clean = project_commit()
     return Facts(
@@ -41,7 +46,8 @@ def collect_facts(
         threads=torch.get_num_threads(),
         precision=training.precision,
         device=resolve_device(training.device),
-        cohort={"place": place, "size": size},
+        cohort=cohort,
+        alone_because=alone_because,
         project_version=metadata.version(DISTRIBUTION),
         project_commit=commit,
         project_clean=clean,

@@ -15,7 +15,7 @@ from pipeline.learning.failures import describe_failure
 from pipeline.learning.lightning import Trainer, expected_warnings
 from pipeline.learning.member import Member
 from pipeline.learning.rows import Rows
-from pipeline.trial import Assignment, Cohort, EpochScores, Facts, TrialOutcome, TrialState
+from pipeline.trial import Cohort, EpochScores, Facts, TrialOutcome, TrialState
 
 Report = Callable[[EpochScores], None]
 
@@ -24,7 +24,8 @@ def fit_cohort(cohort: Cohort, data: PreparedData, report: Report) -> list[Trial
     """Train the trials of a cohort together and say how each ended.
 
     What a trial does wrong (a loss that is not finite, an exception, memory exhausted) ends that
-    trial with its cause; it never escapes.
+    trial with its cause; it never escapes. Where several trained as one and nobody knows whose
+    fault it was, each is trained again alone.
 
     Args:
         cohort: The trials; they share data, batch size and training section.
@@ -44,12 +45,14 @@ def fit_cohort(cohort: Cohort, data: PreparedData, report: Report) -> list[Trial
     cause = _train(module, data)
     for member in module.active:
         member.fail(cause or "ended without a verdict")
-    facts = [
-        _facts(member.assignment, data, parts, place, len(members))
-        for place, member in enumerate(members)
+    facts = [_facts(member, data, parts) for member in members]
+    clock.spend(module.seconds, n_members=len(members))
+    del module
+    outcomes = [_outcome(*one, clock) for one in zip(members, facts, strict=True)]
+    return [
+        fit_cohort(Cohort((member.assignment,)), data, report)[0] if member.is_torn else outcome
+        for member, outcome in zip(members, outcomes, strict=True)
     ]
-    clock.spend(module.seconds)
-    return [_outcome(member, known, clock) for member, known in zip(members, facts, strict=True)]
 
 
 class _Clock:
@@ -62,10 +65,12 @@ class _Clock:
     def mark(self, phase: str) -> None:
         self.seconds[phase] = time.perf_counter() - self._started
 
-    def spend(self, seconds: dict[str, float]) -> None:
+    def spend(self, seconds: dict[str, float], *, n_members: int) -> None:
+        """Take what the phases say, and share all seconds out among the members."""
         self.seconds.update(seconds)
         total = time.perf_counter() - self._started
         self.seconds["set_up"] = total - sum(self.seconds.values())
+        self.seconds = {phase: spent / n_members for phase, spent in self.seconds.items()}
 
 
 def _train(module: CohortModule, data: PreparedData) -> str | None:
@@ -106,20 +111,17 @@ def _open(data: PreparedData, config: DataConfig, seed: int) -> tuple[dict[str, 
     return rows, parts
 
 
-def _facts(
-    assignment: Assignment, data: PreparedData, parts: Split, place: int, size: int
-) -> Facts:
+def _facts(member: Member, data: PreparedData, parts: Split) -> Facts:
     return collect_facts(
-        assignment.config.training,
+        member.assignment.config.training,
         data_sha256=data.sha256,
         split_sha256=parts.sha256,
-        place=place,
-        size=size,
+        cohort={"place": member.place, "size": member.n_companions},
+        alone_because=member.alone_because,
     )
 
 
 def _outcome(member: Member, facts: Facts, clock: _Clock) -> TrialOutcome:
-    size = facts.cohort["size"]
     return TrialOutcome(
         number=member.assignment.config.number,
         state=member.state or TrialState.FAIL,
@@ -128,5 +130,5 @@ def _outcome(member: Member, facts: Facts, clock: _Clock) -> TrialOutcome:
         n_parameters=member.n_parameters,
         weights=member.weights_file(),
         facts=facts,
-        seconds={phase: spent / size for phase, spent in clock.seconds.items()},
+        seconds=clock.seconds,
     )

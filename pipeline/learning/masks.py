@@ -78,28 +78,35 @@ def counters(layer: int, n_units: int, device: torch.device) -> Tensor:
     return (pairs + (layer << _LAYER_BITS)).to(torch.int32)
 
 
-def random_levels(counter: Tensor, key: tuple[int, int]) -> Tensor:
+def random_levels(counter: Tensor, key: tuple[int, int] | tuple[Tensor, Tensor]) -> Tensor:
     """Hash counters to uniform 16-bit levels, two for each counter.
 
     Args:
         counter: int32 of shape [n].
-        key: From ``step_key``.
+        key: From ``step_key``; or many keys at once, two int32 tensors of shape [m, 1].
 
     Returns:
-        int16 of shape [2 n], uniform over [-32768, 32767].
+        int16 of shape [2 n] (of [m, 2 n] for many keys), uniform over [-32768, 32767].
     """
     first, second = key
     word = counter ^ first
-    word ^= (word >> _SHIFT_16) & _LOW_16
+    shifted = torch.empty_like(word)
+    _mix(word, shifted, _SHIFT_16, _LOW_16)
     word *= _FACTORS[0]
-    word ^= (word >> _SHIFT_15) & _LOW_17
+    _mix(word, shifted, _SHIFT_15, _LOW_17)
     word *= _FACTORS[1]
-    word ^= (word >> _SHIFT_16) & _LOW_16
+    _mix(word, shifted, _SHIFT_16, _LOW_16)
     word += second
-    word ^= (word >> _SHIFT_15) & _LOW_17
+    _mix(word, shifted, _SHIFT_15, _LOW_17)
     word *= _FACTORS[2]
-    word ^= (word >> _SHIFT_16) & _LOW_16
+    _mix(word, shifted, _SHIFT_16, _LOW_16)
     return word.view(torch.int16)
+
+
+def _mix(word: Tensor, shifted: Tensor, shift: Tensor, low: Tensor) -> None:
+    """Xor a word with its upper bits, in place; ``shifted`` is where they are put meanwhile."""
+    torch.bitwise_right_shift(word, shift, out=shifted)
+    word ^= shifted.bitwise_and_(low)
 
 
 def keep_mask(levels: Tensor, rate: float) -> Tensor:

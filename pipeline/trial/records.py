@@ -145,7 +145,8 @@ class Facts(Frozen):
         split_sha256: Over the row numbers of each part.
         sources: SHA-256 of each source file by its path in the package.
         packages: Version of each package whose arithmetic is used.
-        cohort: Members trained together, and this trial's place among them.
+        cohort: How many trials were trained as one, and this trial's place among them.
+        alone_because: Why the trial was not fused with others; ``None`` where it might have been.
     """
 
     data_sha256: str
@@ -158,6 +159,7 @@ class Facts(Frozen):
     precision: str
     device: str
     cohort: dict[str, int] = Field(default_factory=dict)
+    alone_because: str | None = None
     project_version: str
     project_commit: str | None
     project_clean: bool | None

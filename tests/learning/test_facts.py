@@ -25,7 +25,7 @@ SECRET = "environment-value-that-no-record-may-hold"  # noqa: S105 - a word to l
 def facts(**training: object) -> Facts:
     """The facts of this process."""
     config = TrainingConfig.model_validate({"epochs": 1, "device": "cpu"} | training)
-    return collect_facts(config, data_sha256="d", split_sha256="s", place=1, size=2)
+    return collect_facts(config, data_sha256="d", split_sha256="s", cohort={"place": 1, "size": 2})
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from safetensors.torch import load
 from pipeline.config import TrialConfig
 from pipeline.learning.data import PreparedData
 from pipeline.learning.fit import _open, fit_cohort
-from pipeline.learning.member import evaluate
+from pipeline.learning.fused import Stack
 from pipeline.learning.mlp import MLP
 from pipeline.trial import (
     PHASES,
@@ -237,9 +237,9 @@ def test_the_best_epochs_weights_are_those_kept(digits: PreparedData) -> None:
     rows, _ = _open(digits, config.data, config.seeds["split"])
     network = MLP(config, n_inputs=64, n_classes=10)
     network.load_state_dict(load(outcome.weights))
-    with torch.inference_mode():
-        assert evaluate(network, rows["validation"])[0] == outcome.best.val_loss
-        assert evaluate(network, rows["probe"])[0] == outcome.best.train_loss_no_dropout
+    stack = Stack([network.network], [], first_step=0, batch_size=100, is_mixed=False)
+    assert stack.evaluate(rows["validation"])[0][0] == outcome.best.val_loss
+    assert stack.evaluate(rows["probe"])[0][0] == outcome.best.train_loss_no_dropout
     assert outcome.value == outcome.best.val_loss
 
 

@@ -70,14 +70,25 @@ def trained_scores(network: nn.Sequential, x: Tensor, config: TrialConfig, step:
 
 
 def evaluated(network: nn.Sequential, part: Part) -> tuple[float, float]:
-    """Mean loss and accuracy, dropout off, in chunks of 500 rows."""
-    loss, right = 0.0, 0
+    """Mean loss and accuracy, dropout off, in products of 500 rows."""
     with torch.no_grad():
-        for images, labels in zip(part.images.split(500), part.labels.split(500), strict=True):  # type: ignore[no-untyped-call]
-            logits = network(images).float()
-            loss += functional.cross_entropy(logits, labels, reduction="sum").item()
-            right += int((logits.argmax(1) == labels).sum())
-    return loss / len(part.labels), right / len(part.labels)
+        logits = torch.cat([network(images).float() for images in part.images.split(500)])  # type: ignore[no-untyped-call]
+    return mean_loss(row_losses(logits, part.labels)), accuracy(logits, part.labels)
+
+
+def row_losses(logits: Tensor, labels: Tensor) -> Tensor:
+    """Each row's cross-entropy."""
+    return functional.cross_entropy(logits, labels, reduction="none").detach()
+
+
+def mean_loss(losses: Tensor) -> float:
+    """The mean, summed in float64."""
+    return losses.sum(dtype=torch.float64).item() / len(losses)
+
+
+def accuracy(logits: Tensor, labels: Tensor) -> float:
+    """The share of rows whose label has the highest score."""
+    return int((logits.argmax(1) == labels).sum()) / len(labels)
 
 
 def bare_loop(config: TrialConfig, data: PreparedData) -> tuple[dict[str, Tensor], list[Any]]:
@@ -90,7 +101,7 @@ def bare_loop(config: TrialConfig, data: PreparedData) -> tuple[dict[str, Tensor
     is_mixed = config.training.precision == "bf16-mixed"
     step, lowest, best, curve = 0, math.inf, {}, []
     for epoch in range(1, config.training.epochs + 1):
-        loss_sum, n_right, n_rows = 0.0, 0, len(train.labels)
+        losses, n_right, n_rows = [], 0.0, len(train.labels)
         for rows in torch.split(row_order(config.seeds["order"], epoch, n_rows), config.batch_size):
             labels = train.labels[rows]
             with torch.autocast("cpu", dtype=torch.bfloat16, enabled=is_mixed):
@@ -100,15 +111,16 @@ def bare_loop(config: TrialConfig, data: PreparedData) -> tuple[dict[str, Tensor
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             step += 1
-            loss_sum += loss.item() * len(rows)
-            n_right += int((logits.argmax(1) == labels).sum())
+            losses.append(row_losses(logits, labels))
+            n_right += accuracy(logits, labels) * len(rows)
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=is_mixed):
             val_loss, val_accuracy = evaluated(network, validation)
             no_dropout, _ = evaluated(network, probe)
         if val_loss < lowest:
             lowest = val_loss
             best = {name: value.clone() for name, value in network.state_dict().items()}
-        curve.append((loss_sum / n_rows, n_right / n_rows, no_dropout, val_loss, val_accuracy))
+        train_loss, train_accuracy = mean_loss(torch.cat(losses)), round(n_right) / n_rows
+        curve.append((train_loss, train_accuracy, no_dropout, val_loss, val_accuracy))
     return best, curve
 
 

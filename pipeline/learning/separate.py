@@ -1,0 +1,69 @@
+"""A network that has no stacked form, trained by autograd."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.optim import Optimizer
+
+from pipeline.learning.mlp import MLP
+from pipeline.learning.rows import EVALUATION_ROWS, Rows
+from pipeline.learning.scores import RowScores, Scores, scores_of
+
+
+class Separate:
+    """Trains one network; the same to its cohort as a stack of one.
+
+    Args:
+        network: Any module that maps rows to logits.
+        optimizer: The network's own.
+        first_step: How many steps it has been trained for.
+        is_mixed: Whether products take bfloat16 factors.
+    """
+
+    def __init__(
+        self, network: MLP, optimizer: Optimizer, *, first_step: int, is_mixed: bool
+    ) -> None:
+        """Take the network over as it is."""
+        self.n_steps = first_step
+        self._network = network
+        self._optimizer = optimizer
+        self._scores = RowScores()
+        device = next(network.parameters()).device
+        # Weights change each step, and evaluation makes no gradients: a cache would be wrong.
+        self._precision = torch.autocast(
+            device.type, torch.bfloat16, enabled=is_mixed, cache_enabled=False
+        )
+
+    def step(self, images: Tensor, labels: Tensor) -> None:
+        """Do one optimizer step.
+
+        Args:
+            images: float32 of shape [batch, n_inputs].
+            labels: int64 of shape [batch].
+        """
+        self._network.set_step(self.n_steps)
+        with self._precision:
+            logits = self._network(images).float()
+        losses = functional.cross_entropy(logits, labels, reduction="none")
+        self._optimizer.zero_grad(set_to_none=True)
+        losses.mean().backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        self.n_steps += 1
+        self._scores.add(-losses.detach().unsqueeze(0), (logits.argmax(1) == labels).unsqueeze(0))
+
+    def train_scores(self) -> list[Scores]:
+        """The network's loss and accuracy over the steps since this was last asked."""
+        return self._scores.take()
+
+    def evaluate(self, rows: Rows) -> list[Scores]:
+        """The network's mean cross-entropy (nats) and accuracy over rows, dropout off."""
+        self._network.eval()
+        picked, right = [], []
+        with self._precision, torch.no_grad():
+            for numbers in torch.split(rows.numbers, EVALUATION_ROWS):
+                images, labels = rows.take(numbers)
+                logits = self._network(images).float()
+                picked.append(-functional.cross_entropy(logits, labels, reduction="none"))
+                right.append(logits.argmax(1) == labels)
+        self._network.train()
+        return scores_of(torch.cat(picked).unsqueeze(0), torch.cat(right).unsqueeze(0))
