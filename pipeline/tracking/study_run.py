@@ -30,16 +30,16 @@ def take_study_run(
         BadInputError: The experiment was deleted, or another study stands under the name.
     """
     experiment_id = _take_experiment(client, study.name, artifact_root, where)
-    client.set_experiment_tag(experiment_id, names.NOTE, escape(study.question))
     run = runs.study_run(client, experiment_id)
     if run is None:
         run = _create(client, study, experiment_id)
     else:
         _refuse_another(client, run, study, where)
+    client.set_experiment_tag(experiment_id, names.NOTE, escape(study.question))
     if run.info.status != "RUNNING":
         client.update_run(run.info.run_id, status="RUNNING")
     text = yaml.safe_dump(study.document, sort_keys=False, allow_unicode=True)
-    runs.put(client, run.info.run_id, names.STUDY_FILE, text.encode())
+    runs.put(client, run.info, names.STUDY_FILE, text.encode())
     return run
 
 

@@ -6,7 +6,10 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from pipeline.tracking import runs
+from pipeline.tracking.home import tracking_uri
 from pipeline.tracking.ledger import MlflowLedger
+from pipeline.tracking.reader import read_trial
+from pipeline.trial import TrialRecord
 from tests.tracking.builders import config, curve, outcome, points, reopened, scores, snapshot
 
 
@@ -76,3 +79,17 @@ def test_two_runs_of_one_trial_become_one(
     client.create_run(run.info.experiment_id, start_time=1, tags=run.data.tags)
     assert reopened(home).run_ids == {0: kept}
     assert sorted(snapshot(client)) == ["digits", "trial-000"]
+
+
+def test_a_file_cut_off_by_a_death_is_written_whole(
+    home: Path, ledger: MlflowLedger, client: MlflowClient
+) -> None:
+    info = client.get_run(ledger.start(config(0))).info
+    for name in ("record.json", "weights.safetensors"):
+        runs.put(client, info, name, b"{ torn" * 1_000)
+    again = reopened(home)
+    again.start(config(0))
+    again.finish(config(0), outcome(0))
+    found = read_trial(tracking_uri(home), "digits", 0)
+    assert found.record == TrialRecord.of(config(0), outcome(0))
+    assert found.weights == outcome(0).weights
