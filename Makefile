@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo install test check format clean
+.PHONY: demo install test check format bench clean
 
 demo: $(VENV)/.installed  ## Run the study of the README to its end
 	$(BIN)/pipeline run studies/mnist_5k_mlp.yaml
@@ -27,6 +27,9 @@ format: $(VENV)/.installed-dev  ## Put the code into its form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+bench: $(VENV)/.installed-bench  ## Train the same settings by this project and by others, side by side
+	$(BIN)/python -m benchmarks $(BENCH)
+
 clean:  ## Remove what make made
 	rm -rf $(VENV) build *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache
 
@@ -37,4 +40,8 @@ $(VENV)/.installed: pyproject.toml
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+$(VENV)/.installed-bench: $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	touch $@

@@ -1,0 +1,7 @@
+"""The peers, each a program of its own, so that their imports do not mix."""
+
+import os
+
+os.environ["KERAS_BACKEND"] = "torch"
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
