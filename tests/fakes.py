@@ -9,14 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.config import StudyConfig, TrialConfig
-from pipeline.trial import (
-    Assignment,
-    Cohort,
-    EpochScores,
-    TrialOutcome,
-    TrialRow,
-    TrialState,
-)
+from pipeline.trial import Assignment, Cohort, EpochScores, TrialOutcome, TrialRow, TrialState
 
 News = EpochScores | TrialOutcome
 Fit = Callable[[Cohort, Any, Callable[[EpochScores], None]], Sequence[TrialOutcome]]
@@ -140,6 +133,7 @@ class FakeEngine:
         self._n_workers = n_workers
         self.assignments: dict[int, Assignment] = {}
         self.order: list[int] = []
+        self.cohorts: list[tuple[int, ...]] = []
         self._fit = fit
         self._context: Any = None
         self._chance = random.Random(seed)  # noqa: S311 - delays are no secret
@@ -171,6 +165,7 @@ class FakeEngine:
         """Hand over a cohort."""
         self._fuse.burn()
         self.order.extend(cohort.numbers)
+        self.cohorts.append(cohort.numbers)
         self.assignments |= {a.config.number: a for a in cohort.assignments}
         self._queue.append(cohort)
         self._feed()
@@ -207,12 +202,12 @@ class FakeEngine:
         try:
             outcomes = self._fit(cohort, self._context, told.append)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a trial's fault is its outcome
+            if len(cohort.assignments) > 1:
+                return [news for one in cohort.assignments for news in self._train(Cohort((one,)))]
             curve = tuple(news for news in told if isinstance(news, EpochScores))
-            cause = f"{type(error).__name__}: {error}"
-            outcomes = [
-                TrialOutcome(number=number, state=TrialState.FAIL, cause=cause, curve=curve)
-                for number in cohort.numbers
-            ]
+            number, cause = cohort.numbers[0], f"{type(error).__name__}: {error}"
+            failed = TrialOutcome(number=number, state=TrialState.FAIL, cause=cause, curve=curve)
+            outcomes = [failed]
         return [*told, *outcomes]
 
 

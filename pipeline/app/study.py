@@ -99,12 +99,19 @@ class Study:
         return cls(config=config, place=place or Place(), file=str(path))
 
     def run(
-        self, *, workers: int | None = None, watch: Watch = ignore, started: float | None = None
+        self,
+        *,
+        workers: int | None = None,
+        cohort: int | None = None,
+        watch: Watch = ignore,
+        started: float | None = None,
     ) -> StudyResult:
         """Run the study to its end, or go on with it.
 
         Args:
             workers: Worker processes; by default one a core.
+            cohort: Train at most so many trials of one shape together, 1: each alone; by default
+                what keeps all workers busy. It changes no row of the table.
             watch: Called with each epoch's scores and each outcome.
             started: ``time.perf_counter()`` when the user's command began.
 
@@ -136,6 +143,7 @@ class Study:
                     engine=engine,
                     seconds=seconds,
                     watch=watch,
+                    cohort=cohort,
                 )
                 rows = driver.run()
         return StudyResult(study=self.config.name, trials=rows, seconds=seconds.summary())

@@ -93,6 +93,12 @@ def commands() -> None:
 @click.option("--trials", type=click.IntRange(min=1), help="The study's total of trials.")
 @click.option("--workers", type=click.IntRange(1, 1024), help="Worker processes; one a core.")
 @click.option(
+    "--cohort",
+    type=click.IntRange(1, 1024),
+    help="Train at most N trials of one shape together; 1: each alone.",
+    metavar="N",
+)
+@click.option(
     "--engine",
     type=click.Choice(["local"]),
     default="local",
@@ -109,6 +115,7 @@ def run(  # noqa: PLR0913 - one argument an option
     file: Path,
     trials: int | None,
     workers: int | None,
+    cohort: int | None,
     engine: str,
     overrides: tuple[str, ...],
     data_dir: Path | None,
@@ -126,7 +133,7 @@ def run(  # noqa: PLR0913 - one argument an option
     study = Study.load(file, overrides=overrides, place=_place(home, storage, data_dir))
     _end_on_sigterm()
     with StudyProgress(study.config, study.rows()) as progress:
-        result = study.run(workers=workers, watch=progress.watch, started=STARTED)
+        result = study.run(workers=workers, cohort=cohort, watch=progress.watch, started=STARTED)
     if as_json:
         _print_json(result.as_json())
     else:

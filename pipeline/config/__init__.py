@@ -7,8 +7,8 @@ from pipeline.config.file import check_study, load_study
 from pipeline.config.frozen import Frozen, Params, Scalar
 from pipeline.config.seeds import derive_seed
 from pipeline.config.space import Space
-from pipeline.config.study import SearchConfig, StudyConfig
-from pipeline.config.trial import EarlyStopping, ModelConfig, TrainingConfig, TrialConfig
+from pipeline.config.study import SamplerName, SearchConfig, StudyConfig
+from pipeline.config.trial import EarlyStopping, ModelConfig, Shape, TrainingConfig, TrialConfig
 
 __all__ = [
     "Choices",
@@ -19,8 +19,10 @@ __all__ = [
     "ModelConfig",
     "Params",
     "Range",
+    "SamplerName",
     "Scalar",
     "SearchConfig",
+    "Shape",
     "Space",
     "StudyConfig",
     "TrainingConfig",

@@ -159,6 +159,11 @@ class Space(Frozen):
             if name in needed or not (name in self.PER_LAYER or LAYER_KEY.match(name))
         )
 
+    def shaping(self, depth: int) -> tuple[str, ...]:
+        """Name the active parameters that a trial's shape follows from."""
+        shapeless = ("input_dropout", "dropout", "learning_rate", "weight_decay")
+        return tuple(name for name in self.active(depth) if not name.startswith(shapeless))
+
 
 def _refuse_per_layer(key: str, domain: Domain) -> None:
     if getattr(domain, "per_layer", False):

@@ -1,6 +1,6 @@
 """TrialConfig: one setting with every value resolved, all that its arithmetic depends on."""
 
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, NamedTuple, Self
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
@@ -65,6 +65,21 @@ class ModelConfig(Frozen):
     """Which network."""
 
     name: Literal["mlp"]
+
+
+class Shape(NamedTuple):
+    """What trials of one study must have in common to be trained in one loop.
+
+    The sizes of all arrays follow from it. Rates of dropout, learning rate, weight decay and
+    seeds are not in it: each trial has its own.
+
+    Attributes:
+        widths: Units of each hidden layer; their number is the depth.
+    """
+
+    model: ModelConfig
+    widths: tuple[int, ...]
+    batch_size: int
 
 
 class TrialConfig(Frozen):
@@ -139,6 +154,11 @@ class TrialConfig(Frozen):
     def weight_decay(self) -> float:
         """The optimizer's weight decay."""
         return float(self.params["weight_decay"])
+
+    @property
+    def shape(self) -> Shape:
+        """What it must share with the trials that it is trained together with."""
+        return Shape(self.model, self.widths, self.batch_size)
 
     @property
     def seeds(self) -> dict[str, int]:

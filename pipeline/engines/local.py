@@ -17,6 +17,8 @@ from pipeline.trial import Cohort, EpochScores, TrialOutcome, TrialState
 
 MOST_RESTARTS = 3
 """A trial whose worker dies is trained again so often before it counts as failed."""
+DEATHS_IN_COMPANY = 2
+"""After so many deaths of its workers a trial is trained alone, so that the culprit is found."""
 
 Event = EpochScores | TrialOutcome
 
@@ -38,7 +40,9 @@ class LocalEngine:
     """Trains cohorts in ``n_workers`` processes forked from one that has the imports behind it.
 
     A worker killed from outside is started again and its cohort trained again, which by promise 1
-    changes nothing; epochs that were sent before are sent a second time.
+    changes nothing; epochs that were sent before are sent a second time. If the cohort's next
+    worker dies as well, its trials are trained one by one: only the one that kills its worker
+    each time fails.
 
     Args:
         fit: ``module:function`` of what a worker does with a cohort.
@@ -159,16 +163,20 @@ class LocalEngine:
         return self._try_again(worker.cohort, worker.pending)
 
     def _try_again(self, cohort: Cohort, pending: set[int]) -> list[Event]:
-        rest = tuple(a for a in cohort.assignments if a.config.number in pending)
-        first = rest[0].config.number
-        self._deaths[first] = self._deaths.get(first, 0) + 1
-        if self._deaths[first] <= MOST_RESTARTS:
-            self._queue.appendleft(Cohort(rest))
-            return []
-        cause = f"worker lost: it died {self._deaths[first]} times while it trained this trial"
-        return [self._lost(assignment.config.number, cause) for assignment in rest]
+        """Queue what a dead worker left undone: together once more, and after that one by one."""
+        rest = [a for a in cohort.assignments if a.config.number in pending]
+        for assignment in rest:
+            number = assignment.config.number
+            self._deaths[number] = self._deaths.get(number, 0) + 1
+        n_deaths = max(self._deaths[assignment.config.number] for assignment in rest)
+        if n_deaths > MOST_RESTARTS:
+            return [self._lost(assignment.config.number) for assignment in rest]
+        parts = [[one] for one in rest] if n_deaths >= DEATHS_IN_COMPANY else [rest]
+        self._queue.extendleft(Cohort(tuple(part)) for part in reversed(parts))
+        return []
 
-    def _lost(self, number: int, cause: str) -> TrialOutcome:
+    def _lost(self, number: int) -> TrialOutcome:
+        cause = f"worker lost: it died {self._deaths[number]} times while it trained this trial"
         curve = tuple(self._curves.pop(number, {}).values())
         return TrialOutcome(number=number, state=TrialState.FAIL, cause=cause, curve=curve)
 

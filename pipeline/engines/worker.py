@@ -57,11 +57,21 @@ def _fit_safely(
     try:
         return fit(cohort, context, report)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the trial's fault, not the worker's
+        if len(cohort.assignments) > 1:
+            return _fit_one_by_one(fit, cohort, context, connection)
         cause = f"{type(error).__name__}: {error}"
         return [
             TrialOutcome(number=number, state=TrialState.FAIL, cause=cause, curve=tuple(curve))
             for number, curve in curves.items()
         ]
+
+
+def _fit_one_by_one(
+    fit: Fit, cohort: Cohort, context: Any, connection: Connection
+) -> Sequence[TrialOutcome]:
+    """Find out whose fault it was, or whether the cohort was too large: alone, each may do."""
+    alone = [Cohort((assignment,)) for assignment in cohort.assignments]
+    return [outcome for one in alone for outcome in _fit_safely(fit, one, context, connection)]
 
 
 def _end_with_driver(descriptor: int) -> None:

@@ -1,6 +1,6 @@
 """The space of a study file in Optuna's terms."""
 
-from collections.abc import Mapping
+from typing import Any
 
 from optuna.distributions import (
     BaseDistribution,
@@ -9,7 +9,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from pipeline.config import Choices, Domain, Range, StudyConfig, is_fixed
+from pipeline.config import Choices, Domain, Params, Range, StudyConfig, is_fixed
 
 
 def distribution(domain: Domain) -> BaseDistribution:
@@ -41,6 +41,14 @@ def searched(study: StudyConfig) -> dict[str, BaseDistribution]:
     }
 
 
-def constants(study: StudyConfig) -> Mapping[str, object]:
+def only_value(distribution: BaseDistribution) -> Any:
+    """The value of a distribution that has one."""
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[0]
+    assert isinstance(distribution, IntDistribution | FloatDistribution)  # noqa: S101 - all there are
+    return distribution.low
+
+
+def constants(study: StudyConfig) -> Params:
     """The parameters that the study file fixes."""
     return {name: domain for name, domain in study.space.domains.items() if is_fixed(domain)}

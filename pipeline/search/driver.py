@@ -2,18 +2,20 @@
 
 Lagged blocks: trial *n* stands in block *b* = *n* // ``search.block``; what it tries and when it
 is stopped follow from the outcomes of blocks up to *b* - 2 alone. So the table of trials is a
-function of the study file and the data, whatever the number of workers and their delays.
+function of the study file and the data, whatever the number of workers and their delays, and
+whoever is trained together with whom.
 """
 
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, closing
 
-from pipeline.config import Params, StudyConfig, TrialConfig
+from pipeline.config import StudyConfig, TrialConfig
+from pipeline.search.blocks import Blocks, resolve
+from pipeline.search.cohorts import form_cohorts, largest_cohort
 from pipeline.search.seconds import SecondsLedger
-from pipeline.search.stopping import cutoffs
 from pipeline.search.store import TrialStore
-from pipeline.search.suggest import Seen, make_suggester
 from pipeline.trial import (
     Assignment,
     Cohort,
@@ -42,6 +44,8 @@ class Driver:
         engine: Where trials are trained.
         seconds: The time ledger.
         watch: Called with each epoch's scores and each outcome, once.
+        cohort: Train at most so many trials of one shape together; by default what keeps all
+            workers busy. It changes no row of the table.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class Driver:
         engine: Engine,
         seconds: SecondsLedger,
         watch: Watch = lambda _news: None,
+        cohort: int | None = None,
     ) -> None:
         """Take up what earlier runs have finished; nothing is written yet."""
         self._study = study
@@ -61,45 +66,44 @@ class Driver:
         self._engine = engine
         self._seconds = seconds
         self._watch = watch
-        self._suggester = make_suggester(study)
-        self._suggested = store.suggested()
-        self._finished = {seen.number: seen for seen in store.seen()}
+        self._most = cohort
+        self._blocks = Blocks(study, store.suggested(), store.seen())
+        self._asked: deque[Cohort] = deque()
         self._in_flight: dict[int, TrialConfig] = {}
         self._epochs: dict[int, int] = {}
-        self._next = 0
-        self._n_told = 0
         self._deadline = self._find_deadline()
 
     def run(self) -> list[TrialRow]:
         """Train what is left to train.
 
-        An interruption (Ctrl-C, an engine that ends) notes the trials in flight as waiting in
-        both ledgers before it goes on its way.
+        An interruption (Ctrl-C, an engine that ends) notes the trials that were asked for and not
+        finished as waiting in both ledgers before it goes on its way.
 
         Returns:
             The study's table.
         """
         with closing(self._engine):
             self._ledger.open(self._study)
-            is_done = False
             try:
                 self._go()
-                is_done = self._next == self._study.search.trials
             finally:
                 self._engine.close()
-                rows = self._settle(is_done=is_done)
+                rows = self._settle()
         return rows
 
-    def _settle(self, *, is_done: bool) -> list[TrialRow]:
-        """Leave nothing running, be it of this run or of one that was killed before it."""
+    def _settle(self) -> list[TrialRow]:
+        """Leave nothing running and nothing without a run, be it of this run or of one before."""
         with self._writing():
-            running = [row.number for row in self._store.rows() if row.state is TrialState.RUNNING]
-            for number in running:
-                self._store.release(number)
-            for number in running:
-                self._ledger.release(number)
+            left = [row for row in self._store.rows() if not row.state.is_finished]
+            for row in left:
+                if row.state is TrialState.RUNNING:
+                    self._store.release(row.number)
+            bare = [row for row in left if row.run_id is None]
+            self._start_runs(resolve(self._study, row.number, row.params) for row in bare)
+            for row in left:
+                self._ledger.release(row.number)
             rows = self._store.rows()
-            self._ledger.close(rows, is_done=is_done)
+            self._ledger.close(rows, is_done=self._blocks.are_over)
         return rows
 
     def _go(self) -> None:
@@ -115,74 +119,45 @@ class Driver:
                 self._ledger.flush()
 
     def _hand_out(self) -> None:
-        while self._next < self._study.search.trials and self._is_decided(self._next):
-            if self._next in self._finished:
-                self._suggester.restore(self._next, self._suggested[self._next])
+        while self._asked or self._blocks.is_next_decided:
+            if not self._asked and self._blocks.is_next_finished:
+                self._ask()  # of an earlier run: it is only read back
             elif not self._engine.wants_work or time.monotonic() > self._deadline:
                 return
+            elif self._asked:
+                self._begin(self._asked.popleft())
             else:
-                self._begin(self._next)
-            self._next += 1
+                self._ask()
 
-    def _is_decided(self, number: int) -> bool:
-        """Whether all that this trial may see has happened; if so, it is made visible."""
-        visible = self._visible(number)
-        while self._n_told < visible and self._n_told in self._finished:
-            self._suggester.tell(self._finished[self._n_told])
-            self._n_told += 1
-        return self._n_told >= visible
-
-    def _visible(self, number: int) -> int:
-        """How many trials, counted from the first, a trial may see the outcomes of."""
-        return max(number // self._study.search.block - 1, 0) * self._study.search.block
-
-    def _begin(self, number: int) -> None:
+    def _ask(self) -> None:
+        """Ask for a block, write down what is new of it, and put its trials into cohorts."""
         with self._seconds.spent_on("sampling", n_busy=self._engine.n_busy):
-            params = self._params(number)
-            seen = [self._finished[past] for past in range(self._visible(number))]
-            limits = cutoffs(self._study, number, seen)
-        config = self._resolve(number, params)
+            block = self._blocks.ask()
         with self._writing():
-            self._write_start(config, params)
-        training = self._study.training
-        patience = training.early_stopping.patience if training.early_stopping else None
-        self._in_flight[number] = config
-        self._engine.submit(
-            Cohort(
-                (
-                    Assignment(
-                        config=config, epochs=training.epochs, patience=patience, cutoffs=limits
-                    ),
-                )
-            )
-        )
+            self._store.add(self._study, block.first_new, block.suggested)
+        self._asked.extend(self._form_cohorts(block.assignments))
 
-    def _params(self, number: int) -> Params:
-        if number >= len(self._suggested):
-            return self._suggester.ask(number)
-        self._suggester.restore(number, self._suggested[number])
-        return self._suggested[number]
+    def _form_cohorts(self, assignments: Sequence[Assignment]) -> list[Cohort]:
+        by_number = {assignment.config.number: assignment for assignment in assignments}
+        shapes = {number: one.config.shape for number, one in by_number.items()}
+        most = self._most or largest_cohort(len(shapes), n_workers=self._engine.n_workers)
+        return [
+            Cohort(tuple(by_number[number] for number in numbers))
+            for numbers in form_cohorts(shapes, most=most)
+        ]
 
-    def _resolve(self, number: int, params: Params) -> TrialConfig:
-        active = self._study.space.active(params["depth"])
-        return TrialConfig(
-            study=self._study.name,
-            number=number,
-            study_seed=self._study.search.seed,
-            data=self._study.data,
-            model=self._study.model,
-            training=self._study.training,
-            params={name: params[name] for name in active},
-        )
+    def _begin(self, cohort: Cohort) -> None:
+        """Hand a cohort over; each of its trials is running in Optuna before it has a run."""
+        configs = {one.config.number: one.config for one in cohort.assignments}
+        with self._writing():
+            self._store.begin(cohort.numbers)
+            self._start_runs(configs.values())
+        self._in_flight |= configs
+        self._engine.submit(cohort)
 
-    def _write_start(self, config: TrialConfig, params: Params) -> None:
-        number = config.number
-        if number < len(self._suggested):
-            self._store.resume(number)
-        else:
-            rest = {name: value for name, value in params.items() if name not in config.params}
-            self._store.add(self._study, number, config.params, rest)
-        self._store.annotate(number, {"run_id": self._ledger.start(config)})
+    def _start_runs(self, configs: Iterable[TrialConfig]) -> None:
+        run_ids = {config.number: self._ledger.start(config) for config in configs}
+        self._store.note_runs(run_ids)
 
     def _take(self, news: News) -> None:
         """Take an epoch or an outcome; a trial trained twice sends its epochs twice."""
@@ -200,7 +175,7 @@ class Driver:
             self._store.finish(outcome)
         del self._in_flight[outcome.number]
         self._epochs.pop(outcome.number, None)
-        self._finished[outcome.number] = Seen.of(outcome)
+        self._blocks.finish(outcome)
         self._seconds.worked(outcome.seconds)
         self._watch(outcome)
 

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
@@ -11,11 +11,17 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 from threadpoolctl import threadpool_limits
 
-from pipeline.config import StudyConfig, derive_seed
+from pipeline.config import SamplerName, StudyConfig, derive_seed
+
+DRAWS: Final[Mapping[SamplerName, int]] = {"tpe": 6, "random": 6, "qmc": 1, "gp": 1}
+"""How often a trial is drawn at most where its shape is one that is being tried already.
+
+A sequence has one point for each trial; a Gaussian process takes a hundred times TPE's time.
+"""
 
 
 def make_sampler(
-    study: StudyConfig, number: int, space: Mapping[str, BaseDistribution]
+    study: StudyConfig, number: int, space: Mapping[str, BaseDistribution], draw: int = 0
 ) -> BaseSampler:
     """Make the sampler that suggests one trial.
 
@@ -23,11 +29,12 @@ def make_sampler(
         study: Its search section names the sampler.
         number: The trial's number.
         space: The parameters that are searched.
+        draw: Counted from 0; each has its own seed.
     """
-    seed = derive_seed(study.search.seed, number, "sampler")
+    seed = derive_seed(study.search.seed, number, "sampler", *([draw] if draw else []))
     match study.search.sampler:
         case "tpe":
-            return TPESampler(seed=seed)
+            return KnownSpaceTPESampler(seed, space)
         case "random":
             return RandomSampler(seed=seed)
         case "gp":
@@ -43,6 +50,31 @@ def make_sampler(
         case "grid":
             message = "grid lists its settings and samples nothing"
             raise ValueError(message)
+
+
+def _joint(space: Mapping[str, BaseDistribution]) -> dict[str, BaseDistribution]:
+    """What there is to choose, in the order that Optuna samples it in."""
+    return {name: inner for name, inner in sorted(space.items()) if not inner.single()}
+
+
+class KnownSpaceTPESampler(TPESampler):
+    """Optuna's TPE, told the space that it would find by looking through all trials.
+
+    Every trial of the view has every parameter, so what all have in common is the whole space,
+    and it need not be sought in each trial anew. The suggestions are the same.
+    """
+
+    def __init__(self, seed: int, space: Mapping[str, BaseDistribution]) -> None:
+        """Sample with this seed in this space."""
+        super().__init__(seed=seed)
+        self._space = space
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Name what is sampled jointly: all that there is to choose."""
+        del study, trial
+        return _joint(self._space)
 
 
 class OneThreadGPSampler(GPSampler):

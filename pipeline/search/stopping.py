@@ -9,6 +9,7 @@ what a trial is worth in the end (docs/decisions/0003-stopping-rules.md).
 
 import binascii
 import math
+from bisect import insort
 from collections.abc import Sequence
 
 import numpy as np
@@ -21,56 +22,88 @@ MEDIAN_STARTUP_TRIALS = 5
 ASHA_REDUCTION = 4
 HYPERBAND_REDUCTION = 3
 
+LossesByEpoch = list[list[float]]
+"""Of the trials that are compared with, the lowest losses so far: entry *e* - 1 is sorted."""
 
-def cutoffs(study: StudyConfig, number: int, seen: Sequence[Seen]) -> Cutoffs | None:
-    """Compute a trial's cut-offs from the outcomes that it may see.
+
+class StoppingRule:
+    """The study's stopping rule and the outcomes that it may see.
+
+    Losses are kept sorted, so that neither an outcome nor a trial costs more than the one before.
 
     Args:
         study: Names the rule and the epochs.
-        number: The trial's number; Hyperband puts it into a bracket by it.
-        seen: The visible trials.
     """
-    epochs = study.training.epochs
-    match study.search.stopping:
-        case "none":
-            return None
-        case "median":
-            limits = tuple(_median(seen, epoch) for epoch in range(1, epochs + 1))
-            return Cutoffs(rule="median", limits=limits)
-        case "asha":
-            limits = _halving(seen, epochs, first_rung=1, reduction=ASHA_REDUCTION)
-            return Cutoffs(rule="asha", limits=limits)
-        case "hyperband":
-            bracket = hyperband_bracket(study.name, number, epochs)
-            peers = [
-                trial
-                for trial in seen
-                if hyperband_bracket(study.name, trial.number, epochs) == bracket
-            ]
-            first_rung = HYPERBAND_REDUCTION**bracket
-            limits = _halving(peers, epochs, first_rung=first_rung, reduction=HYPERBAND_REDUCTION)
-            return Cutoffs(rule="hyperband", limits=limits)
+
+    def __init__(self, study: StudyConfig) -> None:
+        """Start with no outcomes."""
+        self._study = study
+        self._epochs = study.training.epochs
+        self._losses: dict[int, LossesByEpoch] = {}
+        self._cutoffs: dict[int, Cutoffs | None] = {}
+
+    def tell(self, seen: Seen) -> None:
+        """Make a trial's outcome visible to all later trials."""
+        rule = self._study.search.stopping
+        if rule == "none" or (rule == "median" and seen.state is not TrialState.COMPLETE):
+            return
+        bracket = self._bracket(seen.number)
+        for losses, loss in zip(self._losses_in(bracket), seen.lowest, strict=False):
+            insort(losses, loss)
+        self._cutoffs.pop(bracket, None)
+
+    def cutoffs(self, number: int) -> Cutoffs | None:
+        """Give a trial its cut-offs; Hyperband puts it into a bracket by its number."""
+        bracket = self._bracket(number)
+        if bracket not in self._cutoffs:
+            self._cutoffs[bracket] = self._compute(bracket)
+        return self._cutoffs[bracket]
+
+    def _bracket(self, number: int) -> int:
+        if self._study.search.stopping != "hyperband":
+            return 0
+        return hyperband_bracket(self._study.name, number, self._epochs)
+
+    def _losses_in(self, bracket: int) -> LossesByEpoch:
+        return self._losses.setdefault(bracket, [[] for _ in range(self._epochs)])
+
+    def _compute(self, bracket: int) -> Cutoffs | None:
+        losses = self._losses_in(bracket)
+        match self._study.search.stopping:
+            case "none":
+                return None
+            case "median":
+                limits = _medians(losses)
+            case "asha":
+                limits = _halving(losses, first_rung=1, reduction=ASHA_REDUCTION)
+            case "hyperband":
+                first_rung = HYPERBAND_REDUCTION**bracket
+                limits = _halving(losses, first_rung=first_rung, reduction=HYPERBAND_REDUCTION)
+        return Cutoffs(rule=self._study.search.stopping, limits=limits)
 
 
-def _median(seen: Sequence[Seen], epoch: int) -> float:
-    """The median of the complete trials' losses at an epoch."""
-    complete = [trial for trial in seen if trial.state is TrialState.COMPLETE]
-    losses = [trial.lowest[epoch - 1] for trial in complete if len(trial.lowest) >= epoch]
-    if len(complete) < MEDIAN_STARTUP_TRIALS or not losses:
+def _medians(losses: LossesByEpoch) -> tuple[float, ...]:
+    """The median of the complete trials' losses at each epoch."""
+    if len(losses[0]) < MEDIAN_STARTUP_TRIALS:
+        return (math.inf,) * len(losses)
+    return tuple(map(_median, losses))
+
+
+def _median(losses: Sequence[float]) -> float:
+    if not losses:
         return math.inf
+    half, odd = divmod(len(losses), 2)
+    middle = losses[max(half - 1, 0) : half + 1 + odd]
     with np.errstate(invalid="ignore"):
-        median = float(np.percentile(losses, 50.0))
+        median = float(np.percentile(middle, 50.0))
     return math.inf if math.isnan(median) else median  # between two infinite losses
 
 
-def _halving(
-    seen: Sequence[Seen], epochs: int, *, first_rung: int, reduction: int
-) -> tuple[float, ...]:
-    limits = [math.inf] * epochs
+def _halving(losses: LossesByEpoch, *, first_rung: int, reduction: int) -> tuple[float, ...]:
+    limits = [math.inf] * len(losses)
     rung = first_rung
-    while rung <= epochs:
-        reached = [trial.lowest[rung - 1] for trial in seen if len(trial.lowest) >= rung]
-        limits[rung - 1] = _promotion_limit(reached, reduction)
+    while rung <= len(losses):
+        limits[rung - 1] = _promotion_limit(losses[rung - 1], reduction)
         rung *= reduction
     return tuple(limits)
 
@@ -78,7 +111,7 @@ def _halving(
 def _promotion_limit(others: Sequence[float], reduction: int) -> float:
     """The largest loss that is still among the best 1 / reduction, the trial itself counted."""
     place = max((len(others) + 1) // reduction - 1, 0)
-    return sorted(others)[place] if place < len(others) else math.inf
+    return others[place] if place < len(others) else math.inf
 
 
 def hyperband_bracket(study_name: str, number: int, epochs: int) -> int:

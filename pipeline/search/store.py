@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from sqlalchemy import make_url
 from pipeline.config import Params, StudyConfig, digest
 from pipeline.errors import BadInputError, without_password
 from pipeline.search.distributions import all_distributions
-from pipeline.search.journal import open_journal
+from pipeline.search.journal import open_journal, written_together
 from pipeline.search.suggest import Seen
 from pipeline.trial import TrialOutcome, TrialRow, TrialState
 
@@ -101,6 +101,7 @@ class TrialStore:
             raise BadInputError(where="study", got=repr(name), expected=f"one of: {known}")
         self._storage = storage
         self._study = optuna.load_study(study_name=name, storage=storage)
+        self._study_id = storage.get_study_id_from_name(name)
 
     @classmethod
     def create(cls, storage: BaseStorage, study: StudyConfig) -> "TrialStore":
@@ -143,55 +144,72 @@ class TrialStore:
             if trial.state.is_finished()
         ]
 
-    def add(self, study: StudyConfig, number: int, params: Params, inactive: Params) -> None:
-        """Write a new trial as running, in one step."""
-        distributions = all_distributions(study)
-        self._study.add_trial(
-            create_trial(
-                state=OptunaState.RUNNING,
-                params=params,
-                distributions={name: distributions[name] for name in params},
-                user_attrs={"inactive": json.dumps(inactive)},
-            )
-        )
-        written = len(self._study.get_trials(deepcopy=False)) - 1
-        if written != number:
-            message = f"trial {number} became trial {written}: another process writes this study"
-            raise RuntimeError(message)
+    def add(self, study: StudyConfig, first: int, suggested: Sequence[Params]) -> None:
+        """Write new trials as waiting, each in one step.
 
-    def resume(self, number: int) -> None:
-        """Note that an interrupted trial is trained again."""
-        self._storage.set_trial_state_values(self._trial_id(number), OptunaState.RUNNING)
+        Args:
+            study: The study that they belong to.
+            first: The number that the first of them is to have.
+            suggested: Each trial's parameters, those of layers that it does not have included.
+        """
+        for number, params in enumerate(suggested, start=first):
+            trial_id = self._storage.create_new_trial(self._study_id, _waiting(study, params))
+            written = self._storage.get_trial_number_from_id(trial_id)
+            if written != number:
+                reason = "another process writes this study"
+                message = f"trial {number} became trial {written}: {reason}"
+                raise RuntimeError(message)
+
+    def begin(self, numbers: Sequence[int]) -> None:
+        """Note that waiting trials are trained now, be it for the first time or again."""
+        with written_together(self._storage):
+            for number in numbers:
+                self._storage.set_trial_state_values(self._trial_id(number), OptunaState.RUNNING)
+
+    def note_runs(self, run_ids: Mapping[int, str]) -> None:
+        """Write down which MLflow run shows a trial, by the trial's number."""
+        with written_together(self._storage):
+            for number, run_id in run_ids.items():
+                self._annotate(number, {"run_id": run_id})
 
     def release(self, number: int) -> None:
         """Note that a trial was interrupted and waits to be trained again."""
         self._storage.set_trial_state_values(self._trial_id(number), OptunaState.WAITING)
 
-    def annotate(self, number: int, attributes: Mapping[str, Any]) -> None:
-        """Set a trial's user attributes."""
-        for key, value in attributes.items():
-            self._storage.set_trial_user_attr(self._trial_id(number), key, value)
-
     def finish(self, outcome: TrialOutcome) -> None:
         """Write a trial's outcome; the state comes last and makes it final."""
         seen = Seen.of(outcome)
         trial_id = self._trial_id(outcome.number)
-        for epoch, loss in enumerate(seen.val_losses, start=1):
-            self._storage.set_trial_intermediate_value(trial_id, epoch, loss)
         attributes = {
             "best_epoch": outcome.best.epoch if outcome.best else None,
             "weights_sha256": outcome.weights_sha256,
             "cause": outcome.cause,
         }
-        self.annotate(outcome.number, attributes)
+        with written_together(self._storage):
+            for epoch, loss in enumerate(seen.val_losses, start=1):
+                self._storage.set_trial_intermediate_value(trial_id, epoch, loss)
+            self._annotate(outcome.number, attributes)
         state = OptunaState[outcome.state.name]
         self._study.tell(outcome.number, values=seen.value, state=state)
 
+    def _annotate(self, number: int, attributes: Mapping[str, Any]) -> None:
+        for key, value in attributes.items():
+            self._storage.set_trial_user_attr(self._trial_id(number), key, value)
+
     def _trial_id(self, number: int) -> int:
-        return self._storage.get_trial_id_from_study_id_trial_number(
-            self._study._study_id,  # noqa: SLF001 - no public name for it
-            number,
-        )
+        return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
+
+
+def _waiting(study: StudyConfig, params: Params) -> FrozenTrial:
+    distributions = all_distributions(study)
+    active = study.space.active(params["depth"])
+    inactive = {name: value for name, value in params.items() if name not in active}
+    return create_trial(
+        state=OptunaState.WAITING,
+        params={name: params[name] for name in active},
+        distributions={name: distributions[name] for name in active},
+        user_attrs={"inactive": json.dumps(inactive)},
+    )
 
 
 def _row(trial: FrozenTrial) -> TrialRow:

@@ -11,12 +11,13 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.storages import InMemoryStorage
+from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
-from optuna.trial import create_trial
 
 from pipeline.config import Params, StudyConfig, derive_seed
-from pipeline.search.distributions import constants, searched
-from pipeline.search.samplers import make_sampler
+from pipeline.search.distributions import constants, only_value, searched
+from pipeline.search.samplers import DRAWS, make_sampler
+from pipeline.search.shapes import SharedShapes
 from pipeline.trial import TrialOutcome, TrialState
 
 
@@ -46,7 +47,7 @@ class Seen:
         return cls(outcome.number, outcome.state, outcome.value, losses)
 
 
-SamplerOf = Callable[[StudyConfig, int, Mapping[str, BaseDistribution]], BaseSampler]
+SamplerOf = Callable[[StudyConfig, int, Mapping[str, BaseDistribution], int], BaseSampler]
 
 
 class Suggester(Protocol):
@@ -76,40 +77,71 @@ class SampledView:
 
     Args:
         study: Its search section names the sampler.
-        sampler_of: Makes the sampler of one trial.
+        sampler_of: Makes the sampler of one trial and draw.
     """
 
     def __init__(self, study: StudyConfig, sampler_of: SamplerOf = make_sampler) -> None:
         """Start with no trials."""
         self._study = study
         self._sampler_of = sampler_of
-        self._space: dict[str, BaseDistribution] = searched(study)
+        self._space = searched(study)
+        only = {name: only_value(inner) for name, inner in self._space.items() if inner.single()}
+        self._constants = constants(study) | only
         self._storage = InMemoryStorage()
         self._view = optuna.create_study(storage=self._storage, study_name=study.name)
+        self._study_id = self._storage.get_study_id_from_name(study.name)
+        self._shapes = SharedShapes(study)
 
     def ask(self, number: int) -> Params:
         """Suggest the next trial."""
-        fixed = self._study.fixed_params(number) if number < len(self._study.trials) else {}
-        fixed = {name: value for name, value in fixed.items() if name in self._space}
-        if fixed:
-            self._view.enqueue_trial(fixed)
-        self._view.sampler = self._sampler_of(self._study, number, self._space)
-        trial = self._view.ask(fixed_distributions=self._space)
-        return dict(constants(self._study)) | trial.params
+        given = self._shapes.given_to(number) | self._fixed(number)
+        trial = self._storage.get_trial(self._storage.create_new_trial(self._study_id))
+        for draw in range(DRAWS[self._study.search.sampler]):
+            sampler = self._sampler_of(self._study, number, self._space, draw)
+            values = self._draw(sampler, trial, given)
+            if not self._shapes.are_taken(number, values):
+                break
+        return self._write(number, trial, values)
+
+    def _fixed(self, number: int) -> Params:
+        """What the study file says of a trial, without the constants."""
+        if number >= len(self._study.trials):
+            return {}
+        fixed = self._study.fixed_params(number)
+        return {name: value for name, value in fixed.items() if name in self._space}
+
+    def _draw(self, sampler: BaseSampler, trial: FrozenTrial, given: Params) -> Params:
+        """Sample what is not given, as ``Study.ask`` does, but without binding the trial to it."""
+        sampler.before_trial(self._view, trial)
+        joint = sampler.infer_relative_search_space(self._view, trial)
+        values = self._constants | sampler.sample_relative(self._view, trial, joint) | given
+        for name, inner in self._space.items():
+            if name not in values:
+                values[name] = sampler.sample_independent(self._view, trial, name, inner)
+        return values
+
+    def _write(self, number: int, trial: FrozenTrial, values: Params) -> Params:
+        """Bind a trial of the view to its values."""
+        trial_id = trial._trial_id  # noqa: SLF001 - no public name for it
+        for name, inner in self._space.items():
+            internal = inner.to_internal_repr(values[name])
+            self._storage.set_trial_param(trial_id, name, internal, inner)
+        params = self._constants | self._storage.get_trial(trial_id).params
+        self._shapes.note(number, params)
+        return params
 
     def restore(self, number: int, params: Params) -> None:
         """Take in a trial that was suggested before."""
-        del number
         values = {name: params[name] for name in self._space}
         self._view.add_trial(
             create_trial(state=OptunaState.RUNNING, params=values, distributions=self._space)
         )
+        self._shapes.note(number, params)
 
     def tell(self, seen: Seen) -> None:
         """Make a trial's outcome visible."""
         trial_id = self._storage.get_trial_id_from_study_id_trial_number(
-            self._view._study_id,  # noqa: SLF001 - no public name for it
-            seen.number,
+            self._study_id, seen.number
         )
         for epoch, loss in enumerate(seen.lowest, start=1):
             self._storage.set_trial_intermediate_value(trial_id, epoch, loss)

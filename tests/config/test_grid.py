@@ -1,7 +1,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.config import Range, StudyConfig, is_fixed
@@ -38,6 +38,7 @@ def _finite(space: dict[str, Any]) -> bool:
     return not endless and not wide and len([d for d in domains if not is_fixed(d)]) <= 6
 
 
+@settings(deadline=None)
 @given(spaces().filter(_finite).map(study_of))
 def test_a_grid_lists_each_setting_once_and_inside_the_space(study: StudyConfig) -> None:
     settings = list(study.grid())

@@ -44,6 +44,31 @@ def test_a_trial_of_depth_0_has_no_layers() -> None:
     assert (linear.widths, linear.dropouts) == ((), ())
 
 
+@pytest.mark.parametrize(
+    "own", ["input_dropout", "dropout_1", "dropout_2", "learning_rate", "weight_decay"]
+)
+def test_trials_that_differ_in_a_rate_share_a_shape(own: str) -> None:
+    other = trial(number=9, params=TRIAL["params"] | {own: 0.05})
+    assert other != trial()
+    assert other.shape == trial().shape
+    assert hash(other.shape) == hash(trial().shape)
+
+
+@pytest.mark.parametrize(
+    "change", [{"depth": 1}, {"width": 64}, {"width_2": 65}, {"batch_size": 8}]
+)
+def test_trials_that_differ_in_depth_width_or_batch_do_not_share_a_shape(
+    change: dict[str, int],
+) -> None:
+    assert trial(params=TRIAL["params"] | change).shape != trial().shape
+
+
+def test_widths_written_in_two_ways_are_one_shape() -> None:
+    named = {"width_1": 128, "width_2": 64}
+    rest = {name: value for name, value in TRIAL["params"].items() if name != "width"}
+    assert trial(params=rest | named).shape == trial().shape
+
+
 def test_a_trial_loads_again_from_json() -> None:
     assert TrialConfig.model_validate_json(trial().model_dump_json()) == trial()
 

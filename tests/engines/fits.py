@@ -53,12 +53,13 @@ def config(number: int) -> TrialConfig:
 
 
 def fit(cohort: Cohort, context: Any, report: Report) -> Sequence[TrialOutcome]:
-    """Do as a trial's number says.
+    """Do as the number of a cohort's last trial says.
 
     Trial 66 raises after an epoch, 67 wants to exit, 70 kills its worker each time, 71 and 72
-    twice and once; 80 sleeps; the rest are faked. Deaths are counted in the context's folder.
+    twice and once; 80 sleeps; the rest are faked. Deaths are counted in the context's folder,
+    and beside them stands who was in the cohort.
     """
-    number = cohort.numbers[0]
+    number = max(cohort.numbers)
     match number:
         case 66:
             report(epoch_scores(number, 1, 0.5))
@@ -68,6 +69,8 @@ def fit(cohort: Cohort, context: Any, report: Report) -> Sequence[TrialOutcome]:
             sys.exit("planted")
         case 70 | 71 | 72:
             report(epoch_scores(number, 1, 0.5))
+            with (context / "cohorts").open("a") as file:
+                file.write(f"{cohort.numbers}\n")
             _die(context, number, times={70: 9, 71: 2, 72: 1}[number])
         case 80:
             report(epoch_scores(number, 1, 0.5))

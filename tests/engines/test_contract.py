@@ -106,6 +106,16 @@ def test_fit_that_raises_ends_its_trial_with_the_cause_and_the_epochs_so_far(
     assert ended[1].state is TrialState.COMPLETE
 
 
+def test_fit_that_raises_for_a_cohort_fails_its_culprit_alone(one: AnyEngine) -> None:
+    one.submit(cohort_of(1, 66, 2))
+    one.submit(cohort_of(3))
+    ended = outcomes(news_until(one, 4))
+    assert [n for n, outcome in ended.items() if outcome.state is TrialState.FAIL] == [66]
+    assert list(ended) == [1, 66, 2, 3]
+    assert [scores.epoch for scores in ended[66].curve] == [1]
+    assert [scores.epoch for scores in ended[2].curve] == [1, 2, 3]
+
+
 def test_context_is_what_fit_is_given(one: AnyEngine, tmp_path: Path) -> None:
     one.submit(cohort_of(90))
     assert outcomes(news_until(one, 1))[90].cause == str(tmp_path)

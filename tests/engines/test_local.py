@@ -85,6 +85,36 @@ def test_rest_of_a_cohort_is_trained_again_with_the_trial_that_died(
     assert {number: ended[number].state.name for number in ended} == {72: "COMPLETE", 5: "COMPLETE"}
 
 
+def test_cohort_whose_workers_die_is_taken_apart_and_only_the_culprit_fails(
+    start: Start, tmp_path: Path
+) -> None:
+    engine = start(FIT, 2)
+    engine.open(tmp_path)
+    engine.submit(cohort_of(1, 70, 2))
+    engine.submit(cohort_of(3, 4))
+    ended = outcomes(news_until(engine, 5))
+    assert {n for n, one in ended.items() if one.state is TrialState.COMPLETE} == {1, 2, 3, 4}
+    assert ended[70].state is TrialState.FAIL
+    assert ended[70].cause == "worker lost: it died 4 times while it trained this trial"
+    together, alone = "(1, 70, 2)", "(70,)"
+    begun = (tmp_path / "cohorts").read_text().splitlines()
+    assert begun == [together, together, alone, alone]
+    assert engine.wants_work
+
+
+def test_cohort_whose_worker_dies_once_is_trained_together_again(
+    start: Start, tmp_path: Path
+) -> None:
+    engine = start(FIT, 1)
+    engine.open(tmp_path)
+    engine.submit(cohort_of(1, 72))
+    engine.submit(cohort_of(2))
+    ended = outcomes(news_until(engine, 3))
+    assert {one.state for one in ended.values()} == {TrialState.COMPLETE}
+    assert list(ended) == [1, 72, 2]
+    assert (tmp_path / "cohorts").read_text().splitlines() == ["(1, 72)", "(1, 72)"]
+
+
 def test_outcome_sent_just_before_a_worker_died_counts(start: Start) -> None:
     engine = start(FIT, 1)
     engine.open(None)

@@ -59,6 +59,7 @@ class Stores:
         fit: Fit = fake_fit,
         added: Mapping[int, float] | None = None,
         fuse: Fuse | None = None,
+        cohort: int | None = 1,
     ) -> FakeEngine:
         """Run a study, or go on with it, and give back the engine that it ran on."""
         engine = FakeEngine(fit, n_workers=n_workers, seed=seed, fuse=fuse)
@@ -69,6 +70,7 @@ class Stores:
             ledger=FakeLedger(self.held, fuse=fuse),
             engine=engine,
             seconds=SecondsLedger(0.0, n_workers=n_workers),
+            cohort=cohort,
         )
         driver.run()
         return engine

@@ -1,5 +1,6 @@
 """A driver that dies at any call, and the same command again."""
 
+import math
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -8,23 +9,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 
 from pipeline.config import StudyConfig
-from pipeline.search.journal import KernelLock, open_journal
+from pipeline.search.journal import BatchedJournal, open_journal
 from pipeline.trial import TrialState
 from tests.fakes import Fuse, KilledError
+from tests.search.studies import SPACE as WIDE_SPACE
 from tests.search.studies import Stores, study, table_of
 
-ASKED = study(trials=18, block=3, stopping="asha", epochs=5)
+SPACE = WIDE_SPACE | {"depth": {"low": 1, "high": 2}, "batch_size": 32}
+ASKED = study(trials=18, block=6, stopping="asha", epochs=5, space=SPACE)
 TABLE = table_of(ASKED)
 
 
-class FusedJournal(JournalFileBackend):
+class FusedJournal(BatchedJournal):
     """Burns a fuse with each write; the write at which it is burnt may be left half-done."""
 
     def __init__(self, path: Path, fuse: Fuse, *, is_torn: bool) -> None:
-        super().__init__(str(path), lock_obj=KernelLock(path.with_suffix(".lock")))
+        super().__init__(path)
         self._path = path
         self._fuse = fuse
         self._is_torn = is_torn
@@ -61,17 +63,17 @@ def run_until_killed(
     n_workers=st.integers(1, 5),
     seed=st.integers(0, 99),
     is_torn=st.booleans(),
+    cohorts=st.lists(st.one_of(st.none(), st.integers(1, 4)), min_size=6, max_size=6),
 )
 def test_driver_killed_at_any_calls_ends_with_the_undisturbed_table(
-    lives: list[int], n_workers: int, seed: int, *, is_torn: bool
+    lives: list[int], n_workers: int, seed: int, cohorts: list[int | None], *, is_torn: bool
 ) -> None:
     with TemporaryDirectory() as folder:
         path, stores = Path(folder) / "optuna.journal", Stores()
-        for calls in lives:
-            fuse = Fuse(calls)
-            how: dict[str, Any] = {"n_workers": n_workers, "seed": seed + calls}
-            run_until_killed(ASKED, stores, path, fuse, is_torn=is_torn, **how)
-        assert run_until_killed(ASKED, stores, path, Fuse(), is_torn=is_torn, n_workers=n_workers)
+        for calls, cohort in zip([*lives, math.inf], cohorts, strict=False):
+            how = {"n_workers": n_workers, "seed": seed + len(lives), "cohort": cohort}
+            is_over = run_until_killed(ASKED, stores, path, Fuse(calls), is_torn=is_torn, **how)
+        assert is_over
         assert stores.table == TABLE
         runs = stores.held.runs
         assert sorted(runs) == list(range(18))

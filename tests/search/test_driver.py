@@ -1,34 +1,31 @@
 import random
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.errors import EndOfEngineError
 from pipeline.search import Driver, SecondsLedger, TrialStore
-from pipeline.trial import TrialState
-from tests.fakes import Browsable, FakeEngine, FakeLedger, News
+from tests.fakes import FakeEngine, FakeLedger, News
 from tests.search.studies import Stores, study, table_of
 
 SAMPLERS = ("tpe", "random", "qmc", "grid")
 RULES = ("none", "median", "asha", "hyperband")
-DELIVERIES = st.tuples(st.integers(1, 8), st.integers(0, 10_000))
-UNFINISHED = {TrialState.RUNNING, TrialState.WAITING}
+COHORTS = st.one_of(st.none(), st.integers(1, 8))
+DELIVERIES = st.tuples(st.integers(1, 8), st.integers(0, 10_000), COHORTS)
 
 
 @pytest.mark.parametrize("stopping", RULES)
 @pytest.mark.parametrize("sampler", SAMPLERS)
 @settings(max_examples=4, deadline=None)
 @given(block=st.integers(1, 8), deliveries=st.lists(DELIVERIES, min_size=1, max_size=2))
-def test_driver_makes_one_table_whatever_the_workers_and_their_delays(
-    sampler: str, stopping: str, block: int, deliveries: list[tuple[int, int]]
+def test_driver_makes_one_table_whatever_the_workers_their_delays_and_the_cohorts(
+    sampler: str, stopping: str, block: int, deliveries: list[tuple[int, int, int | None]]
 ) -> None:
     asked = study(sampler=sampler, stopping=stopping, block=block)
     alone = table_of(asked)
-    for n_workers, seed in deliveries:
-        assert table_of(asked, n_workers=n_workers, seed=seed) == alone
+    for n_workers, seed, cohort in deliveries:
+        assert table_of(asked, n_workers=n_workers, seed=seed, cohort=cohort) == alone
 
 
 def test_driver_makes_one_table_with_a_gaussian_process() -> None:
@@ -74,14 +71,18 @@ def test_outcome_changes_the_cutoffs_of_the_second_block_after_its_own() -> None
     assert after.assignments[12].cutoffs != before.assignments[12].cutoffs
 
 
+@pytest.mark.parametrize("cohort", [1, None])
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_larger_number_of_trials_goes_on_with_the_same_first_rows(sampler: str) -> None:
+def test_larger_number_of_trials_goes_on_with_the_same_first_rows(
+    sampler: str, cohort: int | None
+) -> None:
+    few, all_ = (study(sampler=sampler, stopping="asha", block=5, trials=n) for n in (12, 24))
     stores = Stores()
-    stores.run(study(sampler=sampler, stopping="asha", trials=10), n_workers=4, seed=3)
+    stores.run(few, n_workers=4, seed=3, cohort=cohort)
     first = stores.table
-    stores.run(study(sampler=sampler, stopping="asha", trials=24), n_workers=2, seed=4)
-    assert stores.table[:10] == first
-    assert stores.table == table_of(study(sampler=sampler, stopping="asha", trials=24))
+    stores.run(all_, n_workers=2, seed=4, cohort=cohort)
+    assert stores.table[:12] == first
+    assert stores.table == table_of(all_)
 
 
 def test_finished_study_is_run_again_without_training_anything() -> None:
@@ -90,135 +91,6 @@ def test_finished_study_is_run_again_without_training_anything() -> None:
     table = stores.table
     assert stores.run(study()).order == []
     assert stores.table == table
-
-
-class TimelyEngine(FakeEngine):
-    """Lets the study's time run out after so many trials."""
-
-    def __init__(self, n_trials: int) -> None:
-        super().__init__(n_workers=2, seed=5)
-        self.n_left = n_trials
-        self.driver: Driver
-
-    def events(self, timeout_seconds: float) -> Sequence[News]:
-        """Deliver news, and end the time when enough trials were handed over."""
-        if len(self.order) >= self.n_left:
-            self.driver._deadline = 0.0
-        return super().events(timeout_seconds)
-
-
-def run_on(engine: FakeEngine, stores: Stores, asked: Any) -> None:
-    driver = driver_on(engine, stores, asked)
-    if isinstance(engine, TimelyEngine):
-        engine.driver = driver
-    driver.run()
-
-
-def driver_on(engine: FakeEngine, stores: Stores, asked: Any) -> Driver:
-    return Driver(
-        asked,
-        store=TrialStore.create(stores.storage, asked),
-        ledger=FakeLedger(stores.held),
-        engine=engine,
-        seconds=SecondsLedger(0.0, n_workers=engine.n_workers),
-    )
-
-
-def test_time_limit_cuts_the_table_short_and_a_later_run_completes_it() -> None:
-    stores, whole = Stores(), table_of(study(stopping="asha"))
-    run_on(TimelyEngine(11), stores, study(stopping="asha", max_seconds=1_000.0))
-    n_cut = len(stores.rows)
-    assert 11 <= n_cut < 24
-    assert stores.table == whole[:n_cut]
-    stores.run(study(stopping="asha", max_seconds=1_000.0), n_workers=3, seed=6)
-    assert stores.table == whole
-
-
-def test_time_limit_that_is_over_at_once_begins_nothing() -> None:
-    stores = Stores()
-    stores.run(study(max_seconds=1e-9))
-    assert stores.rows == []
-
-
-class StumblingEngine(FakeEngine):
-    """Raises when it is asked for news once more than it was meant to be."""
-
-    def __init__(self, error: BaseException, n_calls: int, **how: Any) -> None:
-        super().__init__(**how)
-        self.error = error
-        self.n_calls = n_calls
-
-    def events(self, timeout_seconds: float) -> Sequence[News]:
-        """Deliver news, or stumble."""
-        self.n_calls -= 1
-        if self.n_calls < 0:
-            raise self.error
-        return super().events(timeout_seconds)
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        pytest.param(KeyboardInterrupt("asked to"), id="Ctrl-C"),
-        pytest.param(EndOfEngineError("asked to"), id="no worker starts"),
-    ],
-)
-def test_interruption_leaves_trials_in_flight_waiting_in_both_ledgers(
-    error: BaseException,
-) -> None:
-    stores = Stores()
-    engine = StumblingEngine(error, 30, n_workers=4, seed=7)
-    with pytest.raises(type(error), match="asked to"):
-        run_on(engine, stores, study())
-    states = {row.number: row.state for row in stores.rows}
-    assert set(states.values()) >= {TrialState.WAITING, TrialState.COMPLETE}
-    assert TrialState.RUNNING not in states.values()
-    assert {number: run.state for number, run in stores.held.runs.items()} == states
-    assert stores.held.study_status == "KILLED"
-    stores.run(study(), n_workers=2, seed=8)
-    assert stores.table == table_of(study())
-
-
-def test_run_after_a_kill_leaves_nothing_running_though_it_has_no_time() -> None:
-    stores, asked = Stores(), study(max_seconds=1e-9)
-    store = TrialStore.create(stores.storage, asked)
-    config = Stores().run(study()).assignments[0].config
-    store.add(asked, 0, config.params, {})
-    stores.held = Browsable()
-    FakeLedger(stores.held).start(config)
-    stores.run(asked)
-    assert [row.state for row in stores.rows] == [TrialState.WAITING]
-    assert stores.held.runs[0].state is TrialState.WAITING
-
-
-class UnreachableLedger(FakeLedger):
-    """Cannot be opened, and knows it when it is closed."""
-
-    def open(self, study: Any) -> None:
-        """Refuse."""
-        del study
-        message = "no server there"
-        raise ConnectionError(message)
-
-    def close(self, rows: Any, *, is_done: bool) -> None:
-        """Complain of what was never opened."""
-        del rows, is_done
-        message = "closed without being open"
-        raise AssertionError(message)
-
-
-def test_ledger_that_does_not_open_is_not_closed_and_its_error_is_told() -> None:
-    stores, engine = Stores(), FakeEngine()
-    driver = Driver(
-        study(),
-        store=TrialStore.create(stores.storage, study()),
-        ledger=UnreachableLedger(),
-        engine=engine,
-        seconds=SecondsLedger(0.0, n_workers=1),
-    )
-    with pytest.raises(ConnectionError, match="no server there"):
-        driver.run()
-    assert stores.rows == []
 
 
 FIXED: tuple[dict[str, Any], ...] = (

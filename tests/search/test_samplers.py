@@ -1,18 +1,21 @@
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import optuna
 import pytest
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, TPESampler
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from pipeline.config import StudyConfig, derive_seed
+from pipeline.search.distributions import constants, searched
 from pipeline.search.samplers import make_sampler
 from pipeline.search.suggest import SampledView, Seen
 from pipeline.trial import TrialState
-from tests.search.studies import study
+from tests.search.studies import SPACE, study
 
+ENDS = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.COMPLETE, TrialState.FAIL)
 STARTUP_TRIALS = 10
 """Optuna's TPE draws at random until so many trials are finished."""
 
@@ -40,9 +43,9 @@ def test_tpe_samples_nothing_on_its_own_after_startup_though_the_depth_varies() 
     asked, calls, depths = study(trials=60), list[tuple[int, str]](), set[int]()
 
     def sampler_of(
-        config: StudyConfig, number: int, space: Mapping[str, BaseDistribution]
+        config: StudyConfig, number: int, space: Mapping[str, BaseDistribution], draw: int
     ) -> BaseSampler:
-        del space
+        del space, draw
         return RecordingTPESampler(derive_seed(config.search.seed, number, "sampler"), calls)
 
     view = SampledView(asked, sampler_of)
@@ -63,6 +66,33 @@ def test_recorded_sampler_suggests_what_the_studys_own_does() -> None:
         asked, lambda *given: RecordingTPESampler(derive_seed(0, given[1], "sampler"), [])
     )
     assert own.ask(0) == recorded.ask(0)
+
+
+PLAIN: dict[str, Callable[[int], BaseSampler]] = {
+    "tpe": lambda seed: TPESampler(seed=seed),
+    "random": lambda seed: RandomSampler(seed=seed),
+}
+SINGLE = SPACE | {"width": {"low": 8, "high": 8}, "width_2": {"choices": [4]}}
+
+
+@pytest.mark.parametrize("sampler", sorted(PLAIN))
+def test_view_suggests_what_optunas_own_asking_does(sampler: str) -> None:
+    fixed: list[dict[str, Any]] = [{"depth": 2, "dropout": 0.25}, {"learning_rate": 1e-3}, {}]
+    asked = study(trials=60, space=SINGLE, sampler=sampler, fixed=fixed)
+    ours = SampledView(asked)
+    theirs = optuna.create_study()
+    for number in range(60):
+        if number < len(fixed):
+            theirs.enqueue_trial(asked.fixed_params(number))
+        theirs.sampler = PLAIN[sampler](derive_seed(asked.search.seed, number, "sampler"))
+        params = theirs.ask(fixed_distributions=searched(asked)).params
+        assert ours.ask(number) == constants(asked) | params
+        if number >= 3:
+            past, state = number - 3, ENDS[number % len(ENDS)]
+            value = 1.0 / (1 + past % 10) if state is TrialState.COMPLETE else None
+            ours.tell(Seen(past, state, value, (0.5,)))
+            theirs._storage.set_trial_intermediate_value(past, 1, 0.5)
+            theirs.tell(past, value, state=optuna.trial.TrialState[state.name])
 
 
 def test_restored_trials_lead_to_the_suggestions_that_asked_ones_do() -> None:

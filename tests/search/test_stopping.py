@@ -10,9 +10,9 @@ from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, Successive
 from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState as OptunaState
 
-from pipeline.search.stopping import cutoffs, hyperband_bracket
+from pipeline.search.stopping import StoppingRule, hyperband_bracket
 from pipeline.search.suggest import Seen
-from pipeline.trial import TrialState
+from pipeline.trial import Cutoffs, TrialState
 from tests.search.studies import study
 
 ENDS = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
@@ -38,6 +38,18 @@ def situations(draw: st.DrawFn) -> tuple[int, list[Past], list[float]]:
     failed = st.builds(Past, st.lists(LOSSES | DIVERGED, max_size=epochs), st.just(TrialState.FAIL))
     past = draw(st.lists(ended | failed, max_size=14))
     return epochs, past, draw(st.lists(LOSSES, min_size=epochs, max_size=epochs))
+
+
+def cutoffs(
+    rule: str, number: int, seen: Sequence[Seen], *, epochs: int = 9, is_asked_often: bool = False
+) -> Cutoffs | None:
+    """The cut-offs of a trial that may see these outcomes."""
+    stopping = StoppingRule(study(epochs=epochs, stopping=rule))
+    for one in seen:
+        stopping.tell(one)
+        if is_asked_often:
+            stopping.cutoffs(number)
+    return stopping.cutoffs(number)
 
 
 def optunas_pruner(rule: str, epochs: int) -> BasePruner:
@@ -96,7 +108,7 @@ def test_cutoffs_decide_at_each_epoch_as_optunas_pruner_does(
     for number, (curve, state) in enumerate(past):
         seen.append(Seen(number, state, None, tuple(curve)))
         oracle.add(seen[-1])
-    limits = cutoffs(study(epochs=epochs, stopping=rule), len(past), seen)
+    limits = cutoffs(rule, len(past), seen, epochs=epochs)
     assert limits is not None
     ours = []
     for epoch in range(1, epochs + 1):
@@ -104,18 +116,19 @@ def test_cutoffs_decide_at_each_epoch_as_optunas_pruner_does(
         if ours[-1]:
             break
     assert ours == oracle.ends(losses)
+    assert cutoffs(rule, len(past), seen, epochs=epochs, is_asked_often=True) == limits
 
 
 def test_cutoffs_do_end_trials_in_the_situations_that_are_compared() -> None:
     seen = [Seen(n, TrialState.COMPLETE, 0.1, (0.1,) * 9) for n in range(12)]
     for rule in ("median", "asha"):
-        limits = cutoffs(study(stopping=rule), 12, seen)
+        limits = cutoffs(rule, 12, seen)
         assert limits is not None
         assert limits.verdict([0.2]) == f"{rule}: lowest val_loss 0.2 above 0.1 at epoch 1"
 
 
 def test_cutoffs_are_absent_without_a_rule() -> None:
-    assert cutoffs(study(stopping="none"), 0, []) is None
+    assert cutoffs("none", 0, []) is None
 
 
 @given(number=st.integers(0, 100_000), epochs=st.integers(1, 1_000))

@@ -57,6 +57,14 @@ def places(request: pytest.FixtureRequest, tmp_path: Path) -> Reopened:
     return Reopened(request.param, tmp_path)
 
 
+def begun(places: Reopened) -> TrialStore:
+    """The study's trials with one that runs."""
+    store = places.store()
+    store.add(study(), 0, [PARAMS | INACTIVE])
+    store.begin([0])
+    return store
+
+
 def outcome(number: int, losses: tuple[float, ...], state: TrialState) -> TrialOutcome:
     curve = tuple(epoch_scores(number, epoch, loss) for epoch, loss in enumerate(losses, 1))
     cause = None if state is TrialState.COMPLETE else "told"
@@ -81,13 +89,14 @@ def test_study_is_made_once_and_keeps_its_document(places: Reopened) -> None:
 
 
 def test_trial_is_written_whole_and_read_back_by_the_next_process(places: Reopened) -> None:
-    places.store().add(study(), 0, PARAMS, INACTIVE)
+    places.store().add(study(), 0, [PARAMS | INACTIVE])
     store = places.store()
-    assert store.rows()[0].state is TrialState.RUNNING
+    assert store.rows()[0].state is TrialState.WAITING
     assert store.rows()[0].params == PARAMS
     assert store.suggested() == [PARAMS | INACTIVE]
     assert store.seen() == []
-    store.annotate(0, {"run_id": "abc"})
+    store.begin([0])
+    store.note_runs({0: "abc"})
     store.finish(outcome(0, (0.7, 0.4, 0.5), TrialState.COMPLETE))
     row = places.store().rows()[0]
     assert (row.state, row.value, row.best_epoch) == (TrialState.COMPLETE, 0.4, 2)
@@ -101,8 +110,7 @@ def test_trial_is_written_whole_and_read_back_by_the_next_process(places: Reopen
 def test_trial_that_ends_early_has_a_cause_and_no_value(
     places: Reopened, state: TrialState
 ) -> None:
-    store = places.store()
-    store.add(study(), 0, PARAMS, INACTIVE)
+    store = begun(places)
     store.finish(outcome(0, (0.7, 0.4), state))
     row = places.store().rows()[0]
     assert (row.state, row.value, row.cause) == (state, None, "told")
@@ -110,8 +118,7 @@ def test_trial_that_ends_early_has_a_cause_and_no_value(
 
 
 def test_diverged_curve_is_kept_with_each_loss_at_its_epoch(places: Reopened) -> None:
-    store = places.store()
-    store.add(study(), 0, PARAMS, INACTIVE)
+    store = begun(places)
     store.finish(outcome(0, (0.7, math.inf, 0.6, math.nan), TrialState.FAIL))
     seen = places.store().seen()[0]
     assert seen.val_losses[:3] == (0.7, math.inf, 0.6)
@@ -120,28 +127,26 @@ def test_diverged_curve_is_kept_with_each_loss_at_its_epoch(places: Reopened) ->
 
 
 def test_trial_without_an_epoch_fails_with_its_cause(places: Reopened) -> None:
-    store = places.store()
-    store.add(study(), 0, PARAMS, INACTIVE)
+    store = begun(places)
     store.finish(outcome(0, (), TrialState.FAIL))
     assert places.store().rows()[0].best_epoch is None
     assert places.store().seen() == [Seen(0, TrialState.FAIL, None, ())]
 
 
 def test_interrupted_trial_waits_and_is_taken_up_again(places: Reopened) -> None:
-    store = places.store()
-    store.add(study(), 0, PARAMS, INACTIVE)
+    store = begun(places)
     store.release(0)
     assert places.store().rows()[0].state is TrialState.WAITING
-    places.store().resume(0)
+    places.store().begin([0])
     assert places.store().rows()[0].state is TrialState.RUNNING
-    places.store().resume(0)
+    places.store().begin([0])
     assert places.store().rows()[0].state is TrialState.RUNNING
 
 
 def test_second_writer_is_noticed_by_the_trials_number(places: Reopened) -> None:
     store = places.store()
     with pytest.raises(RuntimeError, match="trial 5 became trial 0: another process writes"):
-        store.add(study(), 5, PARAMS, INACTIVE)
+        store.add(study(), 5, [PARAMS | INACTIVE])
 
 
 def test_unknown_study_is_an_error_that_lists_the_known_ones(places: Reopened) -> None:
@@ -202,14 +207,14 @@ def test_line_that_a_killed_writer_left_half_written_is_cut_by_the_next_one(
 ) -> None:
     path = tmp_path / "optuna.journal"
     places = Reopened(None, tmp_path)
-    places.store().add(study(), 0, PARAMS, INACTIVE)
+    places.store().add(study(), 0, [PARAMS | INACTIVE])
     whole = path.read_bytes()
     path.write_bytes(whole + whole[: len(whole) // 3].replace(b"\n", b" "))
     reader = places.open(to_write=False)
     assert reader is not None
     assert [row.number for row in TrialStore(reader, "small").rows()] == [0]
     assert path.read_bytes() != whole, "a reader writes nothing"
-    places.store().add(study(), 1, PARAMS, INACTIVE)
+    places.store().add(study(), 1, [PARAMS | INACTIVE])
     assert path.read_bytes().startswith(whole)
     assert [row.number for row in places.store().rows()] == [0, 1]
 

@@ -1,0 +1,131 @@
+"""Blocks: what is asked next, and what it may see."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.config import Params, StudyConfig, TrialConfig
+from pipeline.search.stopping import StoppingRule
+from pipeline.search.suggest import Seen, make_suggester
+from pipeline.trial import Assignment, TrialOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The trials of a block that were just asked for.
+
+    Attributes:
+        first_new: The number of the first trial that was not suggested before.
+        suggested: What the new trials try, by number from ``first_new`` on.
+        assignments: The trials that are left to be trained, by number.
+    """
+
+    first_new: int
+    suggested: tuple[Params, ...]
+    assignments: tuple[Assignment, ...]
+
+
+class Blocks:
+    """Asks for the trials of a study, a whole block at a time.
+
+    Trial *n* stands in block *b* = *n* // ``search.block`` and may see the outcomes of blocks up
+    to *b* - 2. That is the same for all trials of a block, so they are asked for at once.
+
+    Args:
+        study: What is asked.
+        suggested: What earlier runs tried, by number.
+        finished: What came of those that are finished.
+    """
+
+    def __init__(
+        self, study: StudyConfig, suggested: Sequence[Params], finished: Iterable[Seen]
+    ) -> None:
+        """Start before the first block, whatever earlier runs have finished."""
+        self._study = study
+        self._suggested = suggested
+        self._finished = {seen.number: seen for seen in finished}
+        self._suggester = make_suggester(study)
+        self._rule = StoppingRule(study)
+        self._n_told = 0
+        self._next = 0
+
+    @property
+    def are_over(self) -> bool:
+        """Whether every trial of the study is finished."""
+        return len(self._finished) >= self._study.search.trials
+
+    @property
+    def is_next_decided(self) -> bool:
+        """Whether there is a next block, and all that it may see has happened."""
+        if self._next >= self._study.search.trials:
+            return False
+        return all(n in self._finished for n in range(self._n_told, self._n_visible))
+
+    @property
+    def is_next_finished(self) -> bool:
+        """Whether nothing of the next block is left to be trained."""
+        return all(number in self._finished for number in self._numbers)
+
+    def ask(self) -> Block:
+        """Suggest the next block's trials; those of earlier runs are taken as they were."""
+        for number in range(self._n_told, self._n_visible):
+            self._suggester.tell(self._finished[number])
+            self._rule.tell(self._finished[number])
+        self._n_told, numbers = self._n_visible, self._numbers
+        params = {number: self._params(number) for number in numbers}
+        left = [number for number in numbers if number not in self._finished]
+        self._next = numbers.stop
+        new = [number for number in numbers if number >= len(self._suggested)]
+        return Block(
+            first_new=new[0] if new else numbers.stop,
+            suggested=tuple(params[number] for number in new),
+            assignments=tuple(self._assignment(number, params[number]) for number in left),
+        )
+
+    def finish(self, outcome: TrialOutcome) -> None:
+        """Take an outcome in; the block after the next will see it."""
+        self._finished[outcome.number] = Seen.of(outcome)
+
+    @property
+    def _numbers(self) -> range:
+        block, n_trials = self._study.search.block, self._study.search.trials
+        return range(self._next, min(self._next + block, n_trials))
+
+    @property
+    def _n_visible(self) -> int:
+        """How many trials, counted from the first, the next block may see the outcomes of."""
+        return max(self._next - self._study.search.block, 0)
+
+    def _params(self, number: int) -> Params:
+        if number >= len(self._suggested):
+            return self._suggester.ask(number)
+        self._suggester.restore(number, self._suggested[number])
+        return self._suggested[number]
+
+    def _assignment(self, number: int, params: Params) -> Assignment:
+        early = self._study.training.early_stopping
+        return Assignment(
+            config=resolve(self._study, number, params),
+            epochs=self._study.training.epochs,
+            patience=early.patience if early else None,
+            cutoffs=self._rule.cutoffs(number),
+        )
+
+
+def resolve(study: StudyConfig, number: int, params: Mapping[str, Any]) -> TrialConfig:
+    """Write a trial down with all that its arithmetic depends on.
+
+    Args:
+        study: What is asked.
+        number: The trial's number.
+        params: What it tries; those of layers that it does not have are left out.
+    """
+    return TrialConfig(
+        study=study.name,
+        number=number,
+        study_seed=study.search.seed,
+        data=study.data,
+        model=study.model,
+        training=study.training,
+        params={name: params[name] for name in study.space.active(params["depth"])},
+    )
