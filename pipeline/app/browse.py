@@ -21,8 +21,9 @@ def list_studies(place: Place) -> list[dict[str, Any]]:
         return []
     listed = []
     for name in study_names(storage):
-        result = StudyResult(study=name, trials=TrialStore(storage, name).rows(), seconds={})
-        listed.append({key: value for key, value in result.as_json().items() if key != "seconds"})
+        result = StudyResult(study=name, trials=TrialStore(storage, name).rows())
+        told = result.as_json()
+        listed.append({key: told[key] for key in ("study", "trials", "best")})
     return listed
 
 
@@ -38,7 +39,7 @@ def show_study(place: Place, name: str) -> StudyResult:
     storage = open_storage(place.storage, place.journal, to_write=False)
     if storage is None:
         raise place.no_study(name)
-    return StudyResult(study=name, trials=TrialStore(storage, name).rows(), seconds={})
+    return StudyResult(study=name, trials=TrialStore(storage, name).rows())
 
 
 @dataclass(frozen=True, kw_only=True)

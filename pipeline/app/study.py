@@ -14,6 +14,7 @@ from pipeline.errors import BadInputError
 from pipeline.trial import EpochScores, TrialOutcome, TrialRow, best_row
 
 if TYPE_CHECKING:
+    from pipeline.engines import LocalEngine
     from pipeline.learning.data import Source
     from pipeline.search import TrialStore
 
@@ -34,11 +35,15 @@ class StudyResult:
     Attributes:
         trials: The table, by number.
         seconds: Where the wall time of this run went; ``total`` is the sum of the others.
+        start_up: What the start-up waited for, in seconds that sum to its own.
+        machinery: Seconds that the machinery took, whether or not a worker waited for it.
     """
 
     study: str
     trials: Sequence[TrialRow]
-    seconds: Mapping[str, float]
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    start_up: Mapping[str, float] = field(default_factory=dict)
+    machinery: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def best(self) -> TrialRow | None:
@@ -64,8 +69,14 @@ class StudyResult:
             "study": self.study,
             "trials": self.counts,
             "best": best,
-            "seconds": {name: round(spent, 3) for name, spent in self.seconds.items()},
+            "seconds": _rounded(self.seconds),
+            "start_up": _rounded(self.start_up),
+            "machinery": _rounded(self.machinery),
         }
+
+
+def _rounded(seconds: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(spent, 3) for name, spent in seconds.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,32 +132,51 @@ class Study:
             WorkFailedError: Another process runs the study, or no worker starts.
         """
         from pipeline.engines import LocalEngine
+
+        started = time.perf_counter() if started is None else started
+        n_workers = workers or len(os.sched_getaffinity(0))
+        # First of all: the workers' imports take longest, and all else is done meanwhile.
+        with LocalEngine(FIT, n_workers=n_workers) as engine:
+            return self._run_on(engine, watch=watch, started=started, cohort=cohort)
+
+    def _run_on(
+        self, engine: "LocalEngine", *, watch: Watch, started: float, cohort: int | None
+    ) -> StudyResult:
         from pipeline.learning.data import prepare
         from pipeline.search import Driver, SecondsLedger, TrialStore, open_storage
         from pipeline.search.lock import hold_study
 
-        started = time.perf_counter() if started is None else started
-        n_workers = workers or len(os.sched_getaffinity(0))
-        source = self._check()
-        with LocalEngine(FIT, n_workers=n_workers) as engine:
+        seconds = SecondsLedger(started, n_workers=engine.n_workers)
+        with seconds.starting("checks"):
+            source = self._check()
+        with seconds.starting("data"):
             data = prepare(source, cache=self.place.cache)
-            self.place.make_home()
-            with hold_study(self.place.home, self.config.name):
-                engine.open(data)
+        self.place.make_home()
+        with hold_study(self.place.home, self.config.name):
+            engine.open(data)
+            with seconds.starting("optuna"):
                 storage = open_storage(self.place.storage, self.place.journal, to_write=True)
                 assert storage is not None, "a writer makes the storage"  # noqa: S101
-                seconds = SecondsLedger(started, n_workers=n_workers)
-                driver = Driver(
-                    self.config,
-                    store=TrialStore.create(storage, self.config),
-                    ledger=self.place.open_ledger(),
-                    engine=engine,
-                    seconds=seconds,
-                    watch=watch,
-                    cohort=cohort,
-                )
-                rows = driver.run()
-        return StudyResult(study=self.config.name, trials=rows, seconds=seconds.summary())
+                store = TrialStore.create(storage, self.config)
+            with seconds.starting("mlflow"):
+                ledger = self.place.open_ledger()
+            driver = Driver(
+                self.config,
+                store=store,
+                ledger=ledger,
+                engine=engine,
+                seconds=seconds,
+                watch=watch,
+                cohort=cohort,
+            )
+            rows = driver.run()
+        return StudyResult(
+            study=self.config.name,
+            trials=rows,
+            seconds=seconds.summary(),
+            start_up=seconds.start_up(),
+            machinery=seconds.machinery(),
+        )
 
     def rows(self) -> list[TrialRow]:
         """What earlier runs have come to, by number; nothing where there was none."""

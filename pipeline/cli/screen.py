@@ -109,7 +109,9 @@ def result_lines(result: "StudyResult", option: str) -> list[str]:
     return [
         f"study {result.study}: {counts}",
         *_best_lines(result.best),
-        _seconds_line(result.seconds),
+        f"seconds: {result.seconds['total']:.1f} = {_parts(result.seconds)}",
+        f"start-up: {_parts(result.start_up)}",
+        f"machinery, mostly beside the training: {_parts(result.machinery)}",
         "next:",
         f"  pipeline show {result.study}{option}",
         f"  pipeline reproduce {result.study} --trial best{option}",
@@ -190,13 +192,13 @@ def _params(params: Mapping[str, object]) -> str:
     return ", ".join(f"{name} {'/'.join(texts)}" for name, texts in shown.items())
 
 
-def _seconds_line(seconds: Mapping[str, float]) -> str:
-    parts = ", ".join(
+def _parts(seconds: Mapping[str, float]) -> str:
+    """Seconds by name; a total is not among its parts."""
+    return ", ".join(
         f"{name.replace('_', '-')} {spent:.1f}"
         for name, spent in seconds.items()
         if name != "total"
     )
-    return f"seconds: {seconds['total']:.1f} = {parts}"
 
 
 def _plain(text: str) -> str:

@@ -64,6 +64,7 @@ def _fit(cohort: Cohort, data: PreparedData, report: Report) -> list[TrialOutcom
     cause = _train(module, data)
     for member in module.active:
         member.fail(cause or "ended without a verdict")
+        member.is_torn = len(members) > 1
     facts = [_facts(member, data, parts) for member in members]
     clock.spend(module.seconds, n_members=len(members))
     del module

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, closing
 from pipeline.config import StudyConfig, TrialConfig
 from pipeline.search.blocks import Blocks, resolve
 from pipeline.search.cohorts import form_cohorts, largest_cohort
-from pipeline.search.seconds import SecondsLedger
+from pipeline.search.seconds import Activity, SecondsLedger
 from pipeline.search.store import TrialStore
 from pipeline.trial import (
     Assignment,
@@ -83,7 +83,8 @@ class Driver:
             The study's table.
         """
         with closing(self._engine):
-            self._ledger.open(self._study)
+            with self._seconds.starting("mlflow"):
+                self._ledger.open(self._study)
             try:
                 self._go()
             finally:
@@ -93,13 +94,14 @@ class Driver:
 
     def _settle(self) -> list[TrialRow]:
         """Leave nothing running and nothing without a run, be it of this run or of one before."""
-        with self._writing():
+        with self._spent("optuna"):
             left = [row for row in self._store.rows() if not row.state.is_finished]
             for row in left:
                 if row.state is TrialState.RUNNING:
                     self._store.release(row.number)
-            bare = [row for row in left if row.run_id is None]
-            self._start_runs(resolve(self._study, row.number, row.params) for row in bare)
+        bare = [row for row in left if row.run_id is None]
+        self._start_runs(resolve(self._study, row.number, row.params) for row in bare)
+        with self._spent("mlflow"):
             for row in left:
                 self._ledger.release(row.number)
             rows = self._store.rows()
@@ -109,13 +111,14 @@ class Driver:
     def _go(self) -> None:
         self._hand_out()
         while self._in_flight:
-            news = self._engine.events(TICK_SECONDS)
+            with self._spent("waiting"):
+                news = self._engine.events(TICK_SECONDS)
             if self._engine.n_busy:
                 self._seconds.workers_began()
             for one in news:
                 self._take(one)
             self._hand_out()
-            with self._writing():
+            with self._spent("mlflow"):
                 self._ledger.flush()
 
     def _hand_out(self) -> None:
@@ -131,9 +134,9 @@ class Driver:
 
     def _ask(self) -> None:
         """Ask for a block, write down what is new of it, and put its trials into cohorts."""
-        with self._seconds.spent_on("sampling", n_busy=self._engine.n_busy):
+        with self._spent("sampling"):
             block = self._blocks.ask()
-        with self._writing():
+        with self._spent("optuna"):
             self._store.add(self._study, block.first_new, block.suggested)
         self._asked.extend(self._form_cohorts(block.assignments))
 
@@ -149,15 +152,17 @@ class Driver:
     def _begin(self, cohort: Cohort) -> None:
         """Hand a cohort over; each of its trials is running in Optuna before it has a run."""
         configs = {one.config.number: one.config for one in cohort.assignments}
-        with self._writing():
+        with self._spent("optuna"):
             self._store.begin(cohort.numbers)
-            self._start_runs(configs.values())
+        self._start_runs(configs.values())
         self._in_flight |= configs
         self._engine.submit(cohort)
 
     def _start_runs(self, configs: Iterable[TrialConfig]) -> None:
-        run_ids = {config.number: self._ledger.start(config) for config in configs}
-        self._store.note_runs(run_ids)
+        with self._spent("mlflow"):
+            run_ids = {config.number: self._ledger.start(config) for config in configs}
+        with self._spent("optuna"):
+            self._store.note_runs(run_ids)
 
     def _take(self, news: News) -> None:
         """Take an epoch or an outcome; a trial trained twice sends its epochs twice."""
@@ -165,13 +170,15 @@ class Driver:
             self._finish(news)
         elif news.epoch > self._epochs.get(news.number, 0):
             self._epochs[news.number] = news.epoch
-            self._ledger.report(news)
+            with self._spent("mlflow"):
+                self._ledger.report(news)
             self._watch(news)
 
     def _finish(self, outcome: TrialOutcome) -> None:
         """Write an outcome: Optuna's state comes last, and only then is the trial finished."""
-        with self._writing():
+        with self._spent("mlflow"):
             self._ledger.finish(self._in_flight[outcome.number], outcome)
+        with self._spent("optuna"):
             self._store.finish(outcome)
         del self._in_flight[outcome.number]
         self._epochs.pop(outcome.number, None)
@@ -179,8 +186,8 @@ class Driver:
         self._seconds.worked(outcome.seconds)
         self._watch(outcome)
 
-    def _writing(self) -> AbstractContextManager[None]:
-        return self._seconds.spent_on("stores", n_busy=self._engine.n_busy)
+    def _spent(self, activity: Activity) -> AbstractContextManager[None]:
+        return self._seconds.spent_on(activity, n_busy=self._engine.n_busy)
 
     def _find_deadline(self) -> float:
         limit = self._study.search.max_seconds

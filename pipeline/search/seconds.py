@@ -7,10 +7,15 @@ their own clocks; what they stood idle is put down to what the driver did meanwh
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Literal
 
 from pipeline.trial import PHASES
 
-ACTIVITIES = ("sampling", "stores")
+Activity = Literal["sampling", "optuna", "mlflow", "waiting"]
+
+STORES = ("optuna", "mlflow")
+AT_WORK = ("sampling", *STORES)
+"""What the driver does; else it waits for news."""
 
 
 class SecondsLedger:
@@ -26,8 +31,19 @@ class SecondsLedger:
         self._started = started
         self._n_workers = n_workers
         self._start_up: float | None = None
+        self._steps: dict[str, float] = {}
         self._worked = dict.fromkeys(PHASES, 0.0)
-        self._idle = dict.fromkeys(ACTIVITIES, 0.0)
+        self._driver = dict.fromkeys((*AT_WORK, "waiting"), 0.0)
+        self._idle = dict.fromkeys((*AT_WORK, "waiting"), 0.0)
+
+    @contextmanager
+    def starting(self, step: str) -> Iterator[None]:
+        """Time a step of the start-up, by the name that people are shown."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._steps[step] = self._steps.get(step, 0.0) + time.perf_counter() - began
 
     def workers_began(self) -> None:
         """Note that the first worker trains: start-up ends."""
@@ -35,35 +51,78 @@ class SecondsLedger:
             self._start_up = time.perf_counter() - self._started
 
     @contextmanager
-    def spent_on(self, activity: str, *, n_busy: int) -> Iterator[None]:
-        """Time what the driver does; only the share of idle workers waits for it.
+    def spent_on(self, activity: Activity, *, n_busy: int) -> Iterator[None]:
+        """Time what the driver does; only idle workers wait for it.
 
         Args:
-            activity: One of ``ACTIVITIES``.
-            n_busy: Workers that train meanwhile.
+            activity: What it is.
+            n_busy: Workers that train meanwhile, as far as the driver knows.
         """
         began = time.perf_counter()
         try:
             yield
         finally:
+            spent = time.perf_counter() - began
+            self._driver[activity] += spent
             if self._start_up is not None:
-                share = (self._n_workers - n_busy) / self._n_workers
-                self._idle[activity] += share * (time.perf_counter() - began)
+                self._idle[activity] += spent * (self._n_workers - n_busy) / self._n_workers
 
     def worked(self, seconds: Mapping[str, float]) -> None:
         """Add a trial's worker seconds by phase."""
         for phase in PHASES:
-            self._worked[phase] += seconds.get(phase, 0.0) / self._n_workers
+            self._worked[phase] += seconds.get(phase, 0.0)
 
     def summary(self) -> dict[str, float]:
-        """Seconds by what they were spent on, ``total`` first; the rest sum to it."""
+        """Seconds by what they were spent on, ``total`` first; the rest sum to it.
+
+        ``training`` holds the building of networks, too.
+        """
         total = time.perf_counter() - self._started
-        at_work = sum(self._worked.values())
+        worked = {phase: spent / self._n_workers for phase, spent in self._worked.items()}
+        at_work = sum(worked.values())
         noticed = total if self._start_up is None else self._start_up
         start_up = max(min(noticed, total - at_work), 0.0)  # work began before it was noticed
-        rest = max(total - start_up - at_work, 0.0)
-        spent = sum(self._idle.values())
-        part = min(rest / spent, 1.0) if spent else 1.0
-        idle = {name: part * seconds for name, seconds in self._idle.items()}
-        waiting = max(rest - sum(idle.values()), 0.0)
-        return {"total": total, "start_up": start_up, **self._worked, **idle, "waiting": waiting}
+        idle = self._shared_out(max(total - start_up - at_work, 0.0))
+        return {
+            "total": total,
+            "start_up": start_up,
+            "data": worked["data"],
+            "training": worked["training"] + worked["set_up"],
+            "validation": worked["validation"],
+            "sampling": idle["sampling"],
+            "stores": sum(idle[store] for store in STORES),
+            "waiting": idle["waiting"],
+        }
+
+    def start_up(self) -> dict[str, float]:
+        """What the start-up waited for; ``workers`` is the rest: their imports, beside all else."""
+        lasted = self.summary()["start_up"]
+        rest = max(lasted - sum(self._steps.values()), 0.0)
+        return self._steps | {"workers": rest}
+
+    def machinery(self) -> dict[str, float]:
+        """What the machinery cost, whether or not anybody waited for it.
+
+        Returns:
+            Processor-side seconds: of the workers for ``set_up`` (networks, Lightning's trainer),
+            of the driver for ``sampling``, ``optuna`` and ``mlflow``.
+        """
+        return {"set_up": self._worked["set_up"]} | {name: self._driver[name] for name in AT_WORK}
+
+    def _shared_out(self, idle_seconds: float) -> dict[str, float]:
+        """Share idle time out among what the driver did.
+
+        A worker that ends its work while the driver writes stands idle before the driver knows:
+        that part goes to the driver's work, by how long each kind took.
+        """
+        seen = sum(self._idle.values())
+        if seen > idle_seconds:
+            return {name: spent * idle_seconds / seen for name, spent in self._idle.items()}
+        busy = sum(self._driver[name] for name in AT_WORK)
+        unseen = dict.fromkeys(self._idle, 0.0)
+        if busy:
+            unseen |= {name: self._driver[name] / busy for name in AT_WORK}
+        else:
+            unseen["waiting"] = 1.0
+        rest = idle_seconds - seen
+        return {name: spent + rest * unseen[name] for name, spent in self._idle.items()}
