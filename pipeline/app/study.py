@@ -1,5 +1,6 @@
 """Study: a study file with the rooms put together that run it."""
 
+import gc
 import os
 import time
 from collections import Counter
@@ -169,7 +170,11 @@ class Study:
                 watch=watch,
                 cohort=cohort,
             )
-            rows = driver.run()
+            gc.freeze()  # what is imported stays; the collector need not look through it each time
+            try:
+                rows = driver.run()
+            finally:
+                gc.unfreeze()
         return StudyResult(
             study=self.config.name,
             trials=rows,

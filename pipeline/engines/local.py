@@ -20,6 +20,9 @@ MOST_RESTARTS = 3
 DEATHS_IN_COMPANY = 2
 """After so many deaths of its workers a trial is trained alone, so that the culprit is found."""
 
+KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(2**32), "MALLOC_MMAP_THRESHOLD_": str(2**32)}
+"""Tells glibc to keep what a worker frees: fetching it anew takes 4 % of a step."""
+
 Event = EpochScores | TrialOutcome
 
 
@@ -204,7 +207,7 @@ class LocalEngine:
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
-            env=os.environ | {"PYTHONPATH": path},
+            env=KEEP_MEMORY | os.environ | {"PYTHONPATH": path},
         )
         theirs.close()
         self._has_forked = False

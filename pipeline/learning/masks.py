@@ -78,19 +78,33 @@ def counters(layer: int, n_units: int, device: torch.device) -> Tensor:
     return (pairs + (layer << _LAYER_BITS)).to(torch.int32)
 
 
-def random_levels(counter: Tensor, key: tuple[int, int] | tuple[Tensor, Tensor]) -> Tensor:
+Key = tuple[int, int] | tuple[Tensor, Tensor]
+
+
+def random_levels(counter: Tensor, key: Key) -> Tensor:
     """Hash counters to uniform 16-bit levels, two for each counter.
 
     Args:
         counter: int32 of shape [n].
-        key: From ``step_key``; or many keys at once, two int32 tensors of shape [m, 1].
+        key: From ``step_key``.
 
     Returns:
-        int16 of shape [2 n] (of [m, 2 n] for many keys), uniform over [-32768, 32767].
+        int16 of shape [2 n], uniform over [-32768, 32767].
+    """
+    return hash_into(torch.empty_like(counter), torch.empty_like(counter), counter, key)
+
+
+def hash_into(word: Tensor, shifted: Tensor, counter: Tensor, key: Key) -> Tensor:
+    """Hash counters as ``random_levels`` does, in memory that is given.
+
+    Args:
+        word: int32 of shape [n], or [m, n] for m keys at once: what is returned is a view of it.
+        shifted: As ``word``; its content is lost.
+        counter: int32 of shape [n].
+        key: From ``step_key``; or many keys, two int32 tensors of shape [m, 1].
     """
     first, second = key
-    word = counter ^ first
-    shifted = torch.empty_like(word)
+    torch.bitwise_xor(counter, first, out=word)
     _mix(word, shifted, _SHIFT_16, _LOW_16)
     word *= _FACTORS[0]
     _mix(word, shifted, _SHIFT_15, _LOW_17)

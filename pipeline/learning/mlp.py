@@ -56,7 +56,7 @@ class MLP(LightningModule):
         """Compute the mean cross-entropy of a batch, dropout on."""
         self.set_step(self.global_step)
         images, labels = batch
-        loss = functional.cross_entropy(self(images), labels)
+        loss = cross_entropy(self(images), labels).mean()
         self.log("train_loss", loss, on_step=False, on_epoch=True)
         return loss
 
@@ -64,12 +64,29 @@ class MLP(LightningModule):
         """Log the loss and the accuracy of a batch, dropout off."""
         images, labels = batch
         logits = self(images)
-        self.log("val_loss", functional.cross_entropy(logits, labels))
+        self.log("val_loss", cross_entropy(logits, labels).mean())
         self.log("val_accuracy", (logits.argmax(1) == labels).float().mean())
 
     def configure_optimizers(self) -> Optimizer:
         """Make the optimizer that the trial asks for."""
         return make_optimizer(self.config, list(self.network.parameters()))
+
+
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Compute each row's cross-entropy (nats) with classes before rows.
+
+    Over a last dimension of ten, log-softmax takes twenty times as long on a CPU.
+
+    Args:
+        logits: Shape [rows, classes].
+        labels: int64 of shape [rows].
+
+    Returns:
+        Shape [rows].
+    """
+    return functional.cross_entropy(
+        logits.float().t().unsqueeze(0), labels.unsqueeze(0), reduction="none"
+    ).squeeze(0)
 
 
 def make_optimizer(config: TrialConfig, parameters: list[nn.Parameter]) -> Optimizer:

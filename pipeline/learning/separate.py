@@ -2,10 +2,9 @@
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 from torch.optim import Optimizer
 
-from pipeline.learning.mlp import MLP
+from pipeline.learning.mlp import MLP, cross_entropy
 from pipeline.learning.rows import EVALUATION_ROWS, Rows
 from pipeline.learning.scores import RowScores, Scores, scores_of
 
@@ -43,8 +42,8 @@ class Separate:
         """
         self._network.set_step(self.n_steps)
         with self._precision:
-            logits = self._network(images).float()
-        losses = functional.cross_entropy(logits, labels, reduction="none")
+            logits = self._network(images)
+        losses = cross_entropy(logits, labels)
         self._optimizer.zero_grad(set_to_none=True)
         losses.mean().backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
@@ -62,8 +61,8 @@ class Separate:
         with self._precision, torch.no_grad():
             for numbers in torch.split(rows.numbers, EVALUATION_ROWS):
                 images, labels = rows.take(numbers)
-                logits = self._network(images).float()
-                picked.append(-functional.cross_entropy(logits, labels, reduction="none"))
+                logits = self._network(images)
+                picked.append(-cross_entropy(logits, labels))
                 right.append(logits.argmax(1) == labels)
         self._network.train()
         return scores_of(torch.cat(picked).unsqueeze(0), torch.cat(right).unsqueeze(0))

@@ -150,13 +150,13 @@ class Driver:
         ]
 
     def _begin(self, cohort: Cohort) -> None:
-        """Hand a cohort over; each of its trials is running in Optuna before it has a run."""
+        """Hand a cohort over: it runs in Optuna first, and gets its MLflow runs meanwhile."""
         configs = {one.config.number: one.config for one in cohort.assignments}
         with self._spent("optuna"):
             self._store.begin(cohort.numbers)
-        self._start_runs(configs.values())
         self._in_flight |= configs
         self._engine.submit(cohort)
+        self._start_runs(configs.values())
 
     def _start_runs(self, configs: Iterable[TrialConfig]) -> None:
         with self._spent("mlflow"):

@@ -20,7 +20,7 @@ from pipeline.learning.fused.loss import log_likelihoods, loss_gradient
 from pipeline.learning.fused.masks import StackedDropout, StepLevels
 from pipeline.learning.fused.optimizers import lean_step
 from pipeline.learning.layers import Dropout
-from pipeline.learning.mlp import MLP, make_optimizer
+from pipeline.learning.mlp import MLP, cross_entropy, make_optimizer
 from pipeline.trial import Assignment, Cutoffs, TrialOutcome, TrialState, curve_sha256
 from tests.learning.trials import assigned, fit, fit_one, trial
 
@@ -245,11 +245,12 @@ def test_the_losses_gradient_is_that_of_cross_entropy(
     log_p, picked = log_likelihoods(logits.detach(), labels)
     gradient = loss_gradient(log_p, labels)
     for place in range(n_members):
-        loss = functional.cross_entropy(logits[place], labels)
-        (expected,) = torch.autograd.grad(loss, logits)
+        losses = cross_entropy(logits[place], labels)
+        (expected,) = torch.autograd.grad(losses.mean(), logits)
         assert torch.equal(gradient[place], expected[place])
-        losses = functional.cross_entropy(logits[place], labels, reduction="none")
         assert torch.equal(-picked[place], losses.detach())
+        plain = functional.cross_entropy(logits[place], labels)
+        torch.testing.assert_close(losses.mean(), plain)
 
 
 @settings(deadline=None)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pipeline.learning.layers import Dropout
-from pipeline.learning.masks import LEVELS, counters, dropped_levels, random_levels, step_key
+from pipeline.learning.masks import LEVELS, counters, dropped_levels, hash_into, step_key
 
 WORDS_A_DRAW = 1 << 17
 """Words hashed in one call: many enough to make its cost small, few enough for a core's cache."""
@@ -28,6 +28,7 @@ class StackedDropout:
         """Turn the rates into thresholds."""
         self.number = layers[0].layer
         self.n_units = n_units
+        self._mask = torch.empty(0)
         dropped = [dropped_levels(layer.rate) for layer in layers]
         self._threshold = torch.tensor(
             [level - LEVELS // 2 for level in dropped], dtype=torch.int16, device=device
@@ -53,9 +54,15 @@ class StackedDropout:
         if self.scale is None:
             return None
         levels = levels[:, : n_rows * self.n_units].view(-1, n_rows, self.n_units)
-        mask = torch.empty(levels.shape, device=levels.device)
+        mask = self._buffer(levels)
         torch.ge(levels, self._threshold, out=mask)
         return mask.mul_(self.scale)
+
+    def _buffer(self, levels: Tensor) -> Tensor:
+        """Memory for a mask, kept from step to step; a shorter batch uses a part of it."""
+        if levels.numel() > self._mask.numel():
+            self._mask = torch.empty(levels.shape, device=levels.device)
+        return self._mask.view(-1)[: levels.numel()].view(levels.shape)
 
 
 class StepLevels:
@@ -91,6 +98,10 @@ class StepLevels:
         self._n_steps = max(WORDS_A_DRAW // words, 1)
         self._first_step = -self._n_steps
         self._drawn: dict[int, Tensor] = {}
+        # Kept from draw to draw: fresh memory costs as much as the hash.
+        shape = (self._n_steps * len(self._seeds), self._counters.numel())
+        self._words = torch.empty(shape, dtype=torch.int32, device=device)
+        self._shifted = torch.empty_like(self._words)
 
     def at(self, step: int) -> dict[int, Tensor]:
         """The levels of a step by place: int16 of shape [K, entries]; places without are absent."""
@@ -104,7 +115,8 @@ class StepLevels:
         steps = range(first_step, first_step + self._n_steps)
         keys = [step_key(seed, step) for step in steps for seed in self._seeds]
         columns = torch.tensor(keys, dtype=torch.int32, device=self._counters.device)
-        drawn = random_levels(self._counters, (columns[:, :1], columns[:, 1:]))
+        key = (columns[:, :1], columns[:, 1:])
+        drawn = hash_into(self._words, self._shifted, self._counters, key)
         drawn = drawn.view(self._n_steps, len(self._seeds), -1)
         parts = torch.split(drawn, [2 * n for n in self._n_words.values()], dim=2)
         self._first_step, self._drawn = first_step, dict(zip(self._n_words, parts, strict=True))
