@@ -1,5 +1,6 @@
 """TrialConfig: one setting with every value resolved, all that its arithmetic depends on."""
 
+from itertools import pairwise
 from typing import Annotated, Any, Final, Literal, NamedTuple, Self
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
@@ -80,6 +81,17 @@ class Shape(NamedTuple):
     model: ModelConfig
     widths: tuple[int, ...]
     batch_size: int
+
+    @property
+    def work(self) -> float:
+        """About how long a row takes, in units of a weight's products; it serves to put in order.
+
+        Weights are counted for pictures of 28 x 28 and ten classes. An optimizer step takes for
+        each weight as long as the products of 21 rows (measured, AdamW on a processor).
+        """
+        sizes = (784, *self.widths, 10)
+        n_weights = sum(before * after for before, after in pairwise(sizes))
+        return n_weights * (1 + 21 / self.batch_size)
 
 
 class TrialConfig(Frozen):

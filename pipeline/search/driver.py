@@ -144,10 +144,10 @@ class Driver:
         by_number = {assignment.config.number: assignment for assignment in assignments}
         shapes = {number: one.config.shape for number, one in by_number.items()}
         most = self._most or largest_cohort(len(shapes), n_workers=self._engine.n_workers)
-        return [
-            Cohort(tuple(by_number[number] for number in numbers))
-            for numbers in form_cohorts(shapes, most=most)
-        ]
+        formed = form_cohorts(shapes, most=most)
+        # The longest first: a block that ends with its longest cohort leaves workers idle.
+        formed.sort(key=lambda numbers: -sum(shapes[number].work for number in numbers))
+        return [Cohort(tuple(by_number[number] for number in numbers)) for numbers in formed]
 
     def _begin(self, cohort: Cohort) -> None:
         """Hand a cohort over: it runs in Optuna first, and gets its MLflow runs meanwhile."""

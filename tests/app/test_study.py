@@ -19,6 +19,7 @@ from pipeline.app import Place, reproduce
 from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.search.lock import hold_study
 from pipeline.tracking.home import tracking_uri
+from pipeline.tracking.reader import read_trial
 from tests.app.studies import (
     METRICS,
     PRUNED_TOO,
@@ -54,6 +55,23 @@ def test_table_stays_the_same_for_any_number_of_workers_with_random_delays(
     study_in(tmp_path).run(workers=workers)
     assert table(tmp_path) == table(home)
     check_ledgers_agree(tmp_path, N_TRIALS)
+
+
+def test_table_stays_the_same_fused_or_not_and_fused_trials_are_reproduced(tmp_path: Path) -> None:
+    homes = {cohort: tmp_path / str(cohort) for cohort in (1, 6)}
+    for cohort, home in homes.items():
+        study = searched(home, shapes=1, block=6)
+        study.run(workers=cohort % 5 + 1, cohort=cohort)
+        check_ledgers_agree(home, N_TRIALS)
+    assert table(homes[6]) == table(homes[1])
+    records = [read_trial(tracking_uri(homes[6]), "small", n).record for n in range(N_TRIALS)]
+    assert [record.facts and record.facts.cohort["size"] for record in records[6:]] == [6] * 6 + [
+        2
+    ] * 2
+    assert len({record.epochs_run for record in records[6:12]}) > 1, "members leave at other epochs"
+    for number in (7, 13):
+        place = Place(home=homes[6], tracking_uri=None)
+        assert reproduce(place, "small", trial=number).comparison.verdict == "identical"
 
 
 def test_another_seed_gives_another_table(home: Path, tmp_path: Path) -> None:
