@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+RUN := python
 
 .PHONY: demo install test check format bench clean
 
@@ -11,15 +12,15 @@ demo: $(VENV)/.installed  ## Run the study of the README to its end
 install: $(VENV)/.installed  ## Install the project into .venv
 
 test: $(VENV)/.installed-dev  ## Run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/$(RUN) -m pytest
 
-check: $(VENV)/.installed-dev  ## Lint, types, import contracts, tests with branch coverage
+check: $(VENV)/.installed-dev  ## Lint, types, import contracts, and the tests with branch coverage
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	$(MAKE) test RUN="coverage run"
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
