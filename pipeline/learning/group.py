@@ -106,7 +106,7 @@ class Group:
     def _make_loop(self, first_step: int) -> Stack | Separate:
         first = self.members[0]
         is_mixed = first.assignment.config.training.precision == "bf16-mixed"
-        if first.alone_because and why_not_stackable(first.network.network):
+        if why_not_stackable(first.network.network):
             return Separate(
                 first.network, first.optimizer, first_step=first_step, is_mixed=is_mixed
             )
