@@ -88,23 +88,27 @@ class CohortModule(LightningModule):
         """
         for numbers in batch:
             images, labels = self._parts["training"].take(numbers)
-            for group in self._groups:
+            for group in self._active_groups:
                 group.step(images, labels)
+
+    @property
+    def _active_groups(self) -> list[Group]:
+        """The groups that have members left; one that fails has none."""
+        return [group for group in self._groups if group.members]
 
     def on_train_epoch_end(self) -> None:
         """Score the active members, report, and stop once all have left."""
         trained = time.perf_counter()
         self.seconds["training"] += trained - self._epoch_started
-        for group in self._groups:
+        for group in self._active_groups:
             group.end_epoch(
                 validation=self._parts["validation"],
                 probe=self._parts["probe"],
                 started=self._epoch_started,
                 report=self._report,
             )
-        self._groups = [group for group in self._groups if group.members]
         self.seconds["validation"] += time.perf_counter() - trained
-        self.trainer.should_stop = not self._groups
+        self.trainer.should_stop = not self._active_groups
 
     def transfer_batch_to_device(
         self, batch: Sequence[Tensor], device: torch.device, dataloader_idx: int

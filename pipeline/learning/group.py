@@ -41,7 +41,7 @@ def make_groups(
     found: dict[object, list[Member]] = {}
     for member in members:
         member.alone_because = why_not_fused(member, device)
-        shape = tuple(parameter.shape for parameter in member.network.parameters())
+        shape = member.assignment.config.shape
         found.setdefault(id(member) if member.alone_because else shape, []).append(member)
     return [Group(same, batch_size=batch_size) for same in found.values()]
 
