@@ -25,8 +25,9 @@ from pipeline.config.frozen import (
 )
 from pipeline.config.grid import Grid
 from pipeline.config.keep_prob import without_keep_prob
+from pipeline.config.model import ModelConfig
 from pipeline.config.space import Space
-from pipeline.config.trial import ModelConfig, TrainingConfig
+from pipeline.config.trial import TrainingConfig
 
 SamplerName = Literal["tpe", "random", "qmc", "grid", "gp"]
 StoppingName = Literal["none", "median", "asha", "hyperband"]

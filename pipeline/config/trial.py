@@ -3,7 +3,14 @@
 from itertools import pairwise
 from typing import Annotated, Any, Final, Literal, NamedTuple, Self
 
-from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    TypeAdapter,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from pipeline.config.data import DataConfig
 from pipeline.config.domain import BatchSize, Depth, LearningRate, Rate, WeightDecay, Width
@@ -19,6 +26,7 @@ from pipeline.config.frozen import (
     shown,
 )
 from pipeline.config.limits import words
+from pipeline.config.model import ModelConfig
 from pipeline.config.seeds import derive_seed
 
 Precision = Literal["32-true", "bf16-mixed"]
@@ -62,12 +70,6 @@ class TrainingConfig(Frozen):
     device: Device = "auto"
 
 
-class ModelConfig(Frozen):
-    """Which network."""
-
-    name: Literal["mlp"]
-
-
 class Shape(NamedTuple):
     """What trials of one study must have in common to be trained in one loop.
 
@@ -102,6 +104,8 @@ class TrialConfig(Frozen):
         number: The trial's number in the study, from 0.
         study_seed: Seeds the splits and the order of batches, shared by all trials of a study.
         params: The active parameters, constants included.
+        repeat: 0 as the study trains it; *r* = 1, 2 … is the same setting on the *r*-th set of new
+            seeds (``confirm``). The split is the study's in every repeat.
     """
 
     study: Name
@@ -111,6 +115,13 @@ class TrialConfig(Frozen):
     model: ModelConfig
     training: TrainingConfig
     params: dict[str, Whole | Real | Text]
+    repeat: Annotated[Whole, Field(ge=0, le=1_000_000)] = 0
+
+    @model_serializer(mode="wrap")
+    def _leave_out_repeat(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write ``repeat`` where there is one."""
+        written: dict[str, Any] = handler(self)
+        return {key: value for key, value in written.items() if (key, value) != ("repeat", 0)}
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -179,11 +190,13 @@ class TrialConfig(Frozen):
         ``initialisation`` and ``dropout`` are the trial's own; ``order`` and ``split`` are the
         study's, so that trials are compared on the same batches and the same rows.
         """
+        again = ("repeat", self.repeat) if self.repeat else ()
         own = {
-            purpose: derive_seed(self.study_seed, self.number, purpose)
+            purpose: derive_seed(self.study_seed, self.number, *again, purpose)
             for purpose in ("initialisation", "dropout")
         }
-        shared = {purpose: derive_seed(self.study_seed, purpose) for purpose in ("order", "split")}
+        order = derive_seed(self.study_seed, *again, "order")
+        shared = {"order": order, "split": derive_seed(self.study_seed, "split")}
         return own | shared
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Literal
@@ -117,12 +117,15 @@ class Assignment:
         epochs: Train at most so many epochs.
         patience: Stop after so many epochs without a lower ``val_loss``; ``None``: never.
         cutoffs: The search's stopping rule; ``None``: none.
+        is_refit: Train on the training and the validation rows for all ``epochs`` and keep the
+            last epoch's weights; nothing is validated, so ``val_loss`` is NaN.
     """
 
     config: TrialConfig
     epochs: int
     patience: int | None = None
     cutoffs: Cutoffs | None = None
+    is_refit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +179,7 @@ class TrialOutcome:
         cause: Why it was pruned or failed; ``None`` where it is complete.
         curve: One entry an epoch, in order; what was measured before a failure is kept.
         weights: The best epoch's weights as a safetensors file; ``None`` where there are none.
+        pictures: PNG files by artifact name (an autoencoder's ``weight_map.png``).
         facts: ``None`` where the worker died before it could say.
         seconds: Worker seconds by phase (``PHASES``).
     """
@@ -186,6 +190,7 @@ class TrialOutcome:
     curve: Curve = ()
     n_parameters: int = 0
     weights: bytes | None = field(default=None, repr=False)
+    pictures: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     facts: Facts | None = field(default=None, repr=False)
     seconds: dict[str, float] = field(default_factory=dict)
 
