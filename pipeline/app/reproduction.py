@@ -4,14 +4,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from pipeline.app import study
+from pipeline.app.own import prepare_trial
 from pipeline.app.place import Place
 from pipeline.app.study import Watch, ignore
+from pipeline.app.training import train
 from pipeline.trial import Assignment, Cohort, TrialOutcome, sha256_of
 
 if TYPE_CHECKING:
     from pipeline.analysis import Comparison
-    from pipeline.learning.data import PreparedData
     from pipeline.tracking.reader import RecordedTrial
 
 RUN_ID = re.compile(r"^[0-9a-f]{32}$")
@@ -94,23 +94,10 @@ def _read(place: Place, target: str, trial: int | Literal["best"] | None) -> "Re
 
 def _train_again(place: Place, original: "RecordedTrial", watch: Watch) -> TrialOutcome:
     """Train for as many epochs as the record says; no rule but the clock of epochs stops it."""
-    from pipeline.engines import LocalEngine
-    from pipeline.learning.data import locate, prepare
-
     config, epochs = original.record.trial, original.record.epochs_run
-    data = prepare(locate(config.data, place.data_dir, cache=place.cache), cache=place.cache)
+    data = prepare_trial(config, place, where=original.run_id)
     assignment = Assignment(config=config, epochs=epochs or config.training.epochs)
-    with LocalEngine(study.FIT, n_workers=1) as engine:
-        return _outcome(engine, data, assignment, watch)
-
-
-def _outcome(
-    engine: Any, data: "PreparedData", assignment: Assignment, watch: Watch
-) -> TrialOutcome:
-    engine.open(data)
-    engine.submit(Cohort((assignment,)))
-    while True:
-        for news in engine.events(1.0):
-            watch(news)
-            if isinstance(news, TrialOutcome):
-                return news
+    [(_, outcome)] = train(
+        [Cohort((assignment,))], data, n_workers=1, watch=lambda _config, news: watch(news)
+    )
+    return outcome

@@ -9,6 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from pipeline.app.own import (
+    Data,
+    first_setting,
+    locate_data,
+    names_own_class,
+    prepare_data,
+    search_own,
+)
 from pipeline.app.place import Place
 from pipeline.config import StudyConfig, differences, digest, load_study
 from pipeline.errors import BadInputError
@@ -136,6 +144,7 @@ class Study:
 
         started = time.perf_counter() if started is None else started
         n_workers = workers or len(os.sched_getaffinity(0))
+        search_own(self.config, Path(self.file).parent)
         # First of all: the workers' imports take longest, and all else is done meanwhile.
         with LocalEngine(FIT, n_workers=n_workers) as engine:
             return self._run_on(engine, watch=watch, started=started, cohort=cohort)
@@ -143,7 +152,6 @@ class Study:
     def _run_on(
         self, engine: "LocalEngine", *, watch: Watch, started: float, cohort: int | None
     ) -> StudyResult:
-        from pipeline.learning.data import prepare
         from pipeline.search import Driver, SecondsLedger, TrialStore, open_storage
         from pipeline.search.lock import hold_study
 
@@ -151,7 +159,7 @@ class Study:
         with seconds.starting("checks"):
             source = self._check()
         with seconds.starting("data"):
-            data = prepare(source, cache=self.place.cache)
+            data = self._prepare(source)
         self.place.make_home()
         with hold_study(self.place.home, self.config.name):
             engine.open(data)
@@ -197,18 +205,30 @@ class Study:
             return None
         return TrialStore(storage, self.config.name)
 
-    def _check(self) -> "Source":
+    def _check(self) -> "Source | None":
         """Find everything that is wrong before anything is written."""
-        from pipeline.learning.data import known_sizes, locate
-
         self.place.check_home(to_write=True)
         self._check_same()
-        known_sizes(self.config.data, where=self.file)
+        if names_own_class(self.config):
+            from pipeline.learning.own.check import check_own
+
+            check_own(self.config, self.file)
+        source = locate_data(self.config.data, self.place, where=self.file)
         if self.place.tracking_uri is not None:
             from pipeline.tracking.client import connect
 
             connect(self.place.tracking_uri)
-        return locate(self.config.data, self.place.data_dir, cache=self.place.cache)
+        return source
+
+    def _prepare(self, source: "Source | None") -> Data:
+        from pipeline.learning.data import PreparedData
+        from pipeline.learning.suits import check_suits
+
+        setting = first_setting(self.config.space)
+        data = prepare_data(self.config.data, setting, self.place, source=source, where=self.file)
+        if isinstance(data, PreparedData):
+            check_suits(self.config, data.image_shape, where=self.file)
+        return data
 
     def _check_same(self) -> None:
         """Refuse another study under a name that is taken, and a smaller number of trials."""

@@ -1,101 +1,20 @@
-"""What a terminal shows: progress while work goes on, tables when it is done."""
+"""What a terminal shows when work is done: tables and a few lines."""
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-)
 from rich.table import Table
 
-from pipeline.trial import EpochScores, TrialOutcome, TrialRow, TrialState
+from pipeline.cli.progress import WORDS
+from pipeline.trial import TrialRow, TrialState
 
 if TYPE_CHECKING:
-    from pipeline.app import StudyResult
-    from pipeline.config import StudyConfig
+    from pipeline.app import ConfirmedStudy, StudyResult
 
 WIDTH = 100
-WORDS = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
-
-
-class StudyProgress:
-    """A bar on a terminal, a line a trial elsewhere; both on stderr.
-
-    Args:
-        study: Its name and total are shown.
-        rows: What earlier runs have come to.
-    """
-
-    def __init__(self, study: "StudyConfig", rows: Sequence[TrialRow]) -> None:
-        """Start with what earlier runs have finished."""
-        self._total = study.search.trials
-        self._done = sum(row.state.is_finished for row in rows)
-        values = [(row.value, row.number) for row in rows if row.value is not None]
-        self._best: tuple[float, int] | None = min(values, default=None)
-        self._bar = _bar() if sys.stderr.isatty() else None
-        self._task: TaskID | None = None
-        if self._bar:
-            self._task = self._bar.add_task(study.name, total=self._total, best="")
-
-    def __enter__(self) -> Self:
-        """Show the bar."""
-        if self._bar:
-            self._bar.start()
-            self._show()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Leave the bar as it stands."""
-        if self._bar:
-            self._bar.stop()
-
-    def watch(self, news: EpochScores | TrialOutcome) -> None:
-        """Count a finished trial; epochs are too many to tell of."""
-        if isinstance(news, EpochScores):
-            return
-        self._done += 1
-        if news.value is not None:
-            here = (news.value, news.number)
-            self._best = min(self._best, here) if self._best else here
-        self._show()
-        if not self._bar:
-            line = f"[{self._done}/{self._total}] {_told(news)}; {self._best_text()}"
-            print(line, file=sys.stderr, flush=True)
-
-    def _show(self) -> None:
-        if self._bar and self._task is not None:
-            self._bar.update(self._task, completed=self._done, best=self._best_text())
-
-    def _best_text(self) -> str:
-        return f"best {self._best[0]:.4f} (trial {self._best[1]})" if self._best else "no best yet"
-
-
-class Epochs:
-    """Tells of each epoch of one trial, on stderr."""
-
-    def __enter__(self) -> Self:
-        """Nothing to show before the first epoch."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End the line that is written over."""
-        if sys.stderr.isatty():
-            print(file=sys.stderr)
-
-    def watch(self, news: EpochScores | TrialOutcome) -> None:
-        """Show an epoch's validation loss."""
-        if isinstance(news, EpochScores):
-            end = "\r" if sys.stderr.isatty() else "\n"
-            line = f"epoch {news.epoch}: val_loss {news.val_loss:.6f}"
-            print(line, end=end, file=sys.stderr, flush=True)
 
 
 def result_lines(result: "StudyResult", option: str) -> list[str]:
@@ -115,6 +34,7 @@ def result_lines(result: "StudyResult", option: str) -> list[str]:
         "next:",
         f"  pipeline show {result.study}{option}",
         f"  pipeline reproduce {result.study} --trial best{option}",
+        f"  pipeline confirm {result.study}{option}",
         f"  pipeline ui{option}",
     ]
 
@@ -124,7 +44,7 @@ def trials_table(rows: Sequence[TrialRow]) -> str:
     table = Table(box=None, pad_edge=False)
     for title in ("trial", "state", "value", "best epoch", "params", "run"):
         table.add_column(title, justify="right" if title in ("trial", "value") else "left")
-    shared = _shared(rows)
+    shared = _shared([row.params for row in rows])
     for row in rows:
         value = "" if row.value is None else f"{row.value:.4f}"
         epoch = "" if row.best_epoch is None else str(row.best_epoch)
@@ -136,10 +56,65 @@ def trials_table(rows: Sequence[TrialRow]) -> str:
     return _drawn(table)
 
 
-def _shared(rows: Sequence[TrialRow]) -> set[str]:
-    """The parameters that every trial has with one value."""
-    names = set().union(*(row.params for row in rows))
-    return {name for name in names if len({row.params.get(name) for row in rows}) == 1 < len(rows)}
+def _shared(settings: Sequence[Mapping[str, object]]) -> set[str]:
+    """The parameters that several settings all have with one value."""
+    names = set().union(*settings)
+    return {
+        name
+        for name in names
+        if len({params.get(name) for params in settings}) == 1 < len(settings)
+    }
+
+
+def confirmed_table(confirmed: "ConfirmedStudy") -> str:
+    """Draw the candidates, the best first; a star marks those that cannot be told apart."""
+    answer = confirmed.answer
+    measure = (
+        "test accuracy" if any(one.test_accuracy for one in answer.candidates) else "test loss"
+    )
+    table = Table(box=None, pad_edge=False)
+    for title in ("tied", "trial", "settings", "val_loss", measure):
+        is_number = title == "trial"
+        table.add_column(
+            title, justify="right" if is_number else "left", no_wrap=title != "settings"
+        )
+    shared = _shared([candidate.params for candidate in answer.candidates])
+    for candidate in answer.candidates:
+        own = {name: value for name, value in candidate.params.items() if name not in shared}
+        mark = "*" if candidate.number in answer.tied else ""
+        tested = candidate.test_accuracy or candidate.test_loss
+        scores = str(candidate.value) or "failed", str(tested)
+        table.add_row(*map(_plain, (mark, str(candidate.number), _params(own), *scores)))
+    return _drawn(table)
+
+
+def _failure_lines(confirmed: "ConfirmedStudy") -> list[str]:
+    return [
+        f"trial {candidate.number} failed, repeat {repeat}: {cause}"
+        for candidate in confirmed.answer.candidates
+        for repeat, cause in candidate.failures.items()
+    ]
+
+
+def confirmed_lines(confirmed: "ConfirmedStudy", option: str) -> list[str]:
+    """Say who wins, or who cannot be told apart, and what to type next.
+
+    Args:
+        confirmed: The answer.
+        option: `` --home …`` where the home is not the default one.
+    """
+    answer = confirmed.answer
+    lines = [confirmed_table(confirmed), *_failure_lines(confirmed), answer.sentence]
+    if answer.winner is None:
+        return [*lines, "the test part stayed closed"]
+    times = f"{confirmed.test_openings} time{'s' * (confirmed.test_openings != 1)}"
+    return [
+        *lines,
+        "means over seeds with 95 % intervals; *: cannot be told apart from the lowest mean",
+        f"the test part of this study has now been opened {times}",
+        "next:",
+        f"  pipeline refit {confirmed.study} --trial {answer.winner}{option}",
+    ]
 
 
 def studies_table(studies: Sequence[Mapping[str, Any]]) -> str:
@@ -153,24 +128,6 @@ def studies_table(studies: Sequence[Mapping[str, Any]]) -> str:
         value, number = (f"{best['value']:.4f}", str(best["number"])) if best else ("", "")
         table.add_row(*map(_plain, (study["study"], counts or "none yet", value, number)))
     return _drawn(table)
-
-
-def _bar() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[best]}"),
-        console=Console(stderr=True),
-    )
-
-
-def _told(outcome: TrialOutcome) -> str:
-    word = f"trial {outcome.number} {WORDS[outcome.state]}"
-    if outcome.cause:
-        return f"{word}: {outcome.cause}"
-    return f"{word}: val_loss {outcome.value:.4f} after {len(outcome.curve)} epochs"
 
 
 def _best_lines(best: TrialRow | None) -> Iterable[str]:

@@ -1,20 +1,14 @@
 """What one parameter may be: a fixed value, a range, or choices."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Generic, Self, TypeVar
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar, get_origin
 
 from pydantic import Discriminator, Field, Strict, Tag, model_validator
 
 from pipeline.config.frozen import Frozen, OutOfLimitsError, Scalar
 
-Depth = Annotated[int, Strict(), Field(ge=0, le=100)]
-Width = Annotated[int, Strict(), Field(ge=1, le=65_536)]
-Rate = Annotated[float, Strict(), Field(ge=0, lt=1)]
-BatchSize = Annotated[int, Strict(), Field(ge=1, le=1_000_000)]
-LearningRate = Annotated[float, Strict(), Field(gt=0, le=1_000)]
-WeightDecay = Annotated[float, Strict(), Field(ge=0, le=1_000)]
-
 N = TypeVar("N", bound=float)  # int included
+V = TypeVar("V", bound=Scalar)
 KINDS = {int: "a whole number", float: "a number"}
 STEP_TOLERANCE = 1e-8
 """By what part of a step a sum of floats may be off."""
@@ -64,10 +58,10 @@ class Range(Frozen, Generic[N]):
         return f"{kind} from {self.low} to {self.high}"
 
 
-class Choices(Frozen, Generic[N]):
+class Choices(Frozen, Generic[V]):
     """One of the listed values; the search treats them as unordered."""
 
-    choices: Annotated[tuple[N, ...], Field(min_length=1, max_length=1_000)]
+    choices: Annotated[tuple[V, ...], Field(min_length=1, max_length=1_000)]
     per_layer: Annotated[bool, Strict()] = False
 
     @model_validator(mode="after")
@@ -86,8 +80,9 @@ class Choices(Frozen, Generic[N]):
 
 
 def _is_of(value: object, kind: type) -> bool:
-    """Whether a value is a number that may stand for one of this type; 1 may stand for 1.0."""
-    return isinstance(value, kind | int) and not isinstance(value, bool)
+    """Whether a value may stand for one of this type; 1 may stand for 1.0."""
+    kinds = (kind, int) if kind is float else (kind,)
+    return isinstance(value, kinds) and not isinstance(value, bool)
 
 
 def _is_multiple(value: float, step: float) -> bool:
@@ -103,34 +98,23 @@ def _shape(value: object) -> str:
     return "(choices)" if isinstance(value, Choices) else "(value)"
 
 
-_V, _R, _C, _SHAPE = Tag("(value)"), Tag("(range)"), Tag("(choices)"), Discriminator(_shape)
+def domain_of(values: Any) -> Any:
+    """The type of what one parameter may be: a fixed value, choices, or for numbers a range.
 
-# Spelled out: a generic alias over a generic pydantic model loses its parameter.
-DepthDomain = Annotated[
-    Annotated[Depth, _V] | Annotated[Range[Depth], _R] | Annotated[Choices[Depth], _C], _SHAPE
-]
-WidthDomain = Annotated[
-    Annotated[Width, _V] | Annotated[Range[Width], _R] | Annotated[Choices[Width], _C], _SHAPE
-]
-RateDomain = Annotated[
-    Annotated[Rate, _V] | Annotated[Range[Rate], _R] | Annotated[Choices[Rate], _C], _SHAPE
-]
-BatchSizeDomain = Annotated[
-    Annotated[BatchSize, _V] | Annotated[Range[BatchSize], _R] | Annotated[Choices[BatchSize], _C],
-    _SHAPE,
-]
-LearningRateDomain = Annotated[
-    Annotated[LearningRate, _V]
-    | Annotated[Range[LearningRate], _R]
-    | Annotated[Choices[LearningRate], _C],
-    _SHAPE,
-]
-WeightDecayDomain = Annotated[
-    Annotated[WeightDecay, _V]
-    | Annotated[Range[WeightDecay], _R]
-    | Annotated[Choices[WeightDecay], _C],
-    _SHAPE,
-]
+    Args:
+        values: The type of one value, as pydantic reads it.
+    """
+    fixed, choices = _tagged(values, "(value)"), _tagged(Choices[values], "(choices)")
+    if get_origin(values) is Literal:
+        return Annotated[fixed | choices, Discriminator(_shape)]
+    between = _tagged(Range[values], "(range)")
+    return Annotated[fixed | between | choices, Discriminator(_shape)]
+
+
+def _tagged(values: Any, tag: str) -> Any:
+    return Annotated[values, Tag(tag)]
+
+
 Domain = int | float | str | Range[Any] | Choices[Any]
 """What one parameter may be: a fixed value, a range, or choices."""
 

@@ -7,8 +7,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from pipeline.config.frozen import OutOfLimitsError, shown
-from pipeline.config.keep_prob import keep_key, to_drop
+from pipeline.config.grammars import GRAMMARS
+from pipeline.config.keep_prob import dropout_key, keep_key, to_drop
 from pipeline.config.limits import Limits
+from pipeline.config.schema import for_document
 from pipeline.errors import BadInputError
 
 Location = Sequence[int | str]
@@ -26,7 +28,7 @@ def explain(
         where: The file.
     """
     first = error.errors(include_url=False)[0]
-    location, limits = _without_tags(first["loc"]), Limits(schema)
+    location, limits = _without_tags(first["loc"]), Limits(for_document(schema, document))
     cause = first.get("ctx", {}).get("error")
     match first["type"]:
         case "value_error" if isinstance(cause, OutOfLimitsError):
@@ -34,7 +36,7 @@ def explain(
             got, expected = cause.got, cause.expected
         case "extra_forbidden":
             location = (*_without_tags(first["loc"][:-1]), first["loc"][-1])
-            got, expected = "an unknown key", _nearest(location, limits)
+            got, expected = _unknown(location), _nearest(location, limits)
         case "missing":
             got, expected = "nothing", limits.words(location)
         case _:
@@ -43,16 +45,20 @@ def explain(
 
 
 def _without_tags(location: Location) -> Location:
-    """Leave out the tags of unions, which are no keys: ``(range)``, ``(rows)``, ``…_of_layer``."""
-    return tuple(
-        part
-        for part in location
-        if not (isinstance(part, str) and (part.startswith("(") or part.endswith("_of_layer")))
-    )
+    """Leave out the tags of unions and of single layers, which are no keys: ``(range)``."""
+    return tuple(part for part in location if not str(part).startswith("("))
 
 
 def _parts(key: str) -> list[int | str]:
     return [int(part) if part.isdecimal() else part for part in key.split(".") if part]
+
+
+def _unknown(location: Location) -> str:
+    """Say what an unknown key is; which models have it, where others do."""
+    section, key = location[0], dropout_key(str(location[-1]))
+    owners = [name for name, grammar in GRAMMARS.items() if grammar.find(key)]
+    is_parameter = section == "space" and len(location) == len(("space", key)) and owners
+    return f"an unknown key ({', '.join(owners)} has it)" if is_parameter else "an unknown key"
 
 
 def _nearest(location: Location, limits: Limits) -> str:

@@ -1,13 +1,13 @@
 """``keep_prob``, the other way to say dropout: converted once, at the door of the study file."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from pipeline.config.frozen import OutOfLimitsError, shown
 
-KEEP_KEY = re.compile(r"^(input_)?keep_prob(_[1-9][0-9]*)?$")
-DROPOUT_KEY = re.compile(r"^(input_)?dropout(_[1-9][0-9]*)?$")
+KEEP_KEY = re.compile(r"^((?:input_|block_)?)keep_prob(_[1-9][0-9]*)?$")
+DROPOUT_KEY = re.compile(r"^((?:input_|block_)?)dropout(_[1-9][0-9]*)?$")
 DIGITS: Final = 12
 """Decimals that are kept, since 1 - 0.8 is 0.19999999999999996 in floats."""
 
@@ -56,22 +56,27 @@ def to_drop(kept: float) -> float:
     return round(1.0 - kept, DIGITS)
 
 
-def without_keep_prob(section: Mapping[str, Any], place: str) -> dict[str, Any]:
+def without_keep_prob(section: Mapping[str, Any], rates: Collection[str]) -> dict[str, Any]:
     """Turn each ``keep_prob`` of a space or of a fixed trial into ``dropout``.
+
+    Args:
+        section: Values by the file's keys.
+        rates: The dropouts that the model has; other keys are left as they are.
 
     Raises:
         OutOfLimitsError: A value is no probability to keep, or both words name one layer.
     """
     turned: dict[str, Any] = {}
     for key, value in section.items():
+        match = KEEP_KEY.match(str(key))
         name = dropout_key(str(key))
-        if name == key:
+        if not match or f"{match[1]}dropout" not in rates:
             turned[key] = value
         elif name in section:
             got = f"both {key} and {name}"
-            raise OutOfLimitsError(key=f"{place}.{key}", got=got, expected="one of them")
+            raise OutOfLimitsError(key=str(key), got=got, expected="one of them")
         else:
-            turned[name] = _dropped(value, f"{place}.{key}")
+            turned[name] = _dropped(value, str(key))
     return turned
 
 

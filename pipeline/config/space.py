@@ -1,11 +1,9 @@
 """The space section of a study file: what is fixed, and what is searched between which bounds."""
 
-import re
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
 from pydantic import (
-    Field,
     GetJsonSchemaHandler,
     SerializerFunctionWrapHandler,
     model_serializer,
@@ -14,67 +12,53 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from pipeline.config.domain import (
-    BatchSizeDomain,
-    DepthDomain,
-    Domain,
-    LearningRateDomain,
-    RateDomain,
-    WeightDecayDomain,
-    WidthDomain,
-    values_of,
-)
+from pipeline.config.domain import Domain, values_of
 from pipeline.config.frozen import Frozen, OutOfLimitsError
-from pipeline.config.keep_prob import KEEP_PROB_SCHEMA
+from pipeline.config.grammar import LAYER, Grammar
+from pipeline.config.keep_prob import KEEP_PROB_SCHEMA, keep_key, without_keep_prob
 
-LAYER = "([1-9][0-9]?|100)"
-LAYER_KEY = re.compile(f"^(width|dropout)_{LAYER}$")
+UNITS: Final = {"depth": ("layer", "depth"), "blocks": ("block", "number of blocks")}
+"""What is counted, and how the count is told of."""
 
 
 class Space(Frozen):
-    """The parameters of the multi-layer perceptron and of its training.
+    """What the trials of a study may try: each parameter of a model, and what it may be.
 
-    ``width`` and ``dropout`` stand for every hidden layer, one value for all or, with
-    ``per_layer: true``, one for each; ``width_2`` or ``dropout_2`` sets one layer apart.
+    ``width`` and its like stand for every layer, one value for all or, with ``per_layer: true``,
+    one for each; ``width_2`` sets one layer apart.
     """
 
-    PER_LAYER: ClassVar[tuple[str, ...]] = ("width", "dropout")
-
-    depth: DepthDomain
-    width: WidthDomain | None = None
-    width_of_layer: dict[str, WidthDomain] = Field(default_factory=dict)
-    input_dropout: RateDomain = 0.0
-    dropout: RateDomain | None = None
-    dropout_of_layer: dict[str, RateDomain] = Field(default_factory=dict)
-    batch_size: BatchSizeDomain
-    learning_rate: LearningRateDomain
-    weight_decay: WeightDecayDomain = 0.0
+    grammar: ClassVar[Grammar]
 
     @model_validator(mode="before")
     @classmethod
-    def _gather_layers(cls, given: object) -> object:
-        """Move ``width_2`` and its like out of the way of the unknown-key check."""
+    def _read(cls, given: object) -> object:
+        """Turn ``keep_prob``; move ``width_2`` out of the way of the unknown-key check."""
         if not isinstance(given, Mapping):
             return given
-        gathered: dict[str, Any] = {}
-        for key, value in given.items():
-            match = LAYER_KEY.match(str(key))
+        read: dict[str, Any] = {}
+        for key, value in without_keep_prob(given, cls.grammar.rates).items():
+            match = cls.grammar.layer_key.match(str(key))
             if match:
-                gathered.setdefault(f"{match[1]}_of_layer", {})[key] = value
-            elif str(key).endswith("_of_layer"):
-                expected = f"'{str(key).removesuffix('of_layer')}1'"
+                read.setdefault(alias_of(match[1]), {})[key] = value
+            elif str(key).startswith("("):
+                expected = f"one of {', '.join(cls.grammar.by_name)}"
                 raise OutOfLimitsError(key=str(key), got="an unknown key", expected=expected)
             else:
-                gathered[key] = value
-        return gathered
+                read[key] = value
+        return read
 
     @model_serializer(mode="wrap")
-    def _spread_layers(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Write what was read: ``width_2`` stands beside ``width`` again."""
-        spread: dict[str, Any] = {}
+    def _write(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write what was read: ``width_2`` beside ``width``, and nothing that was left out."""
+        written: dict[str, Any] = {}
         for key, value in handler(self).items():
-            spread.update(value if key.endswith("_of_layer") else {key: value})
-        return spread
+            parameter = self.grammar.by_name.get(key)
+            if key.removesuffix("_of_layer") in self.grammar.layered and parameter is None:
+                written.update(value)
+            elif value is not None or parameter is None or parameter.need != "left out":
+                written[key] = value
+        return written
 
     @classmethod
     def __get_pydantic_json_schema__(
@@ -82,60 +66,73 @@ class Space(Frozen):
     ) -> JsonSchemaValue:
         """Describe the file as it is written: ``width_2`` and ``keep_prob`` among the keys."""
         schema = handler.resolve_ref_schema(handler(core))
-        patterns = {
-            f"^{kind}_{LAYER}$": schema["properties"].pop(f"{kind}_of_layer")[
-                "additionalProperties"
-            ]
-            for kind in cls.PER_LAYER
-        }
-        schema["patternProperties"] = patterns | {f"^keep_prob_{LAYER}$": KEEP_PROB_SCHEMA}
-        keep_probs = dict.fromkeys(("keep_prob", "input_keep_prob"), KEEP_PROB_SCHEMA)
-        schema["properties"].update(keep_probs)
+        properties, patterns = schema["properties"], schema.setdefault("patternProperties", {})
+        for kind in cls.grammar.layered:
+            patterns[f"^{kind}_{LAYER}$"] = properties.pop(alias_of(kind))["additionalProperties"]
+        for rate in cls.grammar.rates:
+            properties[keep_key(rate)] = KEEP_PROB_SCHEMA
+            if rate in cls.grammar.layered:
+                patterns[f"^{keep_key(rate)}_{LAYER}$"] = KEEP_PROB_SCHEMA
         return schema
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        for key in ("depth", "input_dropout", "batch_size", "learning_rate", "weight_decay"):
-            _refuse_per_layer(key, getattr(self, key))
-        for kind in self.PER_LAYER:
-            self._check_layers(kind)
+        for key, domain in self._given.items():
+            if key not in self.grammar.layered:
+                self._refuse_per_layer(key, domain)
+        for kind, count in self.grammar.layered.items():
+            self._check_layers(kind, count)
         return self
 
-    def _check_layers(self, kind: str) -> None:
-        own = self._of_layer(kind)
+    def _check_layers(self, kind: str, count: str) -> None:
+        own, most, (unit, told) = self._of_layer(kind), self.most(count), UNITS[count]
         for key, domain in own.items():
-            if int(key.rpartition("_")[2]) > self.max_depth:
-                expected = f"a layer up to the largest depth, which is {self.max_depth}"
-                raise OutOfLimitsError(key=key, got="a layer too many", expected=expected)
-            _refuse_per_layer(key, domain)
-        for layer in range(1, self.max_depth + 1):
+            if int(key.rpartition("_")[2]) > most:
+                expected = f"a {unit} up to the largest {told}, which is {most}"
+                raise OutOfLimitsError(key=key, got=f"a {unit} too many", expected=expected)
+            self._refuse_per_layer(key, domain)
+        for layer in range(1, most + 1):
             if f"{kind}_{layer}" not in own and getattr(self, kind) is None:
-                expected = f"{kind} or {kind}_{layer}, since depth may be {self.max_depth}"
+                expected = f"{kind} or {kind}_{layer}, since {count} may be {most}"
                 raise OutOfLimitsError(key=kind, got="nothing", expected=expected)
+
+    def _refuse_per_layer(self, key: str, domain: Domain) -> None:
+        if getattr(domain, "per_layer", False):
+            *others, last = self.grammar.layered or ("nothing",)
+            expected = f"it for {', '.join(others)} and {last} only" if others else "no such key"
+            raise OutOfLimitsError(key=f"{key}.per_layer", got="true", expected=expected)
 
     def _of_layer(self, kind: str) -> dict[str, Domain]:
         own: dict[str, Domain] = getattr(self, f"{kind}_of_layer")
         return own
 
     @property
-    def max_depth(self) -> int:
-        """The largest number of hidden layers that a trial of this space may have."""
-        return int(max(values_of(self.depth, corners=True)))
+    def _given(self) -> dict[str, Domain]:
+        """What stands in the file or is filled in, single layers left out."""
+        given = {name: getattr(self, name) for name in self.grammar.by_name}
+        given |= sorted((self.model_extra or {}).items())
+        return {name: domain for name, domain in given.items() if domain is not None}
+
+    def most(self, count: str) -> int:
+        """The largest number of layers or blocks that a trial of this space may have."""
+        return int(max(values_of(getattr(self, count), corners=True)))
 
     @property
     def domains(self) -> dict[str, Domain]:
         """Every parameter's name, per-layer ones spread out, with what it may be."""
-        domains: dict[str, Domain] = {"depth": self.depth}
-        domains.update(self._layer_domains("width"))
-        domains["input_dropout"] = self.input_dropout
-        domains.update(self._layer_domains("dropout"))
-        rest = ("batch_size", "learning_rate", "weight_decay")
-        return domains | {key: getattr(self, key) for key in rest}
+        domains: dict[str, Domain] = {}
+        given = self._given
+        for name in dict.fromkeys([*self.grammar.by_name, *given]):
+            if name in self.grammar.layered:
+                domains |= self._layer_domains(name)
+            elif name in given:
+                domains[name] = given[name]
+        return domains
 
     def _layer_domains(self, kind: str) -> Iterator[tuple[str, Domain]]:
         own = self._of_layer(kind)
         shared: Domain | None = getattr(self, kind)
-        for layer in range(1, self.max_depth + 1):
+        for layer in range(1, self.most(self.grammar.layered[kind]) + 1):
             key = f"{kind}_{layer}"
             if key in own:
                 yield key, own[key]
@@ -144,29 +141,29 @@ class Space(Frozen):
             elif shared is not None:
                 yield kind, shared
 
-    def active(self, depth: int) -> tuple[str, ...]:
-        """Name the parameters that a network of this depth has, in the file's order."""
-        names = self.domains
-        layers = range(1, depth + 1)
+    def active(self, params: Mapping[str, Any]) -> tuple[str, ...]:
+        """Name the parameters that a network has, in the file's order.
+
+        Args:
+            params: A setting; how many layers and blocks it has decides.
+        """
+        names, is_of_layer = self.domains, self.grammar.layer_key.match
         needed = {
             f"{kind}_{layer}" if f"{kind}_{layer}" in names else kind
-            for kind in self.PER_LAYER
-            for layer in layers
+            for kind, count in self.grammar.layered.items()
+            for layer in range(1, params[count] + 1)
         }
         return tuple(
             name
             for name in names
-            if name in needed or not (name in self.PER_LAYER or LAYER_KEY.match(name))
+            if name in needed or not (name in self.grammar.layered or is_of_layer(name))
         )
 
-    def shaping(self, depth: int) -> tuple[str, ...]:
+    def shaping(self, params: Mapping[str, Any]) -> tuple[str, ...]:
         """Name the active parameters that a trial's shape follows from."""
-        shapeless = ("input_dropout", "dropout", "learning_rate", "weight_decay")
-        return tuple(name for name in self.active(depth) if not name.startswith(shapeless))
+        return tuple(name for name in self.active(params) if self.grammar.is_shaping(name))
 
 
-def _refuse_per_layer(key: str, domain: Domain) -> None:
-    if getattr(domain, "per_layer", False):
-        raise OutOfLimitsError(
-            key=f"{key}.per_layer", got="true", expected="it for width and dropout only"
-        )
+def alias_of(kind: str) -> str:
+    """Where single layers are kept: a key in brackets, which errors leave out."""
+    return f"({kind})"

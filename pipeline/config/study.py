@@ -1,69 +1,30 @@
 """StudyConfig: a study file, checked."""
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Self
 
 from pydantic import (
-    Field,
-    SerializerFunctionWrapHandler,
-    Strict,
-    model_serializer,
+    GetJsonSchemaHandler,
+    SerializeAsAny,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from pipeline.config.data import DataConfig
 from pipeline.config.domain import limit_of, taken_as
-from pipeline.config.frozen import (
-    Count,
-    Frozen,
-    Name,
-    OutOfLimitsError,
-    Params,
-    Seed,
-    Text,
-    shown,
-)
+from pipeline.config.frozen import Frozen, Name, OutOfLimitsError, Params, Text, shown
+from pipeline.config.grammars import grammar_of
 from pipeline.config.grid import Grid
 from pipeline.config.keep_prob import without_keep_prob
 from pipeline.config.model import ModelConfig
-from pipeline.config.space import Space
-from pipeline.config.trial import TrainingConfig
-
-SamplerName = Literal["tpe", "random", "qmc", "grid", "gp"]
-StoppingName = Literal["none", "median", "asha", "hyperband"]
-
-
-class SearchConfig(Frozen):
-    """How the space is searched.
-
-    Attributes:
-        trials: The study's total, fixed trials included.
-        block: Trials a block; a trial sees the outcomes of all blocks but its own and the last.
-        max_seconds: Begin no further trial after so long; the next ``run`` goes on.
-        shapes: At most so many shapes (``TrialConfig.shape``) a block, so that trials can be
-            trained together; ``None``: as many as the sampler likes.
-    """
-
-    trials: Annotated[Count, Field(le=100_000)]
-    sampler: SamplerName = "tpe"
-    stopping: StoppingName = "none"
-    seed: Seed = 0
-    block: Annotated[Count, Field(le=1_000)] = 8
-    max_seconds: Annotated[float, Strict(), Field(gt=0)] | None = None
-    shapes: Annotated[Count, Field(le=1_000)] | None = None
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.sampler == "grid" and self.shapes is not None:
-            expected = "none, since sampler is grid and lists its settings"
-            raise OutOfLimitsError(key="shapes", got=str(self.shapes), expected=expected)
-        return self
-
-    @model_serializer(mode="wrap")
-    def _leave_out_shapes(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Write ``shapes`` where it is set: studies from before it keep their digest."""
-        written: dict[str, Any] = handler(self)
-        return {key: value for key, value in written.items() if (key, value) != ("shapes", None)}
+from pipeline.config.schema import AnySpace, space_by_model
+from pipeline.config.search import SearchConfig
+from pipeline.config.space import UNITS, Space
+from pipeline.config.spaces import space_type_of
+from pipeline.config.training import TrainingConfig
 
 
 class StudyConfig(Frozen):
@@ -73,25 +34,34 @@ class StudyConfig(Frozen):
     question: Text = ""
     data: DataConfig
     model: ModelConfig
-    space: Space
+    space: SerializeAsAny[Space]
     training: TrainingConfig
     search: SearchConfig
     trials: tuple[dict[str, Any], ...] = ()
 
-    @model_validator(mode="before")
+    @field_validator("space", mode="plain", json_schema_input_type=AnySpace)
     @classmethod
-    def _turn_keep_prob(cls, given: object) -> object:
+    def _read_space(cls, given: object, info: ValidationInfo) -> object:
+        """Read the space as the model's; where the model is wrong, only that is told."""
+        model = info.data.get("model")
+        return space_type_of(model).model_validate(given) if model else given
+
+    @field_validator("trials", mode="before")
+    @classmethod
+    def _turn_keep_prob(cls, given: object, info: ValidationInfo) -> object:
         """Turn ``keep_prob`` into ``dropout`` once, at the door."""
-        if not isinstance(given, Mapping):
+        model = info.data.get("model")
+        if model is None or not isinstance(given, list | tuple):
             return given
-        turned = dict(given)
-        if isinstance(given.get("space"), Mapping):
-            turned["space"] = without_keep_prob(given["space"], "space")
-        if isinstance(given.get("trials"), list | tuple):
-            turned["trials"] = [
-                _without_keep_prob(trial, number) for number, trial in enumerate(given["trials"])
-            ]
-        return turned
+        rates = grammar_of(model).rates
+        return [_without_keep_prob(trial, number, rates) for number, trial in enumerate(given)]
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Describe a file: which space it may have depends on its model."""
+        return space_by_model(handler.resolve_ref_schema(handler(core)))
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -102,6 +72,9 @@ class StudyConfig(Frozen):
                 got=str(self.search.trials),
                 expected=f"at least {n_fixed}, the number of fixed trials",
             )
+        if self.search.shapes is not None and self.space.grammar.is_open:
+            got, expected = str(self.search.shapes), "none, since the model is your own"
+            raise OutOfLimitsError(key="search.shapes", got=got, expected=expected)
         for number in range(n_fixed):
             self.fixed_params(number)
         if self.search.sampler == "grid":
@@ -131,13 +104,13 @@ class StudyConfig(Frozen):
 
     def _named(self, key: str, place: str) -> list[str]:
         """The parameters that a fixed trial's key means: ``dropout`` is that of every layer."""
-        domains = self.space.domains
+        domains, layered = self.space.domains, self.space.grammar.layered
         names = [
             name
             for name in domains
-            if name == key or (key in Space.PER_LAYER and name.startswith(f"{key}_"))
+            if name == key or (key in layered and name.startswith(f"{key}_"))
         ]
-        if not names and not (key in Space.PER_LAYER and self.space.max_depth == 0):
+        if not names and not (key in layered and self.space.most(layered[key]) == 0):
             expected = f"one of the space's parameters: {', '.join(domains)}"
             raise OutOfLimitsError(key=place, got="an unknown parameter", expected=expected)
         return names
@@ -151,12 +124,15 @@ class StudyConfig(Frozen):
         return taken_as(domain, value)
 
     def _check_layers(self, number: int, resolved: Params) -> None:
+        layered = self.space.grammar.layered
         for key in self.trials[number]:
             kind, _, layer = key.rpartition("_")
-            if kind in Space.PER_LAYER and int(layer) > resolved.get("depth", self.space.max_depth):
-                expected = f"a layer up to the trial's depth, which is {resolved['depth']}"
+            count = layered.get(kind, "")
+            if count in resolved and layer.isdecimal() and int(layer) > resolved[count]:
+                unit, told = UNITS[count]
+                expected = f"a {unit} up to the trial's {told}, which is {resolved[count]}"
                 place = f"trials.{number}.{key}"
-                raise OutOfLimitsError(key=place, got="a layer too many", expected=expected)
+                raise OutOfLimitsError(key=place, got=f"a {unit} too many", expected=expected)
 
     def _check_grid(self) -> None:
         size = len(Grid(self.space))
@@ -172,7 +148,7 @@ class StudyConfig(Frozen):
     def grid(self) -> Iterator[Params]:
         """List every setting of the space once, the last parameter turning fastest.
 
-        A layer that a depth does not have is not varied.
+        A layer that a setting does not have is not varied.
 
         Raises:
             ValueError: A parameter has no list of values, or the grid is too large.
@@ -185,5 +161,11 @@ class StudyConfig(Frozen):
         return self.model_dump(mode="json")
 
 
-def _without_keep_prob(trial: object, number: int) -> object:
-    return without_keep_prob(trial, f"trials.{number}") if isinstance(trial, Mapping) else trial
+def _without_keep_prob(trial: object, number: int, rates: tuple[str, ...]) -> object:
+    if not isinstance(trial, Mapping):
+        return trial
+    try:
+        return without_keep_prob(trial, rates)
+    except OutOfLimitsError as error:
+        key = f"{number}.{error.key}"
+        raise OutOfLimitsError(key=key, got=error.got, expected=error.expected) from None

@@ -1,99 +1,18 @@
 """TrialConfig: one setting with every value resolved, all that its arithmetic depends on."""
 
-from itertools import pairwise
-from typing import Annotated, Any, Final, Literal, NamedTuple, Self
+from typing import Annotated, Any, Self
 
-from pydantic import (
-    Field,
-    SerializerFunctionWrapHandler,
-    TypeAdapter,
-    ValidationError,
-    model_serializer,
-    model_validator,
-)
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from pipeline.config.data import DataConfig
-from pipeline.config.domain import BatchSize, Depth, LearningRate, Rate, WeightDecay, Width
-from pipeline.config.frozen import (
-    Count,
-    Frozen,
-    Name,
-    OutOfLimitsError,
-    Real,
-    Seed,
-    Text,
-    Whole,
-    shown,
-)
-from pipeline.config.limits import words
+from pipeline.config.frozen import Frozen, Name, Real, Seed, Text, Whole
+from pipeline.config.grammar import Grammar
+from pipeline.config.grammars import grammar_of
 from pipeline.config.model import ModelConfig
+from pipeline.config.params import check_params
 from pipeline.config.seeds import derive_seed
-
-Precision = Literal["32-true", "bf16-mixed"]
-Optimizer = Literal["adamw", "adam", "sgd"]
-Device = Literal["auto", "cpu", "cuda", "mps"]
-
-
-LIMITS: Final[dict[str, TypeAdapter[Any]]] = {
-    "depth": TypeAdapter(Depth),
-    "width": TypeAdapter(Width),
-    "input_dropout": TypeAdapter(Rate),
-    "dropout": TypeAdapter(Rate),
-    "batch_size": TypeAdapter(BatchSize),
-    "learning_rate": TypeAdapter(LearningRate),
-    "weight_decay": TypeAdapter(WeightDecay),
-}
-"""What each parameter may be, whatever the study."""
-OF_EACH_LAYER: Final = ("width", "dropout")
-
-
-class EarlyStopping(Frozen):
-    """Stop a trial whose validation loss has not improved for ``patience`` epochs."""
-
-    patience: Count
-
-
-class TrainingConfig(Frozen):
-    """How every trial of the study is trained.
-
-    Attributes:
-        epochs: At most so many passes over the training data.
-        threads: Arithmetic threads of a worker; part of the study, since sums of floats depend
-            on how many threads share them.
-    """
-
-    epochs: Annotated[Count, Field(le=100_000)]
-    early_stopping: EarlyStopping | None = None
-    optimizer: Optimizer = "adamw"
-    precision: Precision = "32-true"
-    threads: Annotated[Count, Field(le=1_024)] = 1
-    device: Device = "auto"
-
-
-class Shape(NamedTuple):
-    """What trials of one study must have in common to be trained in one loop.
-
-    The sizes of all arrays follow from it. Rates of dropout, learning rate, weight decay and
-    seeds are not in it: each trial has its own.
-
-    Attributes:
-        widths: Units of each hidden layer; their number is the depth.
-    """
-
-    model: ModelConfig
-    widths: tuple[int, ...]
-    batch_size: int
-
-    @property
-    def work(self) -> float:
-        """About how long a row takes, in units of a weight's products; it serves to put in order.
-
-        Weights are counted for pictures of 28 x 28 and ten classes. An optimizer step takes for
-        each weight as long as the products of 21 rows (measured, AdamW on a processor).
-        """
-        sizes = (784, *self.widths, 10)
-        n_weights = sum(before * after for before, after in pairwise(sizes))
-        return n_weights * (1 + 21 / self.batch_size)
+from pipeline.config.shape import Shape
+from pipeline.config.training import TrainingConfig
 
 
 class TrialConfig(Frozen):
@@ -125,33 +44,42 @@ class TrialConfig(Frozen):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        for name, value in self.params.items():
-            _check_param(name, value)
-        for name in LIMITS:
-            if name not in (*OF_EACH_LAYER, *self.params):
-                expected = words([LIMITS[name].json_schema()])
-                raise OutOfLimitsError(key=f"params.{name}", got="nothing", expected=expected)
-        for kind in OF_EACH_LAYER:
-            for layer in range(1, self.depth + 1):
-                self._of_layer(kind, layer)
+        check_params(self._grammar, self.params)
         return self
 
-    def _of_layer(self, kind: str, layer: int) -> float:
-        for key in (f"{kind}_{layer}", kind):
-            if key in self.params:
-                return float(self.params[key])
-        expected = f"{kind} or {kind}_{layer}, since depth is {self.depth}"
-        raise OutOfLimitsError(key=f"params.{kind}", got="nothing", expected=expected)
+    @property
+    def _grammar(self) -> Grammar:
+        return grammar_of(self.model)
 
     @property
     def depth(self) -> int:
-        """How many hidden layers the network has."""
-        return int(self.params["depth"])
+        """How many hidden layers the network has; of an autoencoder, its encoder."""
+        return self._grammar.count(self.params, "depth")
 
     @property
     def widths(self) -> tuple[int, ...]:
         """Units of each hidden layer, first layer first."""
-        return tuple(int(self._of_layer("width", 1 + i)) for i in range(self.depth))
+        return self._grammar.each(self.params, "width")
+
+    @property
+    def dropouts(self) -> tuple[float, ...]:
+        """The probability to drop a unit of each hidden layer, first layer first."""
+        return tuple(map(float, self._grammar.each(self.params, "dropout")))
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks of convolutions the network has; 0 where the model has none."""
+        return self._grammar.count(self.params, "blocks")
+
+    @property
+    def filters(self) -> tuple[int, ...]:
+        """Channels of each block, first block first."""
+        return self._grammar.each(self.params, "filters")
+
+    @property
+    def block_dropouts(self) -> tuple[float, ...]:
+        """The probability to drop after each block, first block first."""
+        return tuple(map(float, self._grammar.each(self.params, "block_dropout")))
 
     @property
     def input_dropout(self) -> float:
@@ -159,14 +87,28 @@ class TrialConfig(Frozen):
         return float(self.params["input_dropout"])
 
     @property
-    def dropouts(self) -> tuple[float, ...]:
-        """The probability to drop a unit of each hidden layer, first layer first."""
-        return tuple(self._of_layer("dropout", 1 + i) for i in range(self.depth))
+    def regularizer(self) -> str:
+        """What is dropped: ``dropout`` (units), ``dropconnect``, ``channel-dropout``."""
+        return str(self._grammar.one(self.params, "regularizer"))
+
+    @property
+    def activation(self) -> str:
+        """What follows each hidden layer: ``relu`` where the study does not say."""
+        return str(self._grammar.one(self.params, "activation"))
+
+    @property
+    def max_norm(self) -> float | None:
+        """The largest Euclidean norm of a hidden unit's incoming weights, if there is one.
+
+        Srivastava et al. 2014, section 5.1.
+        """
+        norm = self._grammar.one(self.params, "max_norm")
+        return None if norm is None else float(norm)
 
     @property
     def batch_size(self) -> int:
-        """Rows a step."""
-        return int(self.params["batch_size"])
+        """Rows a step; 64 where a user's own module does not say."""
+        return int(self._grammar.one(self.params, "batch_size"))
 
     @property
     def learning_rate(self) -> float:
@@ -181,7 +123,8 @@ class TrialConfig(Frozen):
     @property
     def shape(self) -> Shape:
         """What it must share with the trials that it is trained together with."""
-        return Shape(self.model, self.widths, self.batch_size)
+        parts = tuple(self._grammar.shape(self.params))
+        return Shape(self.model, parts, self.batch_size)
 
     @property
     def seeds(self) -> dict[str, int]:
@@ -198,16 +141,3 @@ class TrialConfig(Frozen):
         order = derive_seed(self.study_seed, *again, "order")
         shared = {"order": order, "split": derive_seed(self.study_seed, "split")}
         return own | shared
-
-
-def _check_param(name: str, value: object) -> None:
-    kind, _, layer = name.rpartition("_")
-    known = kind if kind in OF_EACH_LAYER and layer.isdecimal() else name
-    if known not in LIMITS:
-        expected = f"one of {', '.join(LIMITS)}, width_N, dropout_N"
-        raise OutOfLimitsError(key=f"params.{name}", got="an unknown parameter", expected=expected)
-    try:
-        LIMITS[known].validate_python(value)
-    except ValidationError:
-        expected = words([LIMITS[known].json_schema()])
-        raise OutOfLimitsError(key=f"params.{name}", got=shown(value), expected=expected) from None

@@ -1,16 +1,22 @@
 """Trials trained together: one LightningModule whose members are ordinary modules."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from pipeline.learning.group import Group, Report, make_groups
+from pipeline.learning.group import Group, make_groups
+from pipeline.learning.learner import Learner, Parts
 from pipeline.learning.lightning import LightningModule
 from pipeline.learning.member import Member
-from pipeline.learning.rows import EpochSteps, Rows
+from pipeline.learning.rows import EpochSteps
+from pipeline.trial import EpochScores
+
+Report = Callable[[EpochScores], None]
+Batch = tuple[int, Sequence[Tensor]]
+"""Which fold, and row numbers: one int64 tensor a step."""
 
 
 class CohortModule(LightningModule):
@@ -18,20 +24,12 @@ class CohortModule(LightningModule):
 
     Args:
         members: The trials, of one batch size.
-        training: The rows to train on.
-        validation: The rows that decide.
-        probe: The training rows that are scored with dropout off.
+        parts: The rows of the study or, where it has folds, those of each.
         report: Called with each epoch's scores of each member.
     """
 
     def __init__(
-        self,
-        members: Sequence[Member],
-        *,
-        training: Rows,
-        validation: Rows,
-        probe: Rows,
-        report: Report,
+        self, members: Sequence[Member], parts: Sequence[Parts], *, report: Report
     ) -> None:
         """Take the members in; nothing is trained yet."""
         super().__init__()
@@ -39,16 +37,19 @@ class CohortModule(LightningModule):
         self.networks = nn.ModuleList()
         self.members = list(members)
         self.seconds = {"training": 0.0, "validation": 0.0}
-        self._parts = {"training": training, "validation": validation, "probe": probe}
+        self._parts = list(parts)
         self._report = report
-        self._groups: list[Group] = []
+        self._groups: list[list[Group]] = []
         self._epoch_started = 0.0
 
-    def build(self, *, n_inputs: int, n_classes: int) -> None:
+    def build(self) -> None:
         """Build the members' networks; a large one may exhaust the memory."""
         for member in self.members:
             with member.failing_alone():
-                self.networks.append(member.build(n_inputs=n_inputs, n_classes=n_classes))
+                pairs = zip(member.learners, self._parts, strict=True)
+                self.networks.extend([learner.build(parts) for learner, parts in pairs])
+                weights = member.learners[0].network.parameters()
+                member.n_parameters = sum(weight.numel() for weight in weights)
 
     @property
     def active(self) -> list[Member]:
@@ -56,63 +57,97 @@ class CohortModule(LightningModule):
         return [member for member in self.members if member.state is None]
 
     def configure_optimizers(self) -> list[Optimizer]:
-        """Make each member's own optimizer, on the device where the rows are put as well."""
-        self._parts = {name: rows.to(self.device) for name, rows in self._parts.items()}
+        """Make each network's own optimizer, on the device where the rows are put as well."""
+        self._parts = [parts.to(self.device) for parts in self._parts]
         optimizers = []
         for member in self.active:
             with member.failing_alone():
-                optimizers.append(member.begin())
-        batch_size = min(self._batch_size, len(self._parts["training"]))
-        self._groups = make_groups(self.active, batch_size=batch_size, device=self.device)
+                optimizers.extend([learner.begin() for learner in member.learners])
+        self._groups = [self._group(fold) for fold in range(len(self._parts))]
         return optimizers
+
+    def _group(self, fold: int) -> list[Group]:
+        learners: list[Learner] = [member.learners[fold] for member in self.active]
+        batch_size = min(self._batch_size, len(self._parts[fold].training))
+        return make_groups(learners, batch_size=batch_size, device=self.device)
 
     @property
     def _batch_size(self) -> int:
         return self.members[0].assignment.config.batch_size
 
-    def train_dataloader(self) -> EpochSteps:
+    def train_dataloader(self) -> "FoldSteps":
         """Iterate over the batches of an epoch, the same for all trials of a study."""
         seed = self.members[0].assignment.config.seeds["order"]
-        return EpochSteps(self._parts["training"], batch_size=self._batch_size, seed=seed)
+        return FoldSteps(
+            [
+                EpochSteps(parts.training, batch_size=self._batch_size, seed=seed)
+                for parts in self._parts
+            ]
+        )
 
     def on_train_epoch_start(self) -> None:
-        """Start the epoch's clock."""
+        """Start the epoch's clock and set its learning rates."""
         self._epoch_started = time.perf_counter()
+        for member in self.active:
+            for learner in member.learners:
+                learner.begin_epoch(1 + len(member.curve))
 
-    def training_step(self, batch: Sequence[Tensor], batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
-        """Do several optimizer steps of every active member.
+    def training_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
+        """Do several optimizer steps of every active member on one fold.
 
         Args:
-            batch: Row numbers, one int64 tensor a step.
+            batch: The fold and its row numbers.
             batch_idx: Not used: members count their own steps.
         """
-        for numbers in batch:
-            images, labels = self._parts["training"].take(numbers)
-            for group in self._active_groups:
-                group.step(images, labels)
-
-    @property
-    def _active_groups(self) -> list[Group]:
-        """The groups that have members left; one that fails has none."""
-        return [group for group in self._groups if group.members]
+        fold, steps = batch
+        for numbers in steps:
+            images, labels = self._parts[fold].training.take(numbers)
+            for group in self._groups[fold]:
+                if group.learners:  # one that failed has none
+                    group.step(images, labels)
 
     def on_train_epoch_end(self) -> None:
         """Score the active members, report, and stop once all have left."""
         trained = time.perf_counter()
         self.seconds["training"] += trained - self._epoch_started
-        for group in self._active_groups:
-            group.end_epoch(
-                validation=self._parts["validation"],
-                probe=self._parts["probe"],
-                started=self._epoch_started,
-                report=self._report,
-            )
+        for parts, groups in zip(self._parts, self._groups, strict=True):
+            for group in groups:
+                if group.learners:
+                    group.measure(parts)
+        seconds = time.perf_counter() - self._epoch_started
+        for member in self.active:
+            with member.failing_alone():
+                self._report(member.end_epoch(seconds))
+        for group in (group for groups in self._groups for group in groups):
+            group.let_go()
         self.seconds["validation"] += time.perf_counter() - trained
-        self.trainer.should_stop = not self._active_groups
+        self.trainer.should_stop = not self.active
 
     def transfer_batch_to_device(
-        self, batch: Sequence[Tensor], device: torch.device, dataloader_idx: int
-    ) -> Sequence[Tensor]:
+        self, batch: Batch, device: torch.device, dataloader_idx: int
+    ) -> Batch:
         """Leave row numbers where they are: the loader made them on the device."""
         del device, dataloader_idx
         return batch
+
+
+class FoldSteps:
+    """What the Trainer iterates: an epoch of each fold, one after another.
+
+    Args:
+        folds: The epochs' batches of each fold.
+    """
+
+    def __init__(self, folds: Sequence[EpochSteps]) -> None:
+        """Start before the first epoch."""
+        self._folds = folds
+
+    def __len__(self) -> int:
+        """Count the calls of an epoch."""
+        return sum(map(len, self._folds))
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Go through the next epoch."""
+        for fold, steps in enumerate(self._folds):
+            for numbers in steps:
+                yield fold, numbers

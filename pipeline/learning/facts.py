@@ -4,6 +4,7 @@ import functools
 import hashlib
 import platform
 import subprocess
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -25,6 +26,7 @@ def collect_facts(
     split_sha256: str,
     cohort: dict[str, int],
     alone_because: str | None = None,
+    own_sources: Mapping[str, str] | None = None,
 ) -> Facts:
     """Write down where this process stands.
 
@@ -34,12 +36,13 @@ def collect_facts(
         split_sha256: Over the row numbers of each part.
         cohort: How many trials were trained as one, and the trial's place among them, from 0.
         alone_because: Why the trial was not fused with others; ``None`` where it might have been.
+        own_sources: SHA-256 of the user's own source files, where there are any.
     """
     commit, clean = project_commit()
     return Facts(
         data_sha256=data_sha256,
         split_sha256=split_sha256,
-        sources=source_digests(),
+        sources=source_digests() | dict(own_sources or {}),
         packages={name: metadata.version(name) for name in PACKAGES},
         python=platform.python_version(),
         processor=processor(),

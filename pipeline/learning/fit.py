@@ -1,26 +1,26 @@
 """Fit a cohort: what a worker does with what the driver hands over."""
 
-import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 
 import torch
 
-from pipeline.config import DataConfig
-from pipeline.learning.cohort import CohortModule
-from pipeline.learning.data import PreparedData, Split, open_train, split
+from pipeline.learning.cohort import CohortModule, Report
+from pipeline.learning.data import PreparedData
 from pipeline.learning.facts import collect_facts, resolve_device
 from pipeline.learning.failures import describe_failure
-from pipeline.learning.group import Report
+from pipeline.learning.learner import Parts
 from pipeline.learning.lightning import Trainer, expected_warnings
 from pipeline.learning.member import Member
-from pipeline.learning.rows import Rows
+from pipeline.learning.opening import open_parts
+from pipeline.learning.own.fit import fit_own
+from pipeline.learning.own.module_feed import OwnData
+from pipeline.learning.pictures import draw
 from pipeline.trial import Cohort, Facts, TrialOutcome, TrialState
 
 
-def fit_cohort(cohort: Cohort, data: PreparedData, report: Report) -> list[TrialOutcome]:
+def fit_cohort(cohort: Cohort, data: PreparedData | OwnData, report: Report) -> list[TrialOutcome]:
     """Train the trials of a cohort together and say how each ended.
 
     What a trial does wrong (a loss that is not finite, an exception, memory exhausted) ends that
@@ -29,13 +29,17 @@ def fit_cohort(cohort: Cohort, data: PreparedData, report: Report) -> list[Trial
 
     Args:
         cohort: The trials; they share data, batch size and training section.
-        data: The decoded data set.
+        data: The decoded data set, or what is known of the user's own data module.
         report: Called with each epoch's scores as they come.
 
     Returns:
         One outcome a trial, in the cohort's order.
     """
-    with _arithmetic(cohort.assignments[0].config.training.threads):
+    config = cohort.assignments[0].config
+    with _arithmetic(config.training.threads):
+        if config.model.class_path or config.data.class_path:
+            return [fit_own(assignment, data, report) for assignment in cohort.assignments]
+        assert isinstance(data, PreparedData), "the user's own data has its class named"  # noqa: S101
         return _fit(cohort, data, report)
 
 
@@ -56,19 +60,25 @@ def _arithmetic(threads: int) -> Iterator[None]:
 
 def _fit(cohort: Cohort, data: PreparedData, report: Report) -> list[TrialOutcome]:
     clock = _Clock()
-    config = cohort.assignments[0].config
-    rows, parts = _open(data, config.data, config.seeds["split"])
+    first = cohort.assignments[0]
+    config = first.config
+    parts, split_sha256 = open_parts(
+        data, config.data, config.seeds["split"], is_refit=first.is_refit
+    )
     clock.mark("data")
-    members = [Member(assignment) for assignment in cohort.assignments]
-    module = CohortModule(members, report=report, **rows)
-    cause = _train(module, data)
+    n_folds = len(parts) if len(parts) > 1 else 0
+    members = [Member(assignment, n_folds=n_folds) for assignment in cohort.assignments]
+    module = CohortModule(members, parts, report=report)
+    cause = _train(module)
     for member in module.active:
         member.fail(cause or "ended without a verdict")
         member.is_torn = len(members) > 1
-    facts = [_facts(member, data, parts) for member in members]
+    facts = [_facts(member, data, split_sha256) for member in members]
+    pictures = [_pictures(member, parts[0]) for member in members]
     clock.spend(module.seconds, n_members=len(members))
     del module
-    outcomes = [_outcome(*one, clock) for one in zip(members, facts, strict=True)]
+    found = zip(members, facts, pictures, strict=True)
+    outcomes = [_outcome(*one, clock) for one in found]
     return [
         _fit(Cohort((member.assignment,)), data, report)[0] if member.is_torn else outcome
         for member, outcome in zip(members, outcomes, strict=True)
@@ -93,10 +103,10 @@ class _Clock:
         self.seconds = {phase: spent / n_members for phase, spent in self.seconds.items()}
 
 
-def _train(module: CohortModule, data: PreparedData) -> str | None:
+def _train(module: CohortModule) -> str | None:
     """Train until every member has left, or return what stopped it."""
     try:
-        module.build(n_inputs=math.prod(data.image_shape), n_classes=data.n_classes)
+        module.build()
         if module.active:
             with expected_warnings():
                 _trainer(module).fit(module)
@@ -118,30 +128,34 @@ def _trainer(module: CohortModule) -> Trainer:
     )
 
 
-@lru_cache(maxsize=1)
-def _open(data: PreparedData, config: DataConfig, seed: int) -> tuple[dict[str, Rows], Split]:
-    """Map the data set and split it, once for all trials of a worker."""
-    images, labels = open_train(data)
-    parts = split(labels, config, n_own_test=data.n_test, seed=seed)
-    tensors = torch.from_numpy(images).flatten(1), torch.from_numpy(labels)
-    numbers = {"training": parts.train, "validation": parts.validation, "probe": parts.train_probe}
-    rows = {
-        name: Rows(*tensors, torch.from_numpy(part), data.scale) for name, part in numbers.items()
-    }
-    return rows, parts
-
-
-def _facts(member: Member, data: PreparedData, parts: Split) -> Facts:
+def _facts(member: Member, data: PreparedData, split_sha256: str) -> Facts:
+    first = member.learners[0]
     return collect_facts(
         member.assignment.config.training,
         data_sha256=data.sha256,
-        split_sha256=parts.sha256,
-        cohort={"place": member.place, "size": member.n_companions},
-        alone_because=member.alone_because,
+        split_sha256=split_sha256,
+        cohort={"place": first.place, "size": first.n_companions},
+        alone_because=first.alone_because,
     )
 
 
-def _outcome(member: Member, facts: Facts, clock: _Clock) -> TrialOutcome:
+def _pictures(member: Member, parts: Parts) -> dict[str, bytes]:
+    """Draw what a complete trial has learned; of folds, the first network's."""
+    if member.state is not TrialState.COMPLETE or member.weights is None:
+        return {}
+    first = member.learners[0]
+    prefix = f"fold_{first.fold}." if first.fold else ""
+    weights = {
+        name.removeprefix(prefix): value
+        for name, value in member.weights.items()
+        if name.startswith(prefix)
+    }
+    return draw(first, weights, parts)
+
+
+def _outcome(
+    member: Member, facts: Facts, pictures: dict[str, bytes], clock: _Clock
+) -> TrialOutcome:
     return TrialOutcome(
         number=member.assignment.config.number,
         state=member.state or TrialState.FAIL,
@@ -149,6 +163,7 @@ def _outcome(member: Member, facts: Facts, clock: _Clock) -> TrialOutcome:
         curve=tuple(member.curve),
         n_parameters=member.n_parameters,
         weights=member.weights_file(),
+        pictures=pictures,
         facts=facts,
         seconds=clock.seconds,
     )

@@ -1,7 +1,6 @@
-"""Members of a cohort that are trained as one: a stack, or a network that has no stacked form."""
+"""Networks of a cohort that are trained as one: a stack, or one that has no stacked form."""
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -9,61 +8,58 @@ from torch import Tensor
 
 from pipeline.learning.failures import describe_failure
 from pipeline.learning.fused import Stack, why_not_stackable
-from pipeline.learning.member import Member
-from pipeline.learning.rows import Rows
+from pipeline.learning.learner import Learner, Measures, Parts
+from pipeline.learning.scores import UNMEASURED
 from pipeline.learning.separate import Separate
-from pipeline.trial import EpochScores
-
-Report = Callable[[EpochScores], None]
 
 
-def why_not_fused(member: Member, device: torch.device) -> str | None:
-    """Say why a trial is trained by itself; ``None`` where it may share a stack."""
-    threads = member.assignment.config.training.threads
+def why_not_fused(learner: Learner, device: torch.device) -> str | None:
+    """Say why a network is trained by itself; ``None`` where it may share a stack."""
+    threads = learner.config.training.threads
     if device.type == "cpu" and threads > 1:
         return f"{threads} threads share sums differently where there are more members"
-    if any(1 in weight.shape for weight in member.network.parameters()):
+    if any(1 in weight.shape for weight in learner.network.parameters()):
         # A matrix of one row or column: BLAS takes another kernel for a batch of one.
         return "a layer of one unit: its product is another alone"
-    return why_not_stackable(member.network.network)
+    return why_not_stackable(learner.network.network)
 
 
 def make_groups(
-    members: Sequence[Member], *, batch_size: int, device: torch.device
+    learners: Sequence[Learner], *, batch_size: int, device: torch.device
 ) -> list["Group"]:
-    """Put members of one shape together.
+    """Put networks of one shape together.
 
     Args:
-        members: Begun, in the cohort's order.
+        learners: Begun, of one fold, in the cohort's order.
         batch_size: Rows of a full batch.
         device: Where they are trained.
     """
-    found: dict[object, list[Member]] = {}
-    for member in members:
-        member.alone_because = why_not_fused(member, device)
-        shape = member.assignment.config.shape
-        found.setdefault(id(member) if member.alone_because else shape, []).append(member)
+    found: dict[object, list[Learner]] = {}
+    for learner in learners:
+        learner.alone_because = why_not_fused(learner, device)
+        shape = learner.config.shape
+        found.setdefault(id(learner) if learner.alone_because else shape, []).append(learner)
     return [Group(same, batch_size=batch_size) for same in found.values()]
 
 
 class Group:
-    """Trains its members step by step; one that is done leaves, the others go on.
+    """Trains its networks step by step; one whose trial is done leaves, the others go on.
 
     Args:
-        members: Of one shape.
+        learners: Of one shape.
         batch_size: Rows of a full batch.
     """
 
-    def __init__(self, members: Sequence[Member], *, batch_size: int) -> None:
-        """Put the members together."""
-        self.members = list(members)
+    def __init__(self, learners: Sequence[Learner], *, batch_size: int) -> None:
+        """Put the networks together."""
+        self.learners = list(learners)
         self._batch_size = batch_size
         self._loop: Stack | Separate | None = None
-        for place, member in enumerate(self.members):
-            member.place, member.n_companions = place, len(self.members)
+        for place, learner in enumerate(self.learners):
+            learner.place, learner.n_companions = place, len(self.learners)
 
     def step(self, images: Tensor, labels: Tensor) -> None:
-        """Do one optimizer step of every member.
+        """Do one optimizer step of every network.
 
         Args:
             images: float32 of shape [batch, n_inputs].
@@ -72,31 +68,29 @@ class Group:
         with self._failing_together():
             self._trained().step(images, labels)
 
-    def end_epoch(self, *, validation: Rows, probe: Rows, started: float, report: Report) -> None:
-        """Score the members with dropout off, report, and let go of those that are done.
-
-        Args:
-            validation: The rows that decide.
-            probe: The fixed training rows of the curve without dropout.
-            started: ``time.perf_counter()`` at the epoch's beginning.
-            report: Called with each member's scores.
-        """
+    def measure(self, parts: Parts) -> None:
+        """Score the networks with dropout off, and tell each what the epoch came to."""
         with self._failing_together():
             loop = self._trained()
-            scores = zip(
-                loop.train_scores(), loop.evaluate(validation), loop.evaluate(probe), strict=True
+            train, no_dropout = loop.train_scores(), loop.evaluate(parts.probe)
+            validation = (
+                [UNMEASURED] * len(train)
+                if parts.validation is None
+                else loop.evaluate(parts.validation)
             )
-            seconds = time.perf_counter() - started
-            for member, (train, valid, no_dropout) in zip(self.members, scores, strict=True):
-                with member.failing_alone():
-                    report(member.take(train, valid, no_dropout[0], seconds))
-            self._let_go(loop)
+            measured = zip(train, no_dropout, validation, strict=True)
+            for learner, measures in zip(self.learners, measured, strict=True):
+                learner.measures = Measures(*measures)
 
-    def _let_go(self, loop: Stack | Separate) -> None:
-        staying = [member for member in self.members if member.state is None]
-        if len(staying) < len(self.members):
-            self.members = staying
-            self._loop = self._make_loop(loop.n_steps) if staying else None
+    def let_go(self) -> None:
+        """Leave out the networks of trials that have ended."""
+        staying = [learner for learner in self.learners if learner.member.state is None]
+        if len(staying) == len(self.learners):
+            return
+        self.learners = staying
+        with self._failing_together():
+            n_steps = self._loop.n_steps if self._loop else 0
+            self._loop = self._make_loop(n_steps) if staying else None
 
     def _trained(self) -> Stack | Separate:
         if self._loop is None:
@@ -104,15 +98,15 @@ class Group:
         return self._loop
 
     def _make_loop(self, first_step: int) -> Stack | Separate:
-        first = self.members[0]
-        is_mixed = first.assignment.config.training.precision == "bf16-mixed"
+        first = self.learners[0]
+        is_mixed = first.config.training.precision == "bf16-mixed"
         if why_not_stackable(first.network.network):
             return Separate(
                 first.network, first.optimizer, first_step=first_step, is_mixed=is_mixed
             )
         return Stack(
-            [member.network.network for member in self.members],
-            [member.optimizer for member in self.members],
+            [learner.network for learner in self.learners],
+            [learner.optimizer for learner in self.learners],
             first_step=first_step,
             batch_size=self._batch_size,
             is_mixed=is_mixed,
@@ -120,13 +114,13 @@ class Group:
 
     @contextmanager
     def _failing_together(self) -> Iterator[None]:
-        """A lone member fails with its cause; of several, each is to be tried alone."""
+        """A lone trial fails with its cause; of several, each is to be tried alone."""
         try:
             yield
         except Exception as error:  # noqa: BLE001 - any fault of a trial is recorded as its cause
             cause = describe_failure(error)
-            is_torn = len(self.members) > 1
-            for member in self.members:
-                member.fail(cause)
-                member.is_torn = is_torn
-            self.members, self._loop = [], None
+            is_torn = len(self.learners) > 1
+            for learner in self.learners:
+                learner.member.fail(cause)
+                learner.member.is_torn = is_torn
+            self.learners, self._loop = [], None

@@ -1,22 +1,16 @@
-"""Layers that the networks here are made of."""
+"""Layers that drop: units, channels or connections, each by a mask that is a function."""
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from pipeline.learning.masks import counters, keep_mask, random_levels, step_key
 
 
-class Dropout(nn.Module):
-    r"""Inverted dropout (Srivastava et al. 2014) whose mask is a function, not a draw.
+class Dropping(nn.Module):
+    r"""What drops: masks :math:`m_i / (1 - p)`, :math:`m_i \sim \mathrm{Bernoulli}(1 - p)`.
 
-    In training, :math:`y = x \odot m / (1 - p)` with :math:`m_i \sim \mathrm{Bernoulli}(1 - p)`
-    hashed from (seed, layer, step, :math:`i`); in evaluation, and at :math:`p = 0`, :math:`y = x`.
-
-    >>> layer = Dropout(0.5, seed=1, layer=1)
-    >>> layer.step = 3
-    >>> x = torch.ones(4, 8)
-    >>> torch.equal(layer(x), layer(x))
-    True
+    Each :math:`m_i` is hashed from (seed, layer, step, :math:`i`): no generator's state is read.
 
     Attributes:
         step: The training step, from 0; whoever trains the network sets it before each step.
@@ -37,27 +31,106 @@ class Dropout(nn.Module):
         self.step = 0
         self._counters = torch.empty(0, dtype=torch.int32)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Drop values of ``x`` in training.
+    @property
+    def is_dropping(self) -> bool:
+        """Whether anything is dropped now: in training, at a rate above 0."""
+        return self.training and self.rate > 0
 
-        Args:
-            x: float of shape [batch, units].
+    def mask(self, shape: torch.Size, device: torch.device) -> Tensor:
+        """What values of this shape are multiplied by at this step: 0 or 1 / (1 - rate)."""
+        n_entries = shape.numel()
+        levels = random_levels(self._count(n_entries, device), step_key(self.seed, self.step))
+        return keep_mask(levels[:n_entries].view(shape), self.rate)
 
-        Returns:
-            Of the same shape.
-        """
-        if not self.training or self.rate == 0:
-            return x
-        levels = random_levels(self._counters_for(x), step_key(self.seed, self.step))
-        return x * keep_mask(levels[: x.numel()].view(x.shape), self.rate)
-
-    def _counters_for(self, x: Tensor) -> Tensor:
+    def _count(self, n_entries: int, device: torch.device) -> Tensor:
         """Counters are made once: a shorter last batch uses the first of them."""
-        n_pairs = (x.numel() + 1) // 2
-        if self._counters.numel() < n_pairs or self._counters.device != x.device:
-            self._counters = counters(self.layer, x.numel(), x.device)
+        n_pairs = (n_entries + 1) // 2
+        if self._counters.numel() < n_pairs or self._counters.device != device:
+            self._counters = counters(self.layer, n_entries, device)
         return self._counters[:n_pairs]
 
     def extra_repr(self) -> str:
         """Show the rate where the network is printed."""
         return f"rate={self.rate}, layer={self.layer}"
+
+
+class Dropout(Dropping):
+    r"""Inverted dropout (Srivastava et al. 2014): :math:`y = x \odot m / (1 - p)` in training.
+
+    In evaluation, and at :math:`p = 0`, :math:`y = x`.
+
+    >>> layer = Dropout(0.5, seed=1, layer=1)
+    >>> layer.step = 3
+    >>> x = torch.ones(4, 8)
+    >>> torch.equal(layer(x), layer(x))
+    True
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Drop values of ``x`` in training.
+
+        Args:
+            x: float of any shape, rows first.
+
+        Returns:
+            Of the same shape.
+        """
+        return x * self.mask(x.shape, x.device) if self.is_dropping else x
+
+
+class ChannelDropout(Dropping):
+    """Inverted dropout of whole channels (Tompson et al. 2015, "spatial dropout").
+
+    Neighbouring pixels of a convolution's output say much the same, so that dropping one of them
+    hides little.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Drop channels of ``x`` in training.
+
+        Args:
+            x: float of shape [batch, channels, height, width].
+
+        Returns:
+            Of the same shape.
+        """
+        if not self.is_dropping:
+            return x
+        return x * self.mask(torch.Size((*x.shape[:2], 1, 1)), x.device)
+
+
+class DropConnectLinear(nn.Linear):
+    r"""DropConnect (Wan et al. 2013): :math:`y = x (W \odot M / (1 - p))^T + b` in training.
+
+    One :math:`M` serves all rows of a batch (the paper draws one a row, at the price of a weight
+    matrix a row); in evaluation all connections are kept.
+    """
+
+    def __init__(self, n_inputs: int, n_outputs: int, dropping: Dropping) -> None:
+        """Make the layer; ``dropping`` says how many connections are lost."""
+        super().__init__(n_inputs, n_outputs)
+        self.dropping = dropping
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [batch, n_inputs] to [batch, n_outputs]."""
+        return functional.linear(x, _connected(self.weight, self.dropping), self.bias)
+
+
+class DropConnectConv2d(nn.Conv2d):
+    """A 3 x 3 convolution of equal size whose filters lose connections, as above."""
+
+    def __init__(self, n_inputs: int, n_outputs: int, dropping: Dropping) -> None:
+        """Make the layer; ``dropping`` says how many connections are lost."""
+        super().__init__(n_inputs, n_outputs, kernel_size=3, padding="same")
+        self.dropping = dropping
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [batch, n_inputs, H, W] to [batch, n_outputs, H, W]."""
+        weight = _connected(self.weight, self.dropping)
+        return functional.conv2d(x, weight, self.bias, padding="same")
+
+
+def _connected(weight: Tensor, dropping: Dropping) -> Tensor:
+    if not dropping.is_dropping:
+        return weight
+    return weight * dropping.mask(weight.shape, weight.device)

@@ -13,11 +13,15 @@ from pipeline.learning.torchvision_ops import ensure_torchvision
 
 ensure_torchvision()
 
-from pytorch_lightning import LightningModule, Trainer  # noqa: E402 - only possible from here on
+from pytorch_lightning import (  # noqa: E402 - only possible from here on
+    LightningDataModule,
+    LightningModule,
+    Trainer,
+)
 
 logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 
-__all__ = ["LightningModule", "Trainer", "expected_warnings"]
+__all__ = ["LightningDataModule", "LightningModule", "Trainer", "expected_warnings"]
 
 
 @contextmanager

@@ -1,25 +1,28 @@
 """Loss and accuracy of networks trained side by side, kept on the device and read once an epoch."""
 
+import math
+
 import torch
 from torch import Tensor
 
 Scores = tuple[float, float]
-"""Mean cross-entropy in nats, and the share of rows that were classified rightly."""
+"""Mean loss, and the share of rows that were classified rightly; NaN where nothing is."""
+
+UNMEASURED: Scores = (math.nan, math.nan)
 
 
-def scores_of(picked: Tensor, right: Tensor) -> list[Scores]:
+def scores_of(losses: Tensor, right: Tensor | None) -> list[Scores]:
     """Average over rows; each member's sum is taken by itself, so that companions change no bit.
 
     Args:
-        picked: The labels' log-probabilities, float32 of shape [K, rows].
-        right: Whether the label had the highest score, bool of shape [K, rows].
+        losses: Each row's, float32 of shape [K, rows].
+        right: Whether the label had the highest score, bool of shape [K, rows]; ``None`` where
+            nothing is classified.
     """
-    n_rows = picked.shape[1]
-    losses = torch.stack([row.sum(dtype=torch.float64) for row in picked.contiguous()])
-    return [
-        (-loss / n_rows, n_right / n_rows)
-        for loss, n_right in zip(losses.tolist(), right.sum(1).tolist(), strict=True)
-    ]
+    n_rows = losses.shape[1]
+    sums = torch.stack([row.sum(dtype=torch.float64) for row in losses.contiguous()]).tolist()
+    n_right = [math.nan] * len(sums) if right is None else right.sum(1).tolist()
+    return [(loss / n_rows, count / n_rows) for loss, count in zip(sums, n_right, strict=True)]
 
 
 class RowScores:
@@ -27,17 +30,19 @@ class RowScores:
 
     def __init__(self) -> None:
         """Start with nothing."""
-        self._picked: list[Tensor] = []
+        self._losses: list[Tensor] = []
         self._right: list[Tensor] = []
 
-    def add(self, picked: Tensor, right: Tensor) -> None:
+    def add(self, losses: Tensor, right: Tensor | None) -> None:
         """Take a batch: see ``scores_of``."""
-        self._picked.append(picked)
-        self._right.append(right)
+        self._losses.append(losses)
+        if right is not None:
+            self._right.append(right)
 
     def take(self) -> list[Scores]:
         """Each member's scores over all that was added; then start with nothing again."""
-        scores = scores_of(torch.cat(self._picked, 1), torch.cat(self._right, 1))
-        self._picked.clear()
+        right = torch.cat(self._right, 1) if self._right else None
+        scores = scores_of(torch.cat(self._losses, 1), right)
+        self._losses.clear()
         self._right.clear()
         return scores

@@ -4,23 +4,23 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from pipeline.learning.mlp import MLP, cross_entropy
+from pipeline.learning.networks import Network
 from pipeline.learning.rows import EVALUATION_ROWS, Rows
-from pipeline.learning.scores import RowScores, Scores, scores_of
+from pipeline.learning.scores import RowScores, Scores
 
 
 class Separate:
     """Trains one network; the same to its cohort as a stack of one.
 
     Args:
-        network: Any module that maps rows to logits.
+        network: Any that maps rows to outputs and knows its objective.
         optimizer: The network's own.
         first_step: How many steps it has been trained for.
         is_mixed: Whether products take bfloat16 factors.
     """
 
     def __init__(
-        self, network: MLP, optimizer: Optimizer, *, first_step: int, is_mixed: bool
+        self, network: Network, optimizer: Optimizer, *, first_step: int, is_mixed: bool
     ) -> None:
         """Take the network over as it is."""
         self.n_steps = first_step
@@ -42,27 +42,32 @@ class Separate:
         """
         self._network.set_step(self.n_steps)
         with self._precision:
-            logits = self._network(images)
-        losses = cross_entropy(logits, labels)
+            outputs = self._network(images)
+        losses = self._network.objective.losses(outputs, images, labels)
         self._optimizer.zero_grad(set_to_none=True)
         losses.mean().backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
+        self._network.constrain()
         self.n_steps += 1
-        self._scores.add(-losses.detach().unsqueeze(0), (logits.argmax(1) == labels).unsqueeze(0))
+        self._add(self._scores, losses.detach(), outputs, labels)
 
     def train_scores(self) -> list[Scores]:
         """The network's loss and accuracy over the steps since this was last asked."""
         return self._scores.take()
 
     def evaluate(self, rows: Rows) -> list[Scores]:
-        """The network's mean cross-entropy (nats) and accuracy over rows, dropout off."""
+        """The network's mean loss and accuracy over rows, dropout off."""
+        scores = RowScores()
         self._network.eval()
-        picked, right = [], []
         with self._precision, torch.no_grad():
             for numbers in torch.split(rows.numbers, EVALUATION_ROWS):
                 images, labels = rows.take(numbers)
-                logits = self._network(images)
-                picked.append(-cross_entropy(logits, labels))
-                right.append(logits.argmax(1) == labels)
+                outputs = self._network(images)
+                losses = self._network.objective.losses(outputs, images, labels)
+                self._add(scores, losses, outputs, labels)
         self._network.train()
-        return scores_of(torch.cat(picked).unsqueeze(0), torch.cat(right).unsqueeze(0))
+        return scores.take()
+
+    def _add(self, scores: RowScores, losses: Tensor, outputs: Tensor, labels: Tensor) -> None:
+        right = self._network.objective.right(outputs, labels)
+        scores.add(losses.unsqueeze(0), None if right is None else right.unsqueeze(0))

@@ -127,5 +127,5 @@ def resolve(study: StudyConfig, number: int, params: Mapping[str, Any]) -> Trial
         data=study.data,
         model=study.model,
         training=study.training,
-        params={name: params[name] for name in study.space.active(params["depth"])},
+        params={name: params[name] for name in study.space.active(params)},
     )

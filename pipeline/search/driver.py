@@ -144,7 +144,8 @@ class Driver:
         by_number = {assignment.config.number: assignment for assignment in assignments}
         shapes = {number: one.config.shape for number, one in by_number.items()}
         most = self._most or largest_cohort(len(shapes), n_workers=self._engine.n_workers)
-        formed = form_cohorts(shapes, most=most)
+        alike = {n: shape if shape.is_fusable else (shape, n) for n, shape in shapes.items()}
+        formed = form_cohorts(alike, most=most)
         # The longest first: a block that ends with its longest cohort leaves workers idle.
         formed.sort(key=lambda numbers: -sum(shapes[number].work for number in numbers))
         return [Cohort(tuple(by_number[number] for number in numbers)) for numbers in formed]

@@ -23,7 +23,7 @@ class SharedShapes:
         self._led: dict[int, Params] = {}
 
     def given_to(self, number: int) -> Params:
-        """The leader's depth, widths and batch size; nothing for who chooses."""
+        """What the leader's shape follows from; nothing for who chooses."""
         place = number % self._block
         if place < self._n_leaders or not self._n_leaders:
             return {}
@@ -51,4 +51,4 @@ class SharedShapes:
         return number % self._block < self._n_leaders
 
     def _shape(self, params: Params) -> Params:
-        return {name: params[name] for name in self._space.shaping(params["depth"])}
+        return {name: params[name] for name in self._space.shaping(params)}

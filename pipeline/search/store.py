@@ -184,6 +184,7 @@ class TrialStore:
             "best_epoch": outcome.best.epoch if outcome.best else None,
             "weights_sha256": outcome.weights_sha256,
             "cause": outcome.cause,
+            "warning": outcome.warning,
         }
         with written_together(self._storage):
             for epoch, loss in enumerate(seen.val_losses, start=1):
@@ -202,7 +203,7 @@ class TrialStore:
 
 def _waiting(study: StudyConfig, params: Params) -> FrozenTrial:
     distributions = all_distributions(study)
-    active = study.space.active(params["depth"])
+    active = study.space.active(params)
     inactive = {name: value for name, value in params.items() if name not in active}
     return create_trial(
         state=OptunaState.WAITING,
@@ -223,6 +224,7 @@ def _row(trial: FrozenTrial) -> TrialRow:
         run_id=trial.user_attrs.get("run_id"),
         weights_sha256=trial.user_attrs.get("weights_sha256"),
         cause=trial.user_attrs.get("cause"),
+        warning=trial.user_attrs.get("warning"),
     )
 
 

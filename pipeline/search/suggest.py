@@ -169,7 +169,12 @@ class Grid:
         if number >= n_fixed:
             return self._settings[number - n_fixed]
         fixed = self._study.fixed_params(number)
-        fitting = (setting for setting in self._settings if _fits(setting, fixed))
+        counts = [count for count in self._study.space.grammar.counts if count in fixed]
+        fitting = (
+            setting
+            for setting in self._settings
+            if all(setting[count] == fixed[count] for count in counts)
+        )
         return next(fitting, self._settings[0]) | fixed
 
     def restore(self, number: int, params: Params) -> None:
@@ -177,7 +182,3 @@ class Grid:
 
     def tell(self, seen: Seen) -> None:
         """Nothing to do: a grid does not learn."""
-
-
-def _fits(setting: Params, fixed: Params) -> bool:
-    return "depth" not in fixed or bool(setting["depth"] == fixed["depth"])

@@ -19,7 +19,14 @@ from pipeline.tracking.points import Points, known_points
 from pipeline.tracking.schema import locked
 from pipeline.tracking.study_run import take_study_run
 from pipeline.tracking.write_ahead import begin_write_ahead, end_write_ahead
-from pipeline.trial import EpochScores, TrialOutcome, TrialRecord, TrialRow, TrialState
+from pipeline.trial import (
+    EpochScores,
+    TrialOutcome,
+    TrialRecord,
+    TrialRow,
+    TrialState,
+    best_row,
+)
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -111,11 +118,11 @@ class MlflowLedger:
         if number not in self._live:
             self.start(config)
         record = TrialRecord.of(config, outcome)
-        self._put_files(record, outcome.weights)
+        self._put_files(record, outcome)
         self._log_data(config, outcome)
         points = self._live[number]
         _add_outcome(points, outcome)
-        points.write(self._client, _tags(record))
+        points.write(self._client, _tags(record, outcome.warning))
         self._settle(number, STATUS[outcome.state])
 
     @explained
@@ -149,6 +156,8 @@ class MlflowLedger:
         rows = [_with_run_id(row, run_ids.get(row.number)) for row in rows]
         note = study_note(self._study.name, self._study.question, rows, info.experiment_id)
         self._client.set_tag(info.run_id, names.NOTE, note)
+        if self._study.model.name == "autoencoder":
+            self._show_best(rows)
         self._client.set_terminated(info.run_id, "FINISHED" if is_done else "KILLED")
         database = database_of(self._uri)
         if self._engine and database:
@@ -191,24 +200,30 @@ class MlflowLedger:
             self._client.update_run(run_id, status="RUNNING")
         if tags.get(names.TRIAL_STATE) != TrialState.RUNNING:
             self._client.set_tag(run_id, names.TRIAL_STATE, TrialState.RUNNING.value)
-        for name in (names.CAUSE, names.WEIGHTS_SHA256):
+        for name in (names.CAUSE, names.WARNING, names.WEIGHTS_SHA256):
             if name in tags:
                 self._client.delete_tag(run_id, name)
         if config.number not in self._live:
             known = known_points(self._client, run_id, run.data.metrics)
             self._live[config.number] = Points(run_id, config.params, known)
 
-    def _put_files(self, record: TrialRecord, weights: bytes | None) -> None:
-        info = self._infos[record.trial.number]
-        content = record.model_dump_json(indent=1).encode()
-        runs.put(self._client, info, names.RECORD, content)
-        if weights is not None:
-            runs.put(self._client, info, names.WEIGHTS, weights)
+    def _put_files(self, record: TrialRecord, outcome: TrialOutcome) -> None:
+        files = {names.RECORD: record.model_dump_json(indent=1).encode(), **outcome.pictures}
+        if outcome.weights is not None:
+            files[names.WEIGHTS] = outcome.weights
+        for name, content in files.items():
+            runs.put(self._client, self._infos[record.trial.number], name, content)
+
+    def _show_best(self, rows: Sequence[TrialRow]) -> None:
+        """Lay the best trial's pictures beside the study's own note."""
+        best = best_row(rows)
+        if best is not None and best.run_id is not None:
+            runs.copy_pictures(self._client, best.run_id, self._study_run.info)
 
     def _log_data(self, config: TrialConfig, outcome: TrialOutcome) -> None:
         if outcome.facts is None:
             return
-        data = [dataset_input(config.data.name, outcome.facts)]
+        data = [dataset_input(config.data.title, outcome.facts)]
         self._client.log_inputs(self._run_id(config.number), data)
         if not self._has_data:
             self._client.log_inputs(self._study_run.info.run_id, data)
@@ -238,10 +253,11 @@ def _add_outcome(points: Points, outcome: TrialOutcome) -> None:
     points.add(summary, step=0, timestamp_ms=ended_at_ms)
 
 
-def _tags(record: TrialRecord) -> dict[str, str]:
+def _tags(record: TrialRecord, warning: str | None) -> dict[str, str]:
     tags = {
         names.TRIAL_STATE: record.state.value,
         names.CAUSE: record.cause,
+        names.WARNING: warning,
         names.WEIGHTS_SHA256: record.weights_sha256,
     }
     return {name: names.tag_text(text) for name, text in tags.items() if text}

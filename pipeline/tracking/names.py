@@ -10,9 +10,19 @@ STUDY_RUN = "study_run"
 TRIAL_NUMBER = "trial_number"
 TRIAL_STATE = "trial_state"
 CAUSE = "cause"
+WARNING = "warning"
 REPRODUCES = "reproduces"
 VERDICT = "verdict"
 FIRST_DIFFERENCE = "first_difference"
+REFITS = "refits"
+CONFIRM_OF_STUDY = "confirm_of_study"
+CONFIRMS = "confirms"
+REPEAT = "repeat"
+SEEDS = "seeds"
+WINNER = "winner"
+TIED = "tied"
+TEST_OPENED = "test_opened"
+TEST_OPENINGS = "test_openings"
 WEIGHTS_SHA256 = "weights_sha256"
 PARENT = "mlflow.parentRunId"
 NOTE = "mlflow.note.content"
@@ -20,16 +30,21 @@ NOTE = "mlflow.note.content"
 BEST_VAL_LOSS = "best_val_loss"
 BEST_EPOCH = "best_epoch"
 N_PARAMETERS = "n_parameters"
+TEST_LOSS = "test_loss"
+TEST_ACCURACY = "test_accuracy"
 SCORES = tuple(
     field.name
     for field in fields(EpochScores)
-    if field.name not in ("number", "epoch", "ended_at_ms")
+    if field.name not in ("number", "epoch", "ended_at_ms", "folds")
 )
 """The epoch metrics that ``EpochScores`` stores; ``generalization_gap`` follows from them."""
 
 STUDY_FILE = "study.yaml"
 RECORD = "record.json"
 WEIGHTS = "weights.safetensors"
+CONFIRMATION = "confirmation.json"
+
+CONFIRM_RUN = "confirm"
 
 LARGEST_TAG = 5_000
 """Characters; MLflow refuses a tag of more than 8,000."""

@@ -1,6 +1,7 @@
 """The study run's note: what MLflow's page says about a study, in Markdown."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pipeline.config import Scalar
 from pipeline.tracking.names import LARGEST_TAG
@@ -10,6 +11,10 @@ TOP = 10
 LARGEST_QUESTION = 400
 LARGEST_PARAMS = 20
 PLAIN = " .,;?%='$^"
+CONFIRMED = "\n\n**Confirmed on new seeds.**"
+"""What begins a note's last part; no user's text can, since asterisks are escaped."""
+LARGEST_CONFIRMED = 2_500
+"""Characters, so that the whole stays below MLflow's 8,000."""
 
 
 def escape(text: str, largest: int = LARGEST_QUESTION) -> str:
@@ -93,3 +98,61 @@ def _best(rows: Sequence[TrialRow]) -> str:
 def _commands(name: str) -> str:
     lines = (f"pipeline show {name}", f"pipeline reproduce {name} --trial best", "pipeline ui")
     return "\n".join(f"    {line}" for line in lines)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmedLine:
+    """A candidate as the note shows it.
+
+    Attributes:
+        scores: The cells beside its number.
+        is_tied: Whether it cannot be told apart from the winner.
+    """
+
+    number: int
+    scores: Sequence[str]
+    is_tied: bool
+
+
+def confirmed_note(
+    answer: str, titles: Sequence[str], lines: Sequence[ConfirmedLine], *, test_openings: int
+) -> str:
+    """Write what confirming a study came to; lines are left out from the end where it is long.
+
+    Args:
+        answer: One sentence: who wins, or who cannot be told apart.
+        titles: Of the scores.
+        lines: The best candidate first.
+        test_openings: How often the test part was opened.
+    """
+    head = " | ".join(["| trial", *titles, "tied |"]) + "\n|" + "---|" * (len(titles) + 2)
+    openings = f"The test part was opened {test_openings} time{'s' * (test_openings != 1)}."
+    shown = list(lines)
+    while True:
+        table = "\n".join([head, *map(_confirmed_line, shown)])
+        note = f"{CONFIRMED.strip()} {answer}\n\n{table}\n\n{openings}"
+        if len(note) <= LARGEST_CONFIRMED or not shown:
+            return note
+        shown = shown[:-1]
+
+
+def _confirmed_line(line: ConfirmedLine) -> str:
+    scores = [escape(score, 60) for score in line.scores]
+    return " | ".join([f"| {line.number}", *scores, f"{'yes' * line.is_tied} |"])
+
+
+def with_confirmed(note: str, confirmed: str) -> str:
+    """End a study's note with what confirming it came to, in place of what it said before.
+
+    Args:
+        note: The study's.
+        confirmed: From ``confirmed_note``, or empty.
+    """
+    rest = note.partition(CONFIRMED)[0]
+    return f"{rest}\n\n{confirmed}" if confirmed else rest
+
+
+def confirmed_in(note: str) -> str:
+    """The part of a note that tells of a confirmation; empty where there is none."""
+    _, mark, told = note.partition(CONFIRMED)
+    return f"{mark}{told}".strip()

@@ -4,6 +4,7 @@ import math
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +20,7 @@ from pipeline.tracking.points import param_value
 from pipeline.trial import (
     Curve,
     EpochScores,
+    FoldScores,
     TrialRecord,
     TrialRow,
     TrialState,
@@ -158,7 +160,12 @@ def _recorded(client: MlflowClient, run: Run, tracking_uri: str) -> RecordedTria
         tracking_uri=tracking_uri,
         run_id=run.info.run_id,
         record=record,
-        curve=read_curve(client, run.info.run_id, record.trial.number),
+        curve=read_curve(
+            client,
+            run.info.run_id,
+            record.trial.number,
+            n_folds=record.trial.data.folds or 0,
+        ),
         weights=_weights(client, run, record),
     )
 
@@ -201,20 +208,33 @@ def _damaged(run: Run, reason: str, name: str = names.RECORD) -> WorkFailedError
     )
 
 
-def read_curve(client: MlflowClient, run_id: str, number: int) -> Curve:
-    """Read a run's epochs from the full history of its metrics, in order."""
+def read_curve(client: MlflowClient, run_id: str, number: int, *, n_folds: int = 0) -> Curve:
+    """Read a run's epochs from the full history of its metrics, in order.
+
+    Args:
+        client: Connected.
+        run_id: The run.
+        number: The trial's.
+        n_folds: The folds that the trial was trained on; 0: none.
+    """
     points: dict[int, dict[str, float]] = {}
     ended: dict[int, int] = {}
-    for name in names.SCORES:
+    folds = [[f"{name}_fold_{1 + fold}" for name in FoldScores._fields] for fold in range(n_folds)]
+    for name in (*names.SCORES, *chain(*folds)):
         for point in client.get_metric_history(run_id, name):
             points.setdefault(point.step, {}).setdefault(name, point.value)
             ended.setdefault(point.step, point.timestamp)
-    unmeasured = dict.fromkeys(names.SCORES, math.nan)
     return tuple(
         EpochScores(
-            number=number, epoch=step, ended_at_ms=ended[step], **(unmeasured | points[step])
+            number=number,
+            epoch=step,
+            ended_at_ms=ended[step],
+            **{name: found.get(name, math.nan) for name in names.SCORES},
+            folds=tuple(
+                FoldScores(*(found.get(name, math.nan) for name in named)) for named in folds
+            ),
         )
-        for step in sorted(points)
+        for step, found in sorted(points.items())
     )
 
 
@@ -231,4 +251,5 @@ def _row(number: int, run: Run) -> TrialRow:
         run_id=run.info.run_id,
         weights_sha256=tags.get(names.WEIGHTS_SHA256),
         cause=tags.get(names.CAUSE),
+        warning=tags.get(names.WARNING),
     )

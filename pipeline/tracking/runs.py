@@ -1,6 +1,7 @@
 """Finding runs in MLflow, and putting files beside them."""
 
 import io
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,3 +60,12 @@ def put(client: MlflowClient, run: RunInfo, name: str, content: bytes) -> None:
         (folder / name).write_bytes(content)
     else:
         client.log_stream(run.run_id, io.BytesIO(content), name)
+
+
+def copy_pictures(client: MlflowClient, run_id: str, to: RunInfo) -> None:
+    """Copy a run's pictures to another run, in place of older ones."""
+    found = [file.path for file in client.list_artifacts(run_id) if file.path.endswith(".png")]
+    with tempfile.TemporaryDirectory() as folder:
+        for name in found:
+            content = Path(client.download_artifacts(run_id, name, folder)).read_bytes()
+            put(client, to, name, content)

@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import Literal
+from itertools import pairwise
+from typing import Literal, NamedTuple
 
 from pydantic import Field
 
@@ -28,9 +29,21 @@ class TrialState(StrEnum):
         return self not in (TrialState.RUNNING, TrialState.WAITING)
 
 
+class FoldScores(NamedTuple):
+    """What one epoch measured on one fold; ``EpochScores`` holds the means over folds."""
+
+    train_loss: float
+    train_loss_no_dropout: float
+    val_loss: float
+    val_accuracy: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochScores:
-    """What one epoch of one trial measured; losses are mean cross-entropies in nats.
+    """What one epoch of one trial measured; losses are means over rows.
+
+    A classifier's are cross-entropies in nats, an autoencoder's squared errors. A score that the
+    trial does not have (an autoencoder's accuracy) is NaN.
 
     Attributes:
         number: The trial's number.
@@ -40,6 +53,7 @@ class EpochScores:
         train_loss: Over the epoch's batches, dropout on, while the weights change.
         train_loss_no_dropout: After the epoch, dropout off, on a fixed part of the training data
             as large as the validation set.
+        folds: Where the data section has folds, the scores of each; all others are their means.
     """
 
     number: int
@@ -52,6 +66,7 @@ class EpochScores:
     val_accuracy: float
     learning_rate: float
     epoch_seconds: float
+    folds: tuple[FoldScores, ...] = ()
 
     @property
     def generalization_gap(self) -> float:
@@ -69,6 +84,10 @@ class EpochScores:
             "val_accuracy": self.val_accuracy,
             "generalization_gap": self.generalization_gap,
             "learning_rate": self.learning_rate,
+        } | {
+            f"{name}_fold_{fold}": score
+            for fold, scores in enumerate(self.folds, start=1)
+            for name, score in scores._asdict().items()
         }
 
     @property
@@ -168,6 +187,9 @@ class Facts(Frozen):
     project_clean: bool | None
 
 
+WARNED_EPOCHS = 8
+"""A warning names at most so many epochs."""
+
 PHASES = ("data", "set_up", "training", "validation")
 
 
@@ -210,6 +232,22 @@ class TrialOutcome:
     def weights_sha256(self) -> str | None:
         """The digest of the weights file, as ``sha256sum`` prints it."""
         return sha256_of(self.weights)
+
+    @property
+    def warning(self) -> str | None:
+        """Where the loss without dropout does not fall; ``None`` where it falls every epoch.
+
+        A training loss that is measured with dropout on goes up and down by chance; with dropout
+        off it must fall, or the network does not learn what it is trained for.
+        """
+        losses = [scores.train_loss_no_dropout for scores in self.curve]
+        pairs = enumerate(pairwise(losses), start=2)
+        epochs = [str(epoch) for epoch, (before, after) in pairs if not after < before]
+        if not epochs:
+            return None
+        told = ", ".join(epochs[:WARNED_EPOCHS]) + (" …" if epochs[WARNED_EPOCHS:] else "")
+        steps = f"{len(epochs)} of {len(losses) - 1} steps"
+        return f"train_loss_no_dropout does not fall at {steps}: epoch {told}"
 
 
 def sha256_of(content: bytes | None) -> str | None:
@@ -261,6 +299,7 @@ class TrialRow:
     run_id: str | None
     weights_sha256: str | None
     cause: str | None
+    warning: str | None = None
 
     def as_json(self) -> dict[str, object]:
         """The row as the command line's JSON holds it."""

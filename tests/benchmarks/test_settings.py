@@ -57,7 +57,7 @@ def test_study_file_fixes_every_parameter_of_every_trial(name: str, data: str, f
     assert config.search.trials == len(task.settings)
     for number, setting in enumerate(task.settings):
         assert config.fixed_params(number) == setting.params
-        assert set(config.space.active(setting.depth)) == set(setting.params)
+        assert set(config.space.active(setting.params)) == set(setting.params)
 
 
 def test_study_file_of_the_race_is_valid() -> None:

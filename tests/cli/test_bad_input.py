@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,9 +122,46 @@ def one(id_: str, key: str, value: Any, *words: str) -> Any:
     return pytest.param({key: value}, [f"{FILE}: {key}", *words], id=id_)
 
 
+CNN = {
+    "model": {"name": "cnn"},
+    "space": {
+        "blocks": 2,
+        "filters": 8,
+        "block_dropout": 0.1,
+        "width": 16,
+        "dropout": 0.5,
+        "batch_size": 32,
+        "learning_rate": 0.001,
+    },
+    "trials": [],
+}
+OWN = {"model": {"class_path": "my_package.MyModule"}, "space": {"hidden": 8}, "trials": []}
+
+
+def of(model: dict[str, Any], id_: str, key: str, value: Any, *words: str) -> Any:
+    """A case of one wrong value in a study of another model."""
+    return pytest.param(deepcopy(model) | {key: value}, [f"{FILE}: {key}", *words], id=id_)
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
+        of(CNN, "cnn's key misspelt", "space.filtres", 8, "an unknown key, expected 'filters'"),
+        of(CNN, "cnn without filters", "space.filters", MISSING, "filters or filters_1, since"),
+        of(CNN, "too many blocks", "space.blocks", 11, "a whole number from 1 to 10"),
+        of(CNN, "no such block", "space.filters_3", 8, "the largest number of blocks, which is 2"),
+        of(CNN, "cnn's regularizer", "space.regularizer", "x", "dropout, channel-dropout, drop"),
+        of(CNN, "block_keep_prob of 0", "space.block_keep_prob_1", 0, "got 0, expected", "above 0"),
+        of(CNN, "cnn's fixed trial", "trials", [{"filters": 9}], ".0.filters: got 9, expected 8"),
+        of(OWN, "flag", "space.flag", TRUE, "got true, expected a number", "1 stands for true"),
+        of(OWN, "no argument", "space._hidden", 1, "expected a name that an argument can have"),
+        of(OWN, "number in quotes", "space.hidden", "12", "expected a text that is no number"),
+        of(OWN, "shapes", "search.shapes", 2, "got 2, expected none, since the model is your own"),
+        one("key of the cnn", "space.filters", 8, "an unknown key (cnn has it), expected one of"),
+        one("regularizer of the cnn", "space.regularizer", "channel-dropout", "dropconnect, or a"),
+        one("no such activation", "space.activation", "swish", "got 'swish', expected one of relu"),
+        one("largest norm of 0", "space.max_norm", 0, "got 0, expected a number above 0"),
+        one("class without a package", "model", {"class_path": "Net"}, "my_package.MyModule"),
         one("unknown section", "trainig", {}, "an unknown key, expected 'training'"),
         one("unknown key of data", "data.nam", 1, "an unknown key, expected 'name'"),
         one("unknown key of model", "model.layers", 3, "an unknown key, expected one of name"),
@@ -138,8 +176,8 @@ def one(id_: str, key: str, value: Any, *words: str) -> Any:
         one("inner key", "space.width_of_layer", {"width_1": 1}, "an unknown key"),
         one("no such layer", "space.width_5", 16, "the largest depth, which is 2"),
         one("no name", "name", MISSING, "got nothing, expected a name"),
-        one("no data", "data", MISSING, "got nothing, expected a map with name"),
-        one("no model", "model", MISSING, "got nothing, expected a map with name"),
+        one("no data", "data", MISSING, "got nothing, expected a map"),
+        one("no model", "model", MISSING, "got nothing, expected a map"),
         one("no space", "space", MISSING, "got nothing, expected a map with depth"),
         one("no training", "training", MISSING, "got nothing, expected a map with epochs"),
         one("no search", "search", MISSING, "got nothing, expected a map with trials"),
@@ -195,7 +233,13 @@ def one(id_: str, key: str, value: Any, *words: str) -> Any:
         one("no such optimizer", "training.optimizer", "adan", "one of adamw, adam, sgd"),
         one("patience of 0", "training.early_stopping.patience", 0, "got 0, expected a whole"),
         one("no such data set", "data.name", "imagenet", "'imagenet'", "one of mnist-5k, digits"),
-        one("no such model", "model.name", "transformer", "'transformer'", "expected mlp"),
+        one(
+            "no such model",
+            "model.name",
+            "transformer",
+            "'transformer'",
+            "one of mlp, cnn, autoenc",
+        ),
         one("no such sampler", "search.sampler", "tep", "'tep', expected one of tpe, random"),
         one("no such stopping rule", "search.stopping", "asah", "'asah', expected one of none"),
         one("trials of 0", "search.trials", 0, "got 0, expected a whole number from 1"),
@@ -321,6 +365,19 @@ def test_run_refuses_a_file_that_is_no_study_and_writes_nothing(
         ("reproduce nosuch --trial x", ["--trial: got 'x', expected a trial's number or 'best'"]),
         ("reproduce nosuch --trial -1", ["--trial: got '-1', expected a trial's number"]),
         ("reproduce nosuch --trial 7", ["expected"]),
+        ("confirm", ["Missing argument 'STUDY'"]),
+        ("confirm nosuch", ["study: got 'nosuch', expected a study in mlruns, which has none"]),
+        ("confirm nosuch --home file", ["--home: got ", "file (a file), expected a folder"]),
+        ("confirm nosuch --top 0", ["'--top': 0 is not in the range 1<=x<=1000"]),
+        ("confirm nosuch --top best", ["'--top': 'best' is not a valid integer"]),
+        ("confirm nosuch --seeds 0", ["'--seeds': 0 is not in the range 1<=x<=1000"]),
+        ("confirm nosuch --seeds 1001", ["'--seeds': 1001 is not in the range 1<=x<=1000"]),
+        ("confirm nosuch --workers 0", ["'--workers': 0 is not in the range 1<=x<=1024"]),
+        ("confirm nosuch --trial 1", ["No such option '--trial'"]),
+        ("refit", ["Missing argument 'STUDY'"]),
+        ("refit nosuch", ["study: got 'nosuch', expected a study in mlruns, which has none"]),
+        ("refit nosuch --trial x", ["--trial: got 'x', expected a trial's number or 'best'"]),
+        ("refit nosuch --trial 1.5", ["--trial: got '1.5', expected a trial's number"]),
         ("ui --port 99999", ["'--port': 99999 is not in the range 0<=x<=65535"]),
         ("ui", ["mlruns: got", "expected a home with a study in it"]),
         ("schema more", ["unexpected extra argument (more)"]),
@@ -348,7 +405,9 @@ def test_a_command_refuses_bad_words_and_writes_nothing(
     ],
     ids=lambda value: value,
 )
-@pytest.mark.parametrize("command", ["run study.yaml", "reproduce nosuch"])
+@pytest.mark.parametrize(
+    "command", ["run study.yaml", "reproduce nosuch", "confirm nosuch", "refit nosuch"]
+)
 def test_a_command_refuses_an_address_without_mlflow_and_shows_no_password(
     command: str,
     address: str,

@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.app import Place, Study, list_studies, show_study
+from pipeline.analysis import Candidate, Repeat, judge
+from pipeline.app import ConfirmedStudy, Place, Study, list_studies, show_study
 from pipeline.cli import main
-from pipeline.cli.screen import Epochs, StudyProgress, result_lines, studies_table, trials_table
-from pipeline.trial import TrialOutcome, TrialRow, TrialState
+from pipeline.cli.progress import Epochs, RepeatsProgress, StudyProgress
+from pipeline.cli.screen import confirmed_lines, result_lines, studies_table, trials_table
+from pipeline.trial import EpochScores, TrialOutcome, TrialRow, TrialState
 from tests.app.studies import study_in
+from tests.tracking.builders import config, outcome, scores
 
 
 def _place(home: Path) -> Place:
@@ -95,3 +98,77 @@ def test_epochs_are_told_without_a_terminal(capsys: pytest.CaptureFixture[str]) 
     with Epochs() as epochs:
         epochs.watch(TrialOutcome(number=0, state=TrialState.COMPLETE))
     assert capsys.readouterr().err == ""
+
+
+def _confirmed(losses: dict[int, list[float | None]], accuracy: float | None) -> ConfirmedStudy:
+    answer = judge(
+        [
+            Candidate(
+                number=number,
+                params={"depth": 1, "dropout_1": number / 10},
+                repeats=tuple(
+                    Repeat(
+                        repeat=i,
+                        val_loss=loss,
+                        cause=None if loss else "diverged [nan]",
+                        test_loss=loss,
+                        test_accuracy=accuracy,
+                    )
+                    for i, loss in enumerate(own, start=1)
+                ),
+            )
+            for number, own in losses.items()
+        ]
+    )
+    return ConfirmedStudy(study="small", answer=answer, n_seeds=2, run_id="r", test_openings=1)
+
+
+def test_confirmed_candidates_are_shown_with_intervals_and_a_star_for_the_tied() -> None:
+    confirmed = _confirmed({3: [5.25, 5.16], 7: [0.2, 0.22], 1: [0.25, 0.16]}, 0.9)
+    head, *rows = confirmed_lines(confirmed, " --home there")[0].splitlines()
+    assert head.split() == ["tied", "trial", "settings", "val_loss", "test", "accuracy"]
+    assert [row.split()[:2] for row in rows] == [["*", "1"], ["*", "7"], ["3", "dropout"]]
+    assert "0.2100 [0.0829, 0.3371]" in rows[1]
+    assert "0.9000 [0.9000, 0.9000]" in rows[1]
+    assert "depth" not in head.join(rows), "what all share is left out"
+    told = confirmed_lines(confirmed, " --home there")[1:]
+    assert told[0] == "trials 1 and 7 cannot be told apart at 2 seeds; 1 has the lowest mean"
+    assert told[-1] == "  pipeline refit small --trial 1 --home there"
+
+
+def test_failed_candidate_is_shown_with_its_cause() -> None:
+    lines = confirmed_lines(_confirmed({3: [0.5, None], 7: [0.2, 0.22]}, None), "")
+    assert "test loss" in lines[0]
+    assert "failed" in lines[0].splitlines()[-1]
+    assert "trial 3 failed, repeat 2: diverged [nan]" in lines
+    closed = confirmed_lines(_confirmed({3: [0.5, None]}, None), "")
+    assert closed[-1] == "the test part stayed closed"
+
+
+@pytest.mark.parametrize("is_terminal", [True, False], ids=["terminal", "pipe"])
+def test_repeats_are_counted_as_they_end(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    is_terminal: bool,  # noqa: FBT001 - pytest passes arguments by name
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal)
+    repeat = config(12).model_copy(update={"repeat": 2})
+    with RepeatsProgress("small", n_candidates=1, n_seeds=2) as progress:
+        progress.watch(repeat, scores(12, 1))
+        progress.watch(repeat, outcome(12))
+        progress.watch(repeat, TrialOutcome(number=12, state=TrialState.FAIL, cause="diverged"))
+    told = capsys.readouterr().err
+    assert "confirm small: 1 trial on 2 new seeds" in told
+    assert "trial 12, repeat 2: diverged" in told
+    if not is_terminal:
+        assert "[1/2] trial 12, repeat 2: val_loss 1.9100 after 3 epochs" in told
+    assert "2/2" in told
+
+
+def test_epochs_of_a_refit_are_told_by_their_training_loss(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    refitted: EpochScores = scores(0, 1, val_loss=float("nan"))
+    with Epochs() as epochs:
+        epochs.watch(refitted)
+    assert capsys.readouterr().err == "epoch 1: train_loss 0.333333\n"

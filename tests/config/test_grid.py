@@ -1,12 +1,14 @@
+from collections import Counter
+from itertools import product
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.config import Range, StudyConfig, is_fixed
+from pipeline.config import Range, StudyConfig, check_study, is_fixed
 from pipeline.errors import BadInputError
-from tests.config.documents import spaces, study_of
+from tests.config.documents import SMALLEST, spaces, study_of
 
 STEPPED = {
     "depth": {"low": 0, "high": 2},
@@ -15,11 +17,36 @@ STEPPED = {
 }
 
 
+LR = {"batch_size": 32, "learning_rate": 0.001}
+REGULARIZERS = {"choices": ["dropout", "channel-dropout"]}
+
+
 def test_a_grid_lists_no_layer_that_a_depth_does_not_have() -> None:
     sizes = dict.fromkeys(range(3), 0)
     for setting in study_of(STEPPED, sampler="grid").grid():
         sizes[setting["depth"]] += 1
     assert sizes == {0: 1, 1: 2 * 4, 2: 2 * 4 * 4}
+
+
+def test_a_grid_lists_no_block_that_a_setting_does_not_have() -> None:
+    space = {"blocks": {"low": 1, "high": 2}, "depth": {"low": 0, "high": 1}}
+    layers = {"filters": {"choices": [4, 8], "per_layer": True}, "block_dropout": 0.1}
+    rest = {"width": {"choices": [1, 2, 3]}, "dropout": 0.5, "regularizer": REGULARIZERS}
+    document = {"model": {"name": "cnn"}, "space": LR | space | layers | rest}
+    search = {"trials": 1, "sampler": "grid"}
+    sizes: Counter[tuple[int, int]] = Counter()
+    for setting in check_study(SMALLEST | document | {"search": search}, "").grid():
+        sizes[setting["blocks"], setting["depth"]] += 1
+    assert sizes == {(1, 0): 2 * 2, (1, 1): 2 * 3 * 2, (2, 0): 4 * 2, (2, 1): 4 * 3 * 2}
+
+
+def test_a_grid_lists_every_setting_of_an_own_module() -> None:
+    space = {"b": {"choices": ["x", "y"]}, "a": {"low": 1, "high": 3}, "c": 0.5}
+    document = {"model": {"class_path": "my_package.MyModule"}, "space": space}
+    study = check_study(SMALLEST | document | {"search": {"trials": 6, "sampler": "grid"}}, "")
+    assert list(study.grid()) == [
+        {"a": a, "b": b, "c": 0.5} for a, b in product((1, 2, 3), ("x", "y"))
+    ]
 
 
 def test_a_grid_turns_the_last_parameter_fastest() -> None:
@@ -44,7 +71,7 @@ def test_a_grid_lists_each_setting_once_and_inside_the_space(study: StudyConfig)
     settings = list(study.grid())
     assert len({tuple(sorted(setting.items())) for setting in settings}) == len(settings)
     for setting in settings:
-        assert tuple(setting) == study.space.active(setting["depth"])
+        assert tuple(setting) == study.space.active(setting)
         for name, value in setting.items():
             domain = study.space.domains[name]
             assert domain == value or domain.excludes(value) is None  # type: ignore[union-attr]

@@ -63,7 +63,7 @@ def test_a_converted_study_is_not_converted_again() -> None:
 @given(st.integers(1, 1_000))
 def test_a_keep_prob_becomes_the_plain_decimal_to_drop(thousandths: int) -> None:
     study = check_study(document(keep_prob=thousandths / 1_000), "")
-    assert study.space.dropout == (1_000 - thousandths) / 1_000
+    assert study.space.domains["dropout"] == (1_000 - thousandths) / 1_000
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 import yaml
 from hypothesis import given
+from pydantic import ValidationError
 
 from pipeline.config import StudyConfig
-from tests.config.documents import MISSING, SMALLEST, changed, documents
+from tests.config.documents import MISSING, MODELS, SMALLEST, SPACES, changed, documents
 
 SCHEMA = StudyConfig.model_json_schema()
 SHIPPED = sorted(Path(__file__).parents[2].glob("studies/*.yaml"))
@@ -28,16 +29,17 @@ LIMITS: dict[str, Callable[[Any, Any], bool]] = {
     "exclusiveMaximum": lambda value, limit: value < limit,
     "minItems": lambda value, limit: len(value) >= limit,
     "maxItems": lambda value, limit: len(value) <= limit,
+    "minLength": lambda value, limit: len(value) >= limit,
     "maxLength": lambda value, limit: len(value) <= limit,
     "pattern": lambda value, limit: re.search(limit, value) is not None,
     "enum": lambda value, limit: value in limit,
     "const": lambda value, limit: value == limit,
-    "required": lambda value, limit: set(limit) <= set(value),
+    "required": lambda value, limit: not isinstance(value, dict) or set(limit) <= set(value),
 }
 KEYWORDS = {
     *LIMITS,
     *("type", "properties", "patternProperties", "additionalProperties", "items"),
-    *("oneOf", "anyOf", "$ref", "$defs", "title", "description", "default"),
+    *("oneOf", "anyOf", "allOf", "if", "then", "$ref", "$defs", "title", "description", "default"),
 }
 
 
@@ -48,6 +50,10 @@ def faults(value: Any, node: Mapping[str, Any], place: str = "study") -> Iterato
     if "$ref" in node:
         yield from faults(value, SCHEMA["$defs"][node["$ref"].rpartition("/")[2]], place)
     yield from _faults_of_branches(value, node, place)
+    for both in node.get("allOf", ()):
+        yield from faults(value, both, place)
+    if "if" in node and not list(faults(value, node["if"], place)):
+        yield from faults(value, node["then"], place)
     if "type" in node and not _is_of(value, node["type"]):
         yield f"{place}: no {node['type']}"
         return
@@ -70,8 +76,6 @@ def _faults_of_branches(value: Any, node: Mapping[str, Any], place: str) -> Iter
 
 
 def _faults_below(key: str, inner: Any, node: Mapping[str, Any], place: str) -> Iterator[str]:
-    if "type" not in node:
-        return
     named = [node["properties"][key]] if key in node.get("properties", {}) else []
     patterns = node.get("patternProperties", {})
     named += [child for pattern, child in patterns.items() if re.search(pattern, key)]
@@ -116,6 +120,45 @@ def test_the_schema_accepts_each_way_to_name_a_layer(space: dict[str, Any]) -> N
     document = changed({f"space.{key}": value for key, value in space.items()})
     StudyConfig.model_validate(document)
     assert list(faults(document, SCHEMA)) == []
+
+
+OF_ITS_MODEL = [
+    *[
+        ("cnn", "filters_3", 8),
+        ("cnn", "filters_1", {"low": 1, "high": 2}),
+        ("cnn", "block_keep_prob_2", 1),
+    ],
+    *[("cnn", "depth", MISSING), ("cnn", "regularizer", "channel-dropout"), ("mlp", "max_norm", 3)],
+    *[("mlp", "activation", {"choices": ["relu", "tanh"]}), ("autoencoder", "regularizer", None)],
+    *[("own", "width_of_layer", 3), ("own", "keep_prob", 7), ("own", "batch_size", MISSING)],
+]
+OF_ANOTHER_MODEL = [
+    *[("mlp", "filters", 8), ("autoencoder", "block_keep_prob", 0.5), ("cnn", "blocks", MISSING)],
+    *[("mlp", "regularizer", "channel-dropout"), ("autoencoder", "depth", 0), ("cnn", "name", 1)],
+    *[("own", "_hidden", 3), ("own", "flag", True), ("own", "batch_size", 0.5), ("mlp", "max", 1)],
+    *[("cnn", "activation", {"low": 1, "high": 2}), ("cnn", "max_norm", 0), ("own", "a", None)],
+]
+
+
+@pytest.mark.parametrize(("model", "key", "value"), OF_ITS_MODEL)
+def test_the_schema_accepts_what_a_model_has(model: str, key: str, value: Any) -> None:
+    document = of_model(model, key, value)
+    StudyConfig.model_validate(document)
+    assert list(faults(document, SCHEMA)) == []
+
+
+@pytest.mark.parametrize(("model", "key", "value"), OF_ANOTHER_MODEL)
+def test_the_schema_refuses_what_a_model_does_not_have(model: str, key: str, value: Any) -> None:
+    document = of_model(model, key, value)
+    with pytest.raises(ValidationError, match="space"):
+        StudyConfig.model_validate(document)
+    assert list(faults(document, SCHEMA))
+
+
+def of_model(model: str, key: str, value: Any) -> dict[str, Any]:
+    """A study of a model whose space says one thing more, or less."""
+    base = SMALLEST | {"model": MODELS[model], "space": SPACES[model]}
+    return changed({f"space.{key}": value}, base)
 
 
 @pytest.mark.parametrize(

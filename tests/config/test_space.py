@@ -2,19 +2,30 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
-from pipeline.config import Range, Space, is_fixed, values_of
-from tests.config.documents import SEARCHED, spaces
+from pipeline.config import ModelConfig, Range, Space, is_fixed, space_type_of, values_of
+from tests.config.documents import MODELS, SEARCHED, SPACES, spaces, spaces_of
 
 REST = {"batch_size": 32, "learning_rate": 0.001}
+BUILT_IN = ["mlp", "cnn", "autoencoder"]
+ANY = st.sampled_from(sorted(MODELS))
+ANY_SPACE = ANY.flatmap(lambda model: spaces_of(model).map(lambda given_: (model, given_)))
+LAYERED = st.sampled_from(BUILT_IN).flatmap(
+    lambda model: spaces(model).map(lambda given_: space_for(model, given_))
+)
+
+
+def space_for(model: str, given_: dict[str, Any]) -> Space:
+    return space_type_of(ModelConfig.model_validate(MODELS[model])).model_validate(given_)
 
 
 def space(**parameters: Any) -> Space:
-    return Space.model_validate(REST | parameters)
+    return space_for("mlp", REST | parameters)
 
 
 def test_a_space_names_its_parameters_in_the_files_order() -> None:
-    assert list(Space.model_validate(SEARCHED).domains) == [
+    assert list(space_for("mlp", SEARCHED).domains) == [
         *("depth", "width", "input_dropout", "dropout_1", "dropout_2", "dropout_3"),
         *("batch_size", "learning_rate", "weight_decay"),
     ]
@@ -37,53 +48,93 @@ def test_a_space_takes_layers_one_by_one_without_a_shared_width() -> None:
 
 def test_a_space_sets_one_layer_apart_from_the_shared_width() -> None:
     one_apart = space(depth=3, width=128, width_2=64, dropout=0.1)
-    assert one_apart.active(1) == (
+    assert one_apart.active({"depth": 1}) == (
         *("depth", "width", "input_dropout", "dropout"),
         *("batch_size", "learning_rate", "weight_decay"),
     )
-    assert {"width", "width_2"} <= set(one_apart.active(2))
+    assert {"width", "width_2"} <= set(one_apart.active({"depth": 2}))
 
 
 def test_a_space_of_depth_0_needs_neither_width_nor_dropout() -> None:
-    assert space(depth=0).active(0) == (
+    assert space(depth=0).active({"depth": 0}) == (
         *("depth", "input_dropout", "batch_size", "learning_rate", "weight_decay"),
     )
 
 
-@given(spaces())
-def test_a_depth_has_only_parameters_of_the_space(given_: dict[str, Any]) -> None:
-    any_space = Space.model_validate(given_)
-    for depth in values_of(any_space.depth):
-        assert set(any_space.active(depth)) <= set(any_space.domains)
+def test_a_cnn_has_the_layers_of_its_blocks_and_of_its_depth() -> None:
+    assert space_for("cnn", SPACES["cnn"]).active({"blocks": 2, "depth": 0}) == (
+        *("blocks", "filters_1", "filters_2", "block_dropout_1", "block_dropout_2", "depth"),
+        *("input_dropout", "batch_size", "learning_rate", "weight_decay"),
+    )
 
 
-@given(spaces())
-def test_a_depth_has_each_layer_once(given_: dict[str, Any]) -> None:
-    any_space = Space.model_validate(given_)
-    for depth in range(any_space.max_depth + 1):
-        active = any_space.active(depth)
-        for kind in Space.PER_LAYER:
-            own = {name for name in active if name.startswith(f"{kind}_")}
-            assert all(int(name.rpartition("_")[2]) <= depth for name in own)
-            assert (kind in active) == (len(own) < depth)
+def test_a_cnn_has_one_hidden_layer_where_the_file_does_not_say() -> None:
+    given_ = {key: value for key, value in SPACES["cnn"].items() if key != "depth"}
+    assert space_for("cnn", given_).domains["depth"] == 1
 
 
-@given(spaces())
-def test_a_deeper_network_has_all_parameters_of_a_shallower_one(given_: dict[str, Any]) -> None:
-    any_space = Space.model_validate(given_)
-    for depth in range(any_space.max_depth):
-        assert set(any_space.active(depth)) <= set(any_space.active(depth + 1))
+def test_an_own_modules_parameters_stand_in_the_order_of_their_names() -> None:
+    given_ = SPACES["own"]
+    names = ["batch_size", "activation", "flavour", "hidden", "keep_prob", "shift"]
+    assert list(space_for("own", given_).domains) == names
+    turned = {key: given_[key] for key in reversed(given_)}
+    assert list(space_for("own", turned).domains) == names
 
 
-@given(spaces())
-def test_the_deepest_network_has_every_parameter(given_: dict[str, Any]) -> None:
-    any_space = Space.model_validate(given_)
-    assert any_space.active(any_space.max_depth) == tuple(any_space.domains)
+@given(spaces_of("own"))
+def test_an_own_modules_parameters_are_all_active_and_all_shape_it(given_: dict[str, Any]) -> None:
+    own = space_for("own", given_)
+    assert set(own.active({})) == set(own.shaping({})) == set(given_)
 
 
-@given(spaces())
-def test_each_listed_value_lies_in_its_domain(given_: dict[str, Any]) -> None:
-    for domain in Space.model_validate(given_).domains.values():
+@pytest.mark.parametrize("model", BUILT_IN)
+def test_rates_and_limits_do_not_shape_a_network(model: str) -> None:
+    optional = {"max_norm": 3, "activation": "tanh", "regularizer": "dropout"}
+    any_space = space_for(model, SPACES[model] | optional)
+    counts = {count: any_space.most(count) for count in any_space.grammar.counts}
+    shapeless = set(any_space.active(counts)) - set(any_space.shaping(counts))
+    assert {name for name in shapeless if "dropout" not in name} == {
+        *("learning_rate", "weight_decay", "max_norm"),
+    }
+    assert {name for name in any_space.active(counts) if "dropout" in name} <= shapeless
+
+
+@given(ANY_SPACE)
+def test_a_space_says_nothing_of_what_was_left_out(given_: tuple[str, dict[str, Any]]) -> None:
+    optional = {"regularizer", "activation", "max_norm", "batch_size"}
+    written = space_for(*given_).model_dump(mode="json")
+    assert set(written) & optional == set(given_[1]) & optional
+
+
+@given(LAYERED, st.data())
+def test_a_setting_has_each_layer_once(any_space: Space, data: st.DataObject) -> None:
+    counts = data.draw(_counts(any_space))
+    active = any_space.active(counts)
+    assert set(active) <= set(any_space.domains)
+    for kind, count in any_space.grammar.layered.items():
+        own = {name for name in active if name.startswith(f"{kind}_")}
+        assert all(int(name.rpartition("_")[2]) <= counts[count] for name in own)
+        assert (kind in active) == (len(own) < counts[count])
+
+
+@given(LAYERED, st.data())
+def test_a_larger_network_has_all_parameters_of_a_smaller_one(
+    any_space: Space, data: st.DataObject
+) -> None:
+    counts = data.draw(_counts(any_space))
+    largest = {count: any_space.most(count) for count in counts}
+    assert set(any_space.active(counts)) <= set(any_space.active(largest))
+    assert any_space.active(largest) == tuple(any_space.domains)
+
+
+def _counts(any_space: Space) -> st.SearchStrategy[dict[str, int]]:
+    numbers = {name: st.integers(0, any_space.most(name)) for name in any_space.grammar.counts}
+    return st.fixed_dictionaries(numbers)
+
+
+@given(ANY_SPACE)
+def test_each_listed_value_lies_in_its_domain(given_: tuple[str, dict[str, Any]]) -> None:
+    for domain in space_for(*given_).domains.values():
         if isinstance(domain, Range) and isinstance(domain.low, float):
             continue
         for value in values_of(domain):

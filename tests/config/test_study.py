@@ -66,7 +66,7 @@ def test_a_study_refuses_later_changes() -> None:
 @pytest.mark.parametrize("number", ["1e-4", "1E-4", "+1e-4", "1.0e-4", ".1e-3", "0.0001"])
 def test_a_study_file_reads_a_number_as_a_number(tmp_path: Path, number: str) -> None:
     text = yaml.safe_dump(changed({"space.learning_rate": "@"})).replace("'@'", number)
-    assert loaded(tmp_path, text).space.learning_rate == 1e-4
+    assert loaded(tmp_path, text).space.domains["learning_rate"] == 1e-4
 
 
 def test_a_study_file_reads_a_date_as_a_name(tmp_path: Path) -> None:
@@ -75,14 +75,18 @@ def test_a_study_file_reads_a_date_as_a_name(tmp_path: Path) -> None:
 
 
 def test_a_range_takes_its_type_from_the_parameter() -> None:
-    space = study_of({"depth": {"low": 0, "high": 2}, "width": 4, "dropout": {"low": 0, "high": 0}})
-    assert isinstance(space.space.depth, Range)
-    assert isinstance(space.space.dropout, Range)
-    assert (type(space.space.depth.low), type(space.space.dropout.low)) == (int, float)
+    study_ = study_of(
+        {"depth": {"low": 0, "high": 2}, "width": 4, "dropout": {"low": 0, "high": 0}}
+    )
+    depth, dropout = study_.space.domains["depth"], study_.space.domains["dropout"]
+    assert isinstance(depth, Range)
+    assert isinstance(dropout, Range)
+    assert (type(depth.low), type(dropout.low)) == (int, float)
 
 
 def test_choices_keep_their_order() -> None:
-    width = study_of({"depth": 1, "width": {"choices": [64, 16]}, "dropout": 0.1}).space.width
+    space = study_of({"depth": 1, "width": {"choices": [64, 16]}, "dropout": 0.1}).space
+    width = space.domains["width"]
     assert isinstance(width, Choices)
     assert width.choices == (64, 16)
 
@@ -92,7 +96,7 @@ def test_an_override_replaces_a_value_of_the_file(tmp_path: Path) -> None:
     words = ["training.epochs=9", "space.dropout={low: 0, high: 0.5}", "trials.0.depth=2"]
     study_ = loaded(tmp_path, text, *words)
     assert study_.training.epochs == 9
-    assert isinstance(study_.space.dropout, Range)
+    assert isinstance(study_.space.domains["dropout"], Range)
 
 
 def test_an_override_makes_a_section_that_the_file_leaves_out(tmp_path: Path) -> None:
@@ -116,7 +120,7 @@ def test_the_later_of_two_overrides_wins(tmp_path: Path) -> None:
     ("key", "value", "message"),
     [
         pytest.param("search.sead", 1, "got an unknown key, expected 'seed'", id="near"),
-        pytest.param("data.path", "x", "expected one of name, validation, test", id="far"),
+        pytest.param("data.sugar", 1, "got an unknown key, expected one of name, ", id="far"),
         pytest.param("space.widths", 3, "got an unknown key, expected 'width'", id="space"),
         pytest.param("training.epochs", MISSING, "got nothing, expected a whole number", id="none"),
         pytest.param(
@@ -161,6 +165,14 @@ def test_a_grid_refuses_shapes() -> None:
     message = "study.yaml: search.shapes: got 4, expected none, since sampler is grid"
     with pytest.raises(BadInputError, match=message):
         check_study(changed({"search": search}), "study.yaml")
+
+
+def test_an_own_module_refuses_shapes() -> None:
+    search = {"trials": 1, "shapes": 4}
+    own = {"model": {"class_path": "my_package.MyModule"}, "space": {}, "search": search}
+    message = "study.yaml: search.shapes: got 4, expected none, since the model is your own"
+    with pytest.raises(BadInputError, match=message):
+        check_study(changed(own), "study.yaml")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pipeline.config import TrialConfig, derive_seed
-from tests.config.documents import MISSING, changed
+from tests.config.documents import MISSING, MODELS, changed
 
 TRIAL: dict[str, Any] = {
     "study": "small",
@@ -69,8 +69,124 @@ def test_widths_written_in_two_ways_are_one_shape() -> None:
     assert trial(params=rest | named).shape == trial().shape
 
 
-def test_a_trial_loads_again_from_json() -> None:
-    assert TrialConfig.model_validate_json(trial().model_dump_json()) == trial()
+@pytest.mark.parametrize("model", [{}, *[{"model": model} for model in ("cnn", "own")]])
+def test_a_trial_loads_again_from_json(model: dict[str, str]) -> None:
+    once = of_model(model["model"]) if model else trial()
+    assert TrialConfig.model_validate_json(once.model_dump_json()) == once
+
+
+CNN = TRIAL["params"] | {
+    "blocks": 3,
+    "filters": 16,
+    "filters_3": 32,
+    "block_dropout_1": 0.1,
+    "block_dropout_2": 0.2,
+    "block_dropout_3": 0.0,
+}
+OWN = {"hidden": 3, "rate": 0.5, "activation": "Snake", "depth": "shallow"}
+PARAMS = {"mlp": TRIAL["params"], "autoencoder": TRIAL["params"], "cnn": CNN, "own": OWN}
+
+
+def of_model(model: str, **params: Any) -> TrialConfig:
+    return trial(model=MODELS[model], params=PARAMS[model] | params)
+
+
+def test_a_cnns_trial_tells_each_blocks_filters_and_dropout() -> None:
+    cnn = of_model("cnn")
+    assert (cnn.blocks, cnn.filters, cnn.block_dropouts) == (3, (16, 16, 32), (0.1, 0.2, 0.0))
+    assert (cnn.depth, cnn.widths, cnn.dropouts) == (2, (128, 64), (0.2, 0.3))
+
+
+def test_a_trial_without_blocks_has_no_filters() -> None:
+    assert (trial().blocks, trial().filters, trial().block_dropouts) == (0, (), ())
+
+
+@pytest.mark.parametrize("model", ["mlp", "cnn", "autoencoder"])
+def test_a_trial_drops_units_behind_rectifiers_where_it_does_not_say(model: str) -> None:
+    plain = of_model(model)
+    assert (plain.regularizer, plain.activation, plain.max_norm) == ("dropout", "relu", None)
+    other = of_model(model, regularizer="dropconnect", activation="tanh", max_norm=3)
+    assert (other.regularizer, other.activation, other.max_norm) == ("dropconnect", "tanh", 3.0)
+
+
+def test_an_own_modules_trial_is_its_parameters_and_its_batch_size() -> None:
+    assert of_model("own").params == OWN
+    assert of_model("own").batch_size == 64
+    assert of_model("own", batch_size=8).batch_size == 8
+    assert of_model("own").widths == ()
+
+
+@pytest.mark.parametrize("model", ["mlp", "cnn", "autoencoder"])
+@pytest.mark.parametrize(
+    ("name", "value", "is_shared"),
+    [
+        *[("regularizer", "dropconnect", False), ("activation", "tanh", False)],
+        *[("max_norm", 3.0, True), ("regularizer", "dropout", True), ("activation", "relu", True)],
+    ],
+)
+def test_trials_share_a_shape_whatever_their_largest_norm(
+    model: str, name: str, value: Any, *, is_shared: bool
+) -> None:
+    assert (of_model(model, **{name: value}).shape == of_model(model).shape) is is_shared
+
+
+@pytest.mark.parametrize(
+    ("change", "is_shared"),
+    [
+        *[({"blocks": 2}, False), ({"filters": 8}, False), ({"filters_3": 16}, False)],
+        *[({"block_dropout_3": 0.5}, True), ({"filters_1": 16, "filters_2": 16}, True)],
+    ],
+)
+def test_trials_of_a_cnn_share_a_shape_where_their_blocks_do(
+    change: dict[str, Any], *, is_shared: bool
+) -> None:
+    assert (of_model("cnn", **change).shape == of_model("cnn").shape) is is_shared
+
+
+@pytest.mark.parametrize("change", [{"rate": 0.25}, {"activation": "relu"}, {"batch_size": 8}])
+def test_trials_of_an_own_module_share_a_shape_only_where_all_is_the_same(
+    change: dict[str, Any],
+) -> None:
+    assert of_model("own", **change).shape != of_model("own").shape
+    assert hash(of_model("own", batch_size=64).shape) == hash(of_model("own", batch_size=64).shape)
+
+
+def test_networks_of_two_models_share_no_shape() -> None:
+    assert of_model("autoencoder").shape != of_model("mlp").shape
+
+
+def test_the_work_of_a_row_counts_the_networks_products() -> None:
+    assert of_model("own").shape.work == 1.0
+    mlp = 784 * 128 + 128 * 64 + 64 * 10
+    assert of_model("mlp").shape.work == pytest.approx(mlp * (1 + 21 / 32))
+    autoencoder = 2 * (784 * 128 + 128 * 64)
+    assert of_model("autoencoder").shape.work == pytest.approx(autoencoder * (1 + 21 / 32))
+    blocks = (9 * (1 + 16) * 16, 9 * (16 + 16) * 16, 9 * (16 + 32) * 32)
+    products = sum(n * side**2 for n, side in zip(blocks, (28, 14, 7), strict=True))
+    dense = 32 * 3**2 * 128 + 128 * 64 + 64 * 10
+    cnn = products + dense + (sum(blocks) + dense) * 21 / 32
+    assert of_model("cnn").shape.work == pytest.approx(cnn)
+
+
+@pytest.mark.parametrize(
+    ("model", "change", "message"),
+    [
+        pytest.param("cnn", {"blocks": 4}, "block_dropout_4, since blocks is 4", id="block 4"),
+        pytest.param("cnn", {"filters_2": 0}, "filters_2: got 0, .* from 1 to 4,096", id="filters"),
+        pytest.param("cnn", {"regularizer": "x"}, "regularizer: got 'x', .* one of", id="text"),
+        pytest.param("mlp", {"filters": 3}, "filters: got an unknown parameter", id="of the cnn"),
+        pytest.param("mlp", {"max_norm": 0.0}, "max_norm: got 0.0, .* above 0", id="norm"),
+        pytest.param("autoencoder", {"depth": 0}, "depth: got 0, .* from 1 to 100", id="encoder"),
+        pytest.param("own", {"batch_size": 0}, "batch_size: got 0, .* from 1", id="batch size"),
+        pytest.param("own", {"flag": True}, "flag", id="boolean"),
+        pytest.param("own", {"hidden": [1]}, "hidden", id="list"),
+    ],
+)
+def test_a_trial_refuses_what_its_model_does_not_have(
+    model: str, change: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValidationError, match=message):
+        of_model(model, **change)
 
 
 @pytest.mark.parametrize(

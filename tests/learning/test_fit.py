@@ -16,9 +16,11 @@ from safetensors.torch import load
 
 from pipeline.config import TrialConfig
 from pipeline.learning.data import PreparedData
-from pipeline.learning.fit import _open, fit_cohort
+from pipeline.learning.fit import fit_cohort
 from pipeline.learning.fused import Stack
-from pipeline.learning.mlp import MLP
+from pipeline.learning.learner import Parts
+from pipeline.learning.networks import MLP
+from pipeline.learning.opening import open_parts
 from pipeline.trial import (
     PHASES,
     Assignment,
@@ -37,6 +39,12 @@ GIBIBYTE = 2**30
 def bits(outcome: TrialOutcome) -> tuple[str, str | None]:
     """What is equal where two trainings are the same."""
     return curve_sha256(outcome.curve), outcome.weights_sha256
+
+
+def rows_of(data: PreparedData, config: TrialConfig) -> Parts:
+    """The rows that a trial without folds is trained on."""
+    ((parts,), _) = open_parts(data, config.data, config.seeds["split"], is_refit=False)
+    return parts
 
 
 def out_of_domain(config: TrialConfig, **params: Any) -> TrialConfig:
@@ -234,21 +242,40 @@ def test_the_best_epochs_weights_are_those_kept(digits: PreparedData) -> None:
     assert outcome.weights is not None
     assert outcome.best is not None
     assert outcome.best.epoch < 8
-    rows, _ = _open(digits, config.data, config.seeds["split"])
+    parts = rows_of(digits, config)
+    assert parts.validation is not None
     network = MLP(config, n_inputs=64, n_classes=10)
     network.load_state_dict(load(outcome.weights))
-    stack = Stack([network.network], [], first_step=0, batch_size=100, is_mixed=False)
-    assert stack.evaluate(rows["validation"])[0][0] == outcome.best.val_loss
-    assert stack.evaluate(rows["probe"])[0][0] == outcome.best.train_loss_no_dropout
+    stack = Stack([network], [], first_step=0, batch_size=100, is_mixed=False)
+    assert stack.evaluate(parts.validation)[0][0] == outcome.best.val_loss
+    assert stack.evaluate(parts.probe)[0][0] == outcome.best.train_loss_no_dropout
     assert outcome.value == outcome.best.val_loss
 
 
 def test_the_probe_is_training_rows_as_many_as_validate(digits: PreparedData) -> None:
-    config = trial()
-    rows, parts = _open(digits, config.data, config.seeds["split"])
-    assert rows["probe"].numbers.tolist() == parts.train_probe.tolist()
-    assert set(rows["probe"].numbers.tolist()) <= set(rows["training"].numbers.tolist())
-    assert len(rows["probe"]) == len(rows["validation"])
+    parts = rows_of(digits, trial())
+    assert parts.validation is not None
+    assert set(parts.probe.numbers.tolist()) <= set(parts.training.numbers.tolist())
+    assert len(parts.probe) == len(parts.validation)
+
+
+def test_a_refit_trains_on_all_but_the_test_rows_and_keeps_its_last_epoch(
+    digits: PreparedData,
+) -> None:
+    config = trial(training={"epochs": 2})
+    (apart,), _ = open_parts(digits, config.data, config.seeds["split"], is_refit=False)
+    (whole,), _ = open_parts(digits, config.data, config.seeds["split"], is_refit=True)
+    assert apart.validation is not None
+    assert whole.validation is None
+    both = torch.cat([apart.training.numbers, apart.validation.numbers])
+    assert whole.training.numbers.tolist() == sorted(both.tolist())
+    first, last = (fit_one(digits, config, epochs=n, is_refit=True) for n in (1, 2))
+    assert last.state is TrialState.COMPLETE
+    assert last.weights is not None
+    assert last.weights != first.weights
+    assert [math.isnan(scores.val_loss) for scores in last.curve] == [True, True]
+    assert last.curve[1].train_loss < last.curve[0].train_loss
+    assert last.weights != fit_one(digits, config).weights
 
 
 def test_no_dropout_makes_the_probes_loss_follow_the_training_loss(digits: PreparedData) -> None:

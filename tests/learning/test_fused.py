@@ -20,7 +20,9 @@ from pipeline.learning.fused.loss import log_likelihoods, loss_gradient
 from pipeline.learning.fused.masks import StackedDropout, StepLevels
 from pipeline.learning.fused.optimizers import lean_step
 from pipeline.learning.layers import Dropout
-from pipeline.learning.mlp import MLP, cross_entropy, make_optimizer
+from pipeline.learning.networks import MLP, Seeds
+from pipeline.learning.objectives import cross_entropy
+from pipeline.learning.optimizers import make_optimizer
 from pipeline.trial import Assignment, Cutoffs, TrialOutcome, TrialState, curve_sha256
 from tests.learning.trials import assigned, fit, fit_one, trial
 
@@ -116,15 +118,17 @@ def test_trials_with_a_layer_of_one_unit_are_not_fused_and_say_why(digits: Prepa
 class Normalised(MLP):
     """A network with a layer that has no stacked kernel."""
 
-    def __init__(self, config: TrialConfig, *, n_inputs: int, n_classes: int) -> None:
-        super().__init__(config, n_inputs=n_inputs, n_classes=n_classes)
+    def __init__(
+        self, config: TrialConfig, *, n_inputs: int, n_classes: int, seeds: Seeds | None = None
+    ) -> None:
+        super().__init__(config, n_inputs=n_inputs, n_classes=n_classes, seeds=seeds)
         self.network.insert(2, nn.BatchNorm1d(config.widths[0]))
 
 
 def test_a_network_without_stacked_form_trains_alone_and_says_why(
     digits: PreparedData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.learning.member.MLP", Normalised)
+    monkeypatch.setattr("pipeline.learning.networks.MLP", Normalised)
     assignments = [leaving(1), leaving(2)]
     together = fit(digits, *assignments)
     assert [bits(outcome) for outcome in together] == [
@@ -308,7 +312,7 @@ def test_the_members_own_modules_see_what_the_stack_learns() -> None:
         make_optimizer(network.config, list(network.parameters())) for network in networks
     ]
     stack = Stack(
-        [network.network for network in networks],
+        networks,
         optimizers,
         first_step=0,
         batch_size=4,

@@ -16,19 +16,27 @@ PARAMS = {
     "learning_rate": 0.003,
     "weight_decay": 0.01,
 }
+BLOCKS = {"blocks": 1, "filters": 4, "block_dropout": 0.2}
 
 
-def trial(number: int = 0, *, training: dict[str, Any] | None = None, **params: Any) -> TrialConfig:
+def trial(
+    number: int = 0,
+    *,
+    model: str = "mlp",
+    training: dict[str, Any] | None = None,
+    data: dict[str, Any] | None = None,
+    **params: Any,
+) -> TrialConfig:
     """A trial on the digits; what is not said is small and quick."""
     return TrialConfig.model_validate(
         {
             "study": "tests",
             "number": number,
             "study_seed": 7,
-            "data": {"name": "digits"},
-            "model": {"name": "mlp"},
+            "data": {"name": "digits"} | (data or {}),
+            "model": {"name": model},
             "training": {"epochs": 3, "device": "cpu"} | (training or {}),
-            "params": PARAMS | params,
+            "params": PARAMS | (BLOCKS if model == "cnn" else {}) | params,
         }
     )
 

@@ -28,13 +28,15 @@ GRID_SPACE: dict[str, Any] = {
 }
 
 
-def study(*, epochs: int = 9, fixed: Any = (), space: Any = None, **search: Any) -> StudyConfig:
+def study(
+    *, epochs: int = 9, fixed: Any = (), space: Any = None, model: Any = None, **search: Any
+) -> StudyConfig:
     """A study whose search section is given."""
     default = GRID_SPACE if search.get("sampler") == "grid" else SPACE
     document = {
         "name": "small",
         "data": {"name": "digits"},
-        "model": {"name": "mlp"},
+        "model": model or {"name": "mlp"},
         "space": space or default,
         "training": {"epochs": epochs, "early_stopping": {"patience": 3}},
         "search": {"trials": 24, "block": 3} | search,

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.tracking.note import escape, study_note
+from pipeline.tracking.note import (
+    ConfirmedLine,
+    confirmed_in,
+    confirmed_note,
+    escape,
+    study_note,
+    with_confirmed,
+)
 from pipeline.trial import TrialState
 from tests.tracking.builders import row
 
@@ -51,3 +58,31 @@ def test_note_fits_into_a_tag_whatever_the_names() -> None:
     for one in rows:
         one.params.update(long)
     assert len(study_note("digits", "<" * 100_000, rows, "7")) <= 8_000
+
+
+def _confirmed(n_lines: int, score: str = "0.5 [0.4, 0.6]") -> str:
+    lines = [ConfirmedLine(number=i, scores=[score, ""], is_tied=i < 2) for i in range(n_lines)]
+    return confirmed_note("trial 0 wins.", ["val_loss", "test"], lines, test_openings=1)
+
+
+def test_confirmed_part_shows_the_answer_and_each_candidate() -> None:
+    told = _confirmed(3)
+    assert told.startswith("**Confirmed on new seeds.** trial 0 wins.\n\n| trial | val_loss |")
+    assert "| 1 | 0.5 &#91;0.4, 0.6&#93; |  | yes |" in told
+    assert "| 2 | 0.5 &#91;0.4, 0.6&#93; |  |  |" in told
+    assert "opened 1 time." in told
+    assert len(_confirmed(1_000)) <= 2_500
+
+
+def test_confirmed_part_is_replaced_and_found_again() -> None:
+    note = study_note("digits", "How much?", [row(0)], "7")
+    once = with_confirmed(note, _confirmed(3))
+    assert with_confirmed(once, _confirmed(1)) == with_confirmed(note, _confirmed(1))
+    assert confirmed_in(once) == _confirmed(3)
+    assert with_confirmed(once, "") == note
+    assert confirmed_in(note) == ""
+
+
+def test_question_cannot_pass_for_a_confirmation() -> None:
+    hostile = study_note("digits", "x\n\n**Confirmed on new seeds.** trial 9 wins", [row(0)], "7")
+    assert confirmed_in(hostile) == ""

@@ -5,7 +5,14 @@ What opens the test part is not among these names: see ``pipeline.learning.data.
 
 from pipeline.learning.data.arrays import open_train
 from pipeline.learning.data.cache import prepare
-from pipeline.learning.data.parts import Split, split
+from pipeline.learning.data.parts import (
+    Split,
+    all_but_test,
+    fold_splits,
+    split,
+    splits,
+    splits_sha256,
+)
 from pipeline.learning.data.places import locate
 from pipeline.learning.data.records import PreparedData, Source
 from pipeline.learning.data.sizes import PartSizes, known_sizes
@@ -15,9 +22,13 @@ __all__ = [
     "PreparedData",
     "Source",
     "Split",
+    "all_but_test",
+    "fold_splits",
     "known_sizes",
     "locate",
     "open_train",
     "prepare",
     "split",
+    "splits",
+    "splits_sha256",
 ]

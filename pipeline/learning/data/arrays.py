@@ -12,16 +12,21 @@ from pipeline.learning.data.catalogue import Part
 from pipeline.learning.data.meta import Fingerprint, Meta, read_meta
 from pipeline.learning.data.records import PreparedData
 
-Images = npt.NDArray[np.uint8]
+Images = npt.NDArray[np.uint8 | np.float32]
+"""[N, H, W] of grey images, [N, 3, H, W] of colour, [N, n_inputs] of rows that are no images."""
+
 Labels = npt.NDArray[np.int64]
+
+Arrays = Mapping[str, npt.NDArray[np.generic]]
+"""``train-images``, ``train-labels`` int64 [N], and so the set's own test part if it has one."""
 
 
 def open_train(prepared: PreparedData) -> tuple[Images, Labels]:
     """Map the training part: its pages are shared by all processes of the machine.
 
     Returns:
-        Images uint8 [N, H, W] and labels int64 [N]. They can be written to, as torch asks;
-        what is written stays in this process and never reaches the file.
+        Images [N, *image_shape], uint8 or float32, and labels int64 [N]. They can be written to,
+        as torch asks; what is written stays in this process and never reaches the file.
     """
     return open_part(prepared.folder, "train")
 
@@ -45,9 +50,7 @@ def intact_meta(folder: Path, *, parts: tuple[Part, ...]) -> Meta | None:
     return meta if is_intact else None
 
 
-def write_arrays(
-    folder: Path, *, arrays: Mapping[str, npt.NDArray[np.generic]], meta: Meta
-) -> None:
+def write_arrays(folder: Path, *, arrays: Arrays, meta: Meta) -> None:
     """Write arrays and then their description; each file appears whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, array in arrays.items():

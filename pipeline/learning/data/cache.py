@@ -1,17 +1,21 @@
 """Decode a data set once a machine; every later start checks what lies in the cache."""
 
 import fcntl
-import hashlib
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.errors import WorkFailedError
-from pipeline.learning.data.arrays import intact_meta, write_arrays
-from pipeline.learning.data.catalogue import DATA_SETS, Part
-from pipeline.learning.data.files import decode, read_raw
-from pipeline.learning.data.meta import FORMAT, Fingerprint, Meta
+from pipeline.learning.data.arrays import intact_meta, open_part, write_arrays
+from pipeline.learning.data.catalogue import Part
+from pipeline.learning.data.decoding import (
+    check_unchanged,
+    decode,
+    digests,
+    folder_name,
+    scale_of,
+)
+from pipeline.learning.data.meta import Fingerprint, Meta
 from pipeline.learning.data.records import PreparedData, Source
 
 
@@ -30,7 +34,7 @@ def prepare(source: Source, *, cache: Path) -> PreparedData:
         WorkFailedError: The cache cannot be written.
     """
     here = source if source.is_here else _downloaded(source, cache)
-    folder = cache.absolute() / "data" / _folder_name(here.name, _digests(here))
+    folder = cache.absolute() / "data" / folder_name(here, digests(here))
     meta = intact_meta(folder, parts=("train",)) or store(here, folder, parts=("train",))
     return _prepared(here, folder, meta=meta)
 
@@ -44,16 +48,17 @@ def store(source: Source, folder: Path, *, parts: tuple[Part, ...]) -> Meta:
         parts: What must be intact for the writing to be left out.
 
     Raises:
-        BadInputError: A file is damaged.
+        BadInputError: A file is damaged, or is not what it was when the folder was named.
         WorkFailedError: The folder cannot be written.
     """
     arrays = decode(source)
-    known = DATA_SETS[source.name]
+    sources = digests(source)
+    check_unchanged(source, sources, name=folder.name)
     meta = Meta(
         name=source.name,
-        n_classes=known.n_classes,
-        scale=known.scale,
-        sources=_digests(source),
+        n_classes=int(arrays["train-labels"].max()) + 1,
+        scale=scale_of(source.name, arrays["train-images"].dtype),
+        sources=sources,
         arrays={name: Fingerprint.of(array) for name, array in arrays.items()},
     )
     with _writing(folder.parent):
@@ -81,24 +86,16 @@ def _downloaded(source: Source, cache: Path) -> Source:
     return download(source, cache=cache)
 
 
-def _digests(source: Source) -> dict[str, str]:
-    return {path.name: hashlib.sha256(read_raw(path)).hexdigest() for path in source.files}
-
-
-def _folder_name(name: str, digests: Mapping[str, str]) -> str:
-    key = json.dumps([FORMAT, sorted(digests.items())])
-    return f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
-
-
 def _prepared(source: Source, folder: Path, *, meta: Meta) -> PreparedData:
-    known = DATA_SETS[source.name]
+    images, labels = open_part(folder, "train")
+    own_test = meta.arrays.get("test-labels")
     return PreparedData(
         source=source,
         folder=folder,
         sha256=meta.content_sha256,
-        n_classes=known.n_classes,
-        image_shape=known.image_shape,
-        scale=known.scale,
-        n_train=known.n_train,
-        n_test=known.n_test,
+        n_classes=int(labels.max()) + 1,
+        image_shape=images.shape[1:],
+        scale=scale_of(source.name, images.dtype),
+        n_train=len(labels),
+        n_test=own_test.shape[0] if own_test else 0,
     )

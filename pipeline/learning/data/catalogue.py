@@ -4,47 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from pipeline.learning.data.origins import (
+    BatchesOrigin,
+    BatchFile,
+    CsvOrigin,
+    IdxFile,
+    IdxOrigin,
+)
+
 Part = Literal["train", "test"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IdxFile:
-    """A file of the MNIST family, with or without ``.gz`` behind its name.
-
-    Attributes:
-        md5: Of the unpacked bytes; the packed ones differ from one distributor to the next.
-        shape: [N, H, W] of images, [N] of labels.
-    """
-
-    name: str
-    md5: str
-    shape: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IdxOrigin:
-    """Four idx files in a folder; torchvision knows where to download them.
-
-    Attributes:
-        class_name: torchvision's class, and the folder's name in its layout.
-        url: Where the packed files can be had by hand.
-        system_folder: The name under which a Linux distribution installs the set.
-        files: Training images and labels, then the test's.
-    """
-
-    class_name: str
-    url: str
-    system_folder: str
-    files: tuple[IdxFile, IdxFile, IdxFile, IdxFile]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CsvOrigin:
-    """A packed csv file inside an installed package: pixels, then the label, a row an image."""
-
-    package: str
-    distribution: str
-    path: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,15 +21,15 @@ class DataSet:
 
     Attributes:
         scale: The largest pixel; pixels are whole numbers from 0.
-        image_shape: (H, W).
+        image_shape: (H, W), or (3, H, W) of colour.
         n_test: Rows of the set's own test part; 0 where it has none.
     """
 
     name: str
-    origin: IdxOrigin | CsvOrigin
+    origin: IdxOrigin | BatchesOrigin | CsvOrigin
     n_classes: int
     scale: int
-    image_shape: tuple[int, int]
+    image_shape: tuple[int, ...]
     n_train: int
     n_test: int
 
@@ -144,5 +112,31 @@ FASHION_MNIST = DataSet(
     n_test=10_000,
 )
 
-DATA_SETS: Final = {known.name: known for known in (MNIST_5K, DIGITS, MNIST, FASHION_MNIST)}
-"""Every data set by its name in the study file."""
+CIFAR10 = DataSet(
+    name="cifar10",
+    origin=BatchesOrigin(
+        class_name="CIFAR10",
+        url="https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+        folder="cifar-10-batches-py",
+        archive="cifar-10-python.tar.gz",
+        archive_md5="c58f30108f718f92721af3b95e74349a",
+        train_files=(
+            BatchFile(name="data_batch_1", md5="c99cafc152244af753f735de768cd75f"),
+            BatchFile(name="data_batch_2", md5="d4bba439e000b95fd0a9bffe97cbabec"),
+            BatchFile(name="data_batch_3", md5="54ebc095f3ab1f0389bbae665268c751"),
+            BatchFile(name="data_batch_4", md5="634d18415352ddfa80567beed471001a"),
+            BatchFile(name="data_batch_5", md5="482c414d41f54cd18b22e5b47cb7c3cb"),
+        ),
+        test_files=(BatchFile(name="test_batch", md5="40351d587109b95175f43aff81a1287e"),),
+    ),
+    n_classes=10,
+    scale=255,
+    image_shape=(3, 32, 32),
+    n_train=50_000,
+    n_test=10_000,
+)
+
+DATA_SETS: Final = {
+    known.name: known for known in (MNIST_5K, DIGITS, MNIST, FASHION_MNIST, CIFAR10)
+}
+"""Every data set that has one content, by its name in the study file."""

@@ -1,8 +1,10 @@
 """Download a data set through torchvision, into the project's own cache and nowhere else."""
 
 import contextlib
+import fcntl
 import io
 import logging
+import os
 import socket
 import sys
 import tempfile
@@ -14,8 +16,10 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.errors import BadInputError
-from pipeline.learning.data.catalogue import DATA_SETS, IdxOrigin
-from pipeline.learning.data.places import downloads_folder, find_idx_files, how_to_get
+from pipeline.learning.data.catalogue import DATA_SETS
+from pipeline.learning.data.layouts import find_files, how_to_get, layout
+from pipeline.learning.data.origins import CsvOrigin, Downloadable, IdxOrigin
+from pipeline.learning.data.places import downloads_folder
 from pipeline.learning.data.records import Source
 
 SILENCE_SECONDS: Final = 30.0
@@ -27,6 +31,8 @@ _log = logging.getLogger(__name__)
 def download(source: Source, *, cache: Path) -> Source:
     """Fetch a set's files; they appear whole or not at all.
 
+    Of processes that want a set at once one fetches it and the others wait.
+
     Args:
         source: A source that is not here, from ``locate``.
         cache: The project's folder; the files go to ``downloads`` in it.
@@ -35,54 +41,81 @@ def download(source: Source, *, cache: Path) -> Source:
         BadInputError: No mirror gave the files; what was written on the way is removed.
     """
     origin = DATA_SETS[source.name].origin
-    if not isinstance(origin, IdxOrigin):
+    if isinstance(origin, CsvOrigin):
         message = f"{source.name} comes with a package and is never downloaded"
         raise TypeError(message)
-    _log.info("downloading %s", source.name)
+    folder = downloads_folder(cache.absolute())
     try:
-        with _scratch(downloads_folder(cache.absolute())) as scratch:
-            _fetch(origin, scratch)
-            files = _keep(origin, scratch)
+        with _made(folder), _alone(folder):
+            files = find_files(origin, layout(origin, folder)) or _fetched(origin, folder)
     except (RuntimeError, OSError, HTTPException, EOFError) as error:
         raise _failure(source, origin, error=error) from error
     return replace(source, files=files)
 
 
-def _fetch(origin: IdxOrigin, root: Path) -> None:
-    from pipeline.learning.torchvision_ops import ensure_torchvision
-
-    ensure_torchvision()
-    datasets = import_module("torchvision.datasets")
-    with _impatient(), _quiet_in_pipes():
-        getattr(datasets, origin.class_name)(root=root, train=False, download=True)
-
-
-def _keep(origin: IdxOrigin, scratch: Path) -> tuple[Path, ...]:
-    """Move the unpacked files to their place; each move is atomic, the packed ones stay behind."""
-    layout = Path(origin.class_name, "raw")
-    folder = scratch.parent / layout
-    folder.mkdir(parents=True, exist_ok=True)
-    for file in origin.files:
-        (scratch / layout / file.name).replace(folder / file.name)
-    found = find_idx_files(folder, origin.files)
+def _fetched(origin: Downloadable, folder: Path) -> tuple[Path, ...]:
+    """Download into a folder of its own, and move what is sound to its place."""
+    _log.info("downloading %s", origin.class_name)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as scratch:
+        names = _fetch(origin, Path(scratch))
+        _keep(names, layout(origin, Path(scratch)), layout(origin, folder))
+    found = find_files(origin, layout(origin, folder))
     if found is None:
         message = f"the files moved to {folder} are gone again"
         raise FileNotFoundError(message)
     return found
 
 
+def _fetch(origin: Downloadable, root: Path) -> list[str]:
+    """Let torchvision download and check; of CIFAR-10 the archive, which it would unpickle.
+
+    Returns:
+        The names of the files to keep.
+    """
+    from pipeline.learning.torchvision_ops import ensure_torchvision
+
+    ensure_torchvision()
+    datasets = import_module("torchvision.datasets")
+    known = getattr(datasets, origin.class_name)
+    with _impatient(), _quiet_in_pipes():
+        if isinstance(origin, IdxOrigin):
+            known(root=root, train=False, download=True)
+            return [file.name for file in origin.files]
+        datasets.utils.download_url(known.url, root, origin.archive, origin.archive_md5)
+        return [origin.archive]
+
+
+def _keep(names: list[str], scratch: Path, folder: Path) -> None:
+    """Move files to their place; each move is atomic, other files stay behind."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (scratch / name).replace(folder / name)
+
+
 @contextlib.contextmanager
-def _scratch(parent: Path) -> Iterator[Path]:
-    """Give a new folder inside ``parent``; where the work fails, no new folder is left behind."""
-    new = [folder for folder in (parent, *parent.parents) if not folder.exists()]
-    parent.mkdir(parents=True, exist_ok=True)
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other processes from downloading into a folder; a lock on it leaves no file behind."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        with tempfile.TemporaryDirectory(dir=parent, prefix=".download-") as scratch:
-            yield Path(scratch)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        # The one before may have failed and removed it.
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """Make a folder; where the work fails, no new folder is left behind."""
+    new = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
     except BaseException:
         with contextlib.suppress(OSError):
-            for folder in new:
-                folder.rmdir()
+            for one in new:
+                one.rmdir()
         raise
 
 
@@ -107,7 +140,7 @@ def _quiet_in_pipes() -> Iterator[None]:
             yield
 
 
-def _failure(source: Source, origin: IdxOrigin, *, error: Exception) -> BadInputError:
+def _failure(source: Source, origin: Downloadable, *, error: Exception) -> BadInputError:
     reason = " ".join(str(error).split()) or type(error).__name__
     return BadInputError(
         where=f"data set {source.name}",

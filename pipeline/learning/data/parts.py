@@ -1,22 +1,25 @@
 """Which rows train, which validate, which are kept for the test."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.learning.data.draws import Rows, deal_stratified, draw_stratified
 from pipeline.learning.data.sizes import part_sizes
 
 if TYPE_CHECKING:
     from pipeline.config import DataConfig
 
-Rows = npt.NDArray[np.int64]
+Labels = npt.NDArray[np.int64]
 
 TEST_STREAM: Final = 1
 VALIDATION_STREAM: Final = 2
 PROBE_STREAM: Final = 3
+FOLD_STREAM: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -66,9 +69,26 @@ class Split:
         return digest.hexdigest()
 
 
-def split(
-    labels: npt.NDArray[np.int64], config: "DataConfig", *, n_own_test: int, seed: int
-) -> Split:
+def splits(
+    labels: Labels, config: "DataConfig", *, n_own_test: int, seed: int
+) -> tuple[Split, ...]:
+    """Split as the study says: once, or once for each fold.
+
+    Args:
+        labels: int64 [N], the training part's.
+        config: How much goes to each part, or how many folds there are.
+        n_own_test: Rows of the set's own test part; 0 where it has none.
+        seed: The study's, in [0, 2**64 - 1].
+
+    Raises:
+        BadInputError: A part would have no row.
+    """
+    if config.folds is not None:
+        return fold_splits(labels, config, n_own_test=n_own_test, seed=seed)
+    return (split(labels, config, n_own_test=n_own_test, seed=seed),)
+
+
+def split(labels: Labels, config: "DataConfig", *, n_own_test: int, seed: int) -> Split:
     """Split a set's training part by class; equal arguments, equal split.
 
     Each part is drawn with random numbers of its own, so that another size of the validation
@@ -76,69 +96,93 @@ def split(
 
     Args:
         labels: int64 [N], the training part's.
-        config: How much goes to each part.
+        config: How much goes to each part; without folds.
         n_own_test: Rows of the set's own test part; 0 where it has none.
         seed: The study's, in [0, 2**64 - 1].
 
     Raises:
         BadInputError: A part would have no row.
+        ValueError: The study is cross-validated: it has ``fold_splits``.
     """
+    if config.folds is not None:
+        message = "a cross-validated study has a split for each fold"
+        raise ValueError(message)
     sizes = part_sizes(config, n_rows=labels.size, n_own_test=n_own_test)
-    rest = np.arange(labels.size, dtype=np.int64)
-    n_test = 0 if n_own_test else sizes.test
-    test = draw_stratified(rest, labels, n_drawn=n_test, seed=seed, stream=TEST_STREAM)
-    rest = _without(rest, test)
+    rest, test = _test_apart(labels, n_test=0 if n_own_test else sizes.test, seed=seed)
     validation = draw_stratified(
         rest, labels, n_drawn=sizes.validation, seed=seed, stream=VALIDATION_STREAM
     )
+    return _split_of(labels, rest, validation, test=test, seed=seed)
+
+
+def fold_splits(
+    labels: Labels, config: "DataConfig", *, n_own_test: int, seed: int
+) -> tuple[Split, ...]:
+    """Split a set's training part into folds, each of which validates once.
+
+    The test's rows are those that ``split`` takes. The others are dealt out by class: folds differ
+    by at most a row in each class, and by at most a row altogether.
+
+    Args:
+        labels: int64 [N], the training part's.
+        config: How many folds, and how much goes to the test.
+        n_own_test: Rows of the set's own test part; 0 where it has none.
+        seed: The study's, in [0, 2**64 - 1].
+
+    Returns:
+        For each fold a split that validates on it and trains on all others.
+
+    Raises:
+        BadInputError: A part would have no row.
+        ValueError: The study has no folds.
+    """
+    if config.folds is None:
+        message = "a study without folds has one split"
+        raise ValueError(message)
+    sizes = part_sizes(config, n_rows=labels.size, n_own_test=n_own_test)
+    rest, test = _test_apart(labels, n_test=0 if n_own_test else sizes.test, seed=seed)
+    folds = deal_stratified(rest, labels, n_hands=config.folds, seed=seed, stream=FOLD_STREAM)
+    return tuple(_split_of(labels, rest, fold, test=test, seed=seed) for fold in folds)
+
+
+def all_but_test(labels: Labels, config: "DataConfig", *, n_own_test: int, seed: int) -> Rows:
+    """Name the rows of training and validation together: what a chosen setting is refitted to.
+
+    Args:
+        labels: int64 [N], the training part's.
+        config: As given to ``splits``.
+        n_own_test: Rows of the set's own test part; 0 where it has none.
+        seed: The study's, in [0, 2**64 - 1].
+
+    Returns:
+        Ascending row numbers.
+
+    Raises:
+        BadInputError: A part would have no row.
+    """
+    sizes = part_sizes(config, n_rows=labels.size, n_own_test=n_own_test)
+    return _test_apart(labels, n_test=0 if n_own_test else sizes.test, seed=seed)[0]
+
+
+def splits_sha256(parts: Sequence[Split]) -> str:
+    """Give one split's own digest, or a digest over those of all folds in their order."""
+    if len(parts) == 1:
+        return parts[0].sha256
+    return hashlib.sha256("\n".join(part.sha256 for part in parts).encode()).hexdigest()
+
+
+def _test_apart(labels: Labels, *, n_test: int, seed: int) -> tuple[Rows, Rows]:
+    """Take the test's rows first; give the others, and them."""
+    rows = np.arange(labels.size, dtype=np.int64)
+    test = draw_stratified(rows, labels, n_drawn=n_test, seed=seed, stream=TEST_STREAM)
+    return _without(rows, test), test
+
+
+def _split_of(labels: Labels, rest: Rows, validation: Rows, *, test: Rows, seed: int) -> Split:
     train = _without(rest, validation)
     n_probe = min(train.size, validation.size)
     probe = draw_stratified(train, labels, n_drawn=n_probe, seed=seed, stream=PROBE_STREAM)
     return Split(train=train, validation=validation, test=test, train_probe=probe)
-
-
-def draw_stratified(
-    rows: Rows, labels: npt.NDArray[np.int64], *, n_drawn: int, seed: int, stream: int
-) -> Rows:
-    """Draw rows so that each class keeps its share, to within one row.
-
-    Philox gives every row of the set one 64-bit number (Salmon et al., "Parallel random numbers:
-    as easy as 1, 2, 3", SC 2011); of each class the rows with the lowest are drawn. Only its raw
-    numbers are used, which NumPy promises to keep from version to version.
-
-    Args:
-        rows: Row numbers to draw from, [n].
-        labels: Of the whole set, [N].
-        n_drawn: At most n.
-        seed: With ``stream``, the key of the random numbers.
-        stream: Different for each purpose.
-
-    Returns:
-        Ascending row numbers, [n_drawn].
-    """
-    if n_drawn == 0:
-        return rows[:0]
-    numbers = np.random.Philox(key=np.array([seed, stream], dtype=np.uint64)).random_raw(
-        labels.size
-    )
-    ordered = rows[np.lexsort((numbers[rows], labels[rows]))]
-    _, starts, counts = np.unique(labels[ordered], return_index=True, return_counts=True)
-    ranks = np.arange(ordered.size) - np.repeat(starts, counts)
-    return np.sort(ordered[ranks < np.repeat(largest_remainder(counts, n_drawn), counts)])
-
-
-def largest_remainder(counts: Rows, total: int) -> Rows:
-    """Share out a total in proportion to counts; the sum is exact, no share exceeds its count.
-
-    The method of Hamilton, in whole numbers; of equal remainders the first class wins.
-
-    >>> largest_remainder(np.array([5, 3, 2]), 5).tolist()
-    [3, 1, 1]
-    """
-    shares, remainders = np.divmod(counts * total, counts.sum())
-    order = np.argsort(-remainders, kind="stable")
-    shares[order[: total - shares.sum()]] += 1
-    return shares
 
 
 def _without(rows: Rows, taken: Rows) -> Rows:

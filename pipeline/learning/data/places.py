@@ -3,11 +3,14 @@
 import os
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pipeline.errors import BadInputError
-from pipeline.learning.data.catalogue import DATA_SETS, CsvOrigin, IdxFile, IdxOrigin
+from pipeline.learning.data.catalogue import DATA_SETS
+from pipeline.learning.data.layouts import find_files, how_to_get, lack, layout, system_folders
+from pipeline.learning.data.origins import CsvOrigin, Downloadable
 from pipeline.learning.data.records import Source
 
 if TYPE_CHECKING:
@@ -27,7 +30,8 @@ def locate(
     """Find a data set's files, or learn that they have to be downloaded.
 
     Looked at in this order: ``data_dir``, the folder named by the environment's
-    ``PIPELINE_DATA``, the system's folders, what was downloaded before.
+    ``PIPELINE_DATA``, the system's folders, what was downloaded before. A ``path`` of the user's
+    own is looked for from the working directory, then in the first two.
 
     Args:
         config: Names the set.
@@ -38,9 +42,15 @@ def locate(
     Raises:
         BadInputError: A folder was named that does not exist, or the data are nowhere and
             cannot be downloaded.
+        ValueError: The data come from a module of the user's own, which finds them itself.
     """
+    if config.name is None:
+        message = f"{config.class_path} finds its data itself"
+        raise ValueError(message)
     if data_dir is not None:
         _check_folder(data_dir, "--data-dir")
+    if config.path is not None:
+        return _own(config, Path(config.path), data_dir)
     origin = DATA_SETS[config.name].origin
     if isinstance(origin, CsvOrigin):
         return _in_package(config.name, origin)
@@ -52,20 +62,32 @@ def downloads_folder(cache: Path) -> Path:
     return cache / "downloads"
 
 
-def find_idx_files(folder: Path, files: Sequence[IdxFile]) -> tuple[Path, ...] | None:
-    """Find every one of the files in a folder, plain before packed, or else nothing."""
-    found = [_plain_or_packed(folder, file) for file in files]
-    complete = [path for path in found if path is not None]
-    return tuple(complete) if len(complete) == len(files) else None
-
-
-def how_to_get(origin: IdxOrigin) -> str:
-    """Say how a person gets the files of a set that could not be found."""
-    names = ", ".join(f"{file.name}.gz" for file in origin.files)
-    return (
-        f"download {names} from {origin.url} into DIR/{origin.class_name}/raw "
-        "and give --data-dir DIR"
+def _own(config: "DataConfig", path: Path, data_dir: Path | None) -> Source:
+    """Find a file or folder of the user's own."""
+    is_folder = config.name == "image-folder"
+    looked_at: list[str] = []
+    for root in chain([Path.cwd()], _data_folders(data_dir)):
+        candidate = root / path  # an absolute path replaces the root
+        lacking = _lack_of_own(candidate, is_folder=is_folder)
+        if lacking is None:
+            return Source(name=str(config.name), files=(candidate,), image_size=config.image_size)
+        looked_at.append(lacking)
+    raise BadInputError(
+        where=f"data set {config.name}",
+        key="data.path",
+        got=f"{path} ({'; '.join(dict.fromkeys(looked_at))})",
+        expected="a folder of images" if is_folder else "a file that NumPy's savez wrote",
     )
+
+
+def _lack_of_own(path: Path, *, is_folder: bool) -> str | None:
+    wanted = "folder" if is_folder else "file"
+    try:
+        if path.is_dir() if is_folder else path.is_file():
+            return None
+        return f"{path} is no {wanted}" if path.exists() else f"no {wanted} {path}"
+    except OSError as error:
+        return f"{path}: {error.strerror}"
 
 
 def _in_package(name: str, origin: CsvOrigin) -> Source:
@@ -85,31 +107,35 @@ def _in_package(name: str, origin: CsvOrigin) -> Source:
     )
 
 
-def _in_folders(name: str, origin: IdxOrigin, places: Iterator[Path]) -> Source:
+def _in_folders(name: str, origin: Downloadable, places: Iterator[Path]) -> Source:
     looked_at: list[str] = []
     for folder in places:
-        files = find_idx_files(folder, origin.files)
+        files = find_files(origin, folder)
         if files is not None:
             return Source(name=name, files=files, looked_at=tuple(looked_at))
-        looked_at.append(_lack(folder, origin.files))
+        looked_at.append(lack(origin, folder))
     _check_can_download(name, origin, looked_at)
     return Source(name=name, files=(), looked_at=tuple(looked_at))
 
 
 def _places(
-    origin: IdxOrigin, data_dir: Path | None, cache: Path, system_roots: Sequence[Path]
+    origin: Downloadable, data_dir: Path | None, cache: Path, system_roots: Sequence[Path]
 ) -> Iterator[Path]:
-    layout = Path(origin.class_name, "raw")
+    for root in _data_folders(data_dir):
+        yield layout(origin, root)
+    for root in system_roots:
+        yield from system_folders(origin, root)
+    yield layout(origin, downloads_folder(cache.absolute()))
+
+
+def _data_folders(data_dir: Path | None) -> Iterator[Path]:
+    """Give the folders that the user named; the second is checked only where it is needed."""
     if data_dir is not None:
-        yield data_dir.absolute() / layout
+        yield data_dir.absolute()
     if named := os.environ.get(DATA_VARIABLE):
         folder = Path(named).expanduser().absolute()
         _check_folder(folder, DATA_VARIABLE)
-        yield folder / layout
-    for root in system_roots:
-        yield root / origin.system_folder
-        yield root / layout
-    yield downloads_folder(cache.absolute()) / layout
+        yield folder
 
 
 def _check_folder(folder: Path, key: str) -> None:
@@ -122,7 +148,7 @@ def _check_folder(folder: Path, key: str) -> None:
         )
 
 
-def _check_can_download(name: str, origin: IdxOrigin, looked_at: Sequence[str]) -> None:
+def _check_can_download(name: str, origin: Downloadable, looked_at: Sequence[str]) -> None:
     if find_spec("torchvision") is None:
         raise BadInputError(
             where=f"data set {name}",
@@ -130,15 +156,3 @@ def _check_can_download(name: str, origin: IdxOrigin, looked_at: Sequence[str]) 
             expected=f"its files, plain or .gz; torchvision, which would download them, is not "
             f"installed; {how_to_get(origin)}",
         )
-
-
-def _plain_or_packed(folder: Path, file: IdxFile) -> Path | None:
-    candidates = (folder / file.name, folder / f"{file.name}.gz")
-    return next((path for path in candidates if path.is_file()), None)
-
-
-def _lack(folder: Path, files: Sequence[IdxFile]) -> str:
-    if not folder.is_dir():
-        return f"no folder {folder}"
-    lacking = [file.name for file in files if _plain_or_packed(folder, file) is None]
-    return f"{folder} lacks {', '.join(lacking)}"

@@ -8,7 +8,8 @@ from pipeline.errors import BadInputError
 from pipeline.learning.data.arrays import Images, Labels, intact_meta, open_part, open_train
 from pipeline.learning.data.cache import store
 from pipeline.learning.data.catalogue import Part
-from pipeline.learning.data.parts import TEST_STREAM, Rows, Split, draw_stratified
+from pipeline.learning.data.draws import Rows, draw_stratified
+from pipeline.learning.data.parts import TEST_STREAM, Split
 from pipeline.learning.data.sizes import n_test_rows
 
 if TYPE_CHECKING:
@@ -26,11 +27,12 @@ def open_test(
     Args:
         prepared: From ``prepare``.
         config: Says how much of the set is its test.
-        parts: The study's split; its test rows are used where the set has no part of its own.
+        parts: The study's split, any fold's of a cross-validated one; its test rows are used
+            where the set has no part of its own.
         seed: The one that the split was made with.
 
     Returns:
-        Images uint8 [N, H, W] and labels int64 [N].
+        Images [N, *image_shape], uint8 or float32, and labels int64 [N].
 
     Raises:
         BadInputError: The study keeps no test rows, or a damaged cache cannot be made anew

@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Final
 
 from pipeline.errors import BadInputError
 from pipeline.learning.data.catalogue import DATA_SETS
+from pipeline.learning.data.decoding import count_own_rows
 
 if TYPE_CHECKING:
     from pipeline.config import DataConfig
+    from pipeline.learning.data.records import Source
 
 DEFAULT_TEST: Final = 0.2
 """The test's part of the whole where a set has no test part of its own."""
@@ -15,32 +17,49 @@ DEFAULT_TEST: Final = 0.2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartSizes:
-    """Rows of each part; ``test`` counts rows of the set's own test part where it has one."""
+    """Rows of each part; ``test`` counts rows of the set's own test part where it has one.
+
+    Of a cross-validated study they are the first fold's, the largest that validates.
+    """
 
     train: int
     validation: int
     test: int
 
 
-def known_sizes(config: "DataConfig", *, where: str = "") -> PartSizes:
-    """Tell the parts' sizes of a set in the catalogue; a check that reads and writes nothing.
+def known_sizes(
+    config: "DataConfig", source: "Source | None" = None, *, where: str = ""
+) -> PartSizes | None:
+    """Tell the parts' sizes before any data are read; a check that writes nothing.
 
     Args:
         config: Names the set and what is kept of it.
+        source: Where the user's own file or folder lies, from ``locate``: its rows are counted.
+            A set of the catalogue needs none.
         where: What an error names: the study file.
 
+    Returns:
+        ``None`` where nobody can know yet: of the user's own data without a source, and of a
+        module of the user's own.
+
     Raises:
-        BadInputError: A part would have no row.
+        BadInputError: A part would have no row, or the user's own data are no data set.
     """
-    known = DATA_SETS[config.name]
-    return part_sizes(config, n_rows=known.n_train, n_own_test=known.n_test, where=where)
+    if config.name in DATA_SETS:
+        known = DATA_SETS[config.name]
+        n_rows, n_own_test = known.n_train, known.n_test
+    elif source is not None:
+        n_rows, n_own_test = count_own_rows(source)
+    else:
+        return None
+    return part_sizes(config, n_rows=n_rows, n_own_test=n_own_test, where=where)
 
 
 def part_sizes(config: "DataConfig", *, n_rows: int, n_own_test: int, where: str = "") -> PartSizes:
     """Divide rows among the parts: the test first, validation from the rest.
 
     Args:
-        config: Fractions or counts.
+        config: Fractions or counts, or folds.
         n_rows: Rows of the set's training part.
         n_own_test: Rows of the set's own test part; 0 where it has none.
         where: What an error names; by default the data set.
@@ -51,9 +70,7 @@ def part_sizes(config: "DataConfig", *, n_rows: int, n_own_test: int, where: str
     place = where or f"data set {config.name}"
     n_test = n_test_rows(config, n_rows=n_rows, n_own_test=n_own_test, where=place)
     n_rest = n_rows if n_own_test else n_rows - n_test
-    n_validation = _n_part(
-        config.validation, n_of=n_rest, limit=n_rest - 1, key="data.validation", where=place
-    )
+    n_validation = _n_validation(config, n_rest, where=place)
     return PartSizes(train=n_rest - n_validation, validation=n_validation, test=n_test)
 
 
@@ -74,6 +91,17 @@ def n_test_rows(config: "DataConfig", *, n_rows: int, n_own_test: int, where: st
     return _n_part(asked, n_of=n_of, limit=limit, key="data.test", where=where)
 
 
+def _n_validation(config: "DataConfig", n_rest: int, *, where: str) -> int:
+    """Count the validation's rows; of folds the largest has the rows of one rounded up."""
+    if config.folds is None:
+        asked, limit = config.validation, n_rest - 1
+        return _n_part(asked, n_of=n_rest, limit=limit, key="data.validation", where=where)
+    if config.folds > n_rest:
+        expected = f"at most {n_rest:,}, so that every fold has a row"
+        raise BadInputError(where=where, key="data.folds", got=str(config.folds), expected=expected)
+    return -(-n_rest // config.folds)
+
+
 def _n_part(asked: float, *, n_of: int, limit: int, key: str, where: str) -> int:
     """Round a fraction of ``n_of``, or take a count, and hold it against the limits."""
     n_part = asked if isinstance(asked, int) else round(asked * n_of)
@@ -81,5 +109,7 @@ def _n_part(asked: float, *, n_of: int, limit: int, key: str, where: str) -> int
         got = str(asked) if isinstance(asked, int) else f"{asked} ({n_part:,} of {n_of:,} rows)"
         others = ", so that every other part has a row" if limit < n_of else ""
         expected = f"1 to {limit:,} of {n_of:,} rows{others}"
+        if limit < 1:
+            expected = f"more rows than the {n_of:,} that there are{others}"
         raise BadInputError(where=where, key=key, got=got, expected=expected)
     return n_part

@@ -1,7 +1,7 @@
 """The cross-entropy of a stack and its gradient.
 
-Classes stand before rows, as in ``pipeline.learning.mlp.cross_entropy``: over a last dimension of
-ten, log-softmax takes twenty times as long on a CPU.
+Classes stand before rows, as in ``pipeline.learning.objectives.cross_entropy``: over a last
+dimension of ten, log-softmax takes twenty times as long on a CPU.
 """
 
 import torch

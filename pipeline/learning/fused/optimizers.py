@@ -57,7 +57,6 @@ def _adam_call(optimizer: Adam) -> Step:
         [state["exp_avg_sq"] for state in states],
         [],
         [step_count] * len(states),
-        lr=group["lr"],
         beta1=beta1,
         beta2=beta2,
         weight_decay=group["weight_decay"],
@@ -68,25 +67,25 @@ def _adam_call(optimizer: Adam) -> Step:
 
     def step() -> None:
         step_count.add_(1)
-        update()
+        update(lr=group["lr"])  # which a schedule may have changed
 
     return step
 
 
 def _lean_sgd(optimizer: SGD) -> Step:
     (group,) = optimizer.param_groups
-    return partial(
+    update = partial(
         torch._fused_sgd_,
         *_tensors(group["params"]),
         [],
         weight_decay=group["weight_decay"],
         momentum=0.0,
-        lr=group["lr"],
         dampening=0.0,
         nesterov=False,
         maximize=False,
         is_first_step=False,
     )
+    return lambda: update(lr=group["lr"])
 
 
 def _tensors(parameters: list[Any]) -> tuple[list[Tensor], list[Tensor]]:

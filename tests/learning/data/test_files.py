@@ -12,7 +12,8 @@ import pytest
 
 from pipeline.errors import BadInputError
 from pipeline.learning.data import PreparedData, Source, open_train, prepare
-from pipeline.learning.data.catalogue import FASHION_MNIST, MNIST, DataSet, IdxOrigin
+from pipeline.learning.data.catalogue import FASHION_MNIST, MNIST, DataSet
+from pipeline.learning.data.origins import IdxOrigin
 from pipeline.learning.torchvision_ops import ensure_torchvision
 
 CONTENT_SHA256 = {
@@ -158,7 +159,7 @@ def test_a_damaged_table_is_named_with_what_it_should_hold(
 
 
 def test_importing_the_folder_pays_for_no_heavy_package() -> None:
-    heavy = ("torch", "torchvision", "sklearn", "mlxtend", "pydantic")
+    heavy = ("torch", "torchvision", "sklearn", "mlxtend", "pydantic", "PIL")
     code = (
         "import sys, pipeline.learning.data\n"
         f"print([name for name in ({heavy!r} + ('pipeline.learning.data.sealed',))"

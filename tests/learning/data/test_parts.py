@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.config import DataConfig
 from pipeline.learning.data import PreparedData, Split, open_train, split
-from pipeline.learning.data.parts import draw_stratified, largest_remainder
+from pipeline.learning.data.draws import draw_stratified, largest_remainder
 from pipeline.learning.data.sizes import part_sizes
 
 Labels = npt.NDArray[np.int64]

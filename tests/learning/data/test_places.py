@@ -9,7 +9,8 @@ import pytest
 from pipeline.config import DataConfig
 from pipeline.errors import BadInputError
 from pipeline.learning.data import Source, locate
-from pipeline.learning.data.catalogue import DATA_SETS, MNIST, IdxOrigin
+from pipeline.learning.data.catalogue import DATA_SETS, MNIST
+from pipeline.learning.data.origins import IdxOrigin
 
 MNIST_CONFIG = DataConfig(name="mnist")
 

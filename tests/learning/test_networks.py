@@ -17,7 +17,7 @@ from pipeline.learning.data import PreparedData, open_train, split
 from pipeline.learning.layers import Dropout
 from pipeline.learning.lightning import Trainer
 from pipeline.learning.masks import row_order
-from pipeline.learning.mlp import MLP
+from pipeline.learning.networks import MLP
 from tests.learning.trials import fit_one, trial
 
 widths = st.lists(st.integers(1, 40), max_size=5)
@@ -72,7 +72,7 @@ def test_depth_zero_is_one_linear_layer_behind_the_inputs_dropout() -> None:
 
 def test_each_rate_applies_to_the_layer_that_it_names() -> None:
     network = mlp(depth=3, input_dropout=0.05, dropout_1=0.1, dropout_2=0.2, dropout_3=0.3)
-    assert [(layer.layer, layer.rate) for layer in network.dropouts] == [
+    assert [(layer.layer, layer.rate) for layer in network.dropping] == [
         (0, 0.05),
         (1, 0.1),
         (2, 0.2),
@@ -86,7 +86,7 @@ def test_only_the_layer_with_a_rate_drops(named: int) -> None:
     rates: dict[str, Any] = {name: 0.5 if i == named else 0.0 for i, name in enumerate(names)}
     network = mlp(depth=2, width=64, **rates)
     x = torch.rand(100, 64) + 0.1
-    dropped = [bool(layer(x).eq(0).any()) for layer in network.dropouts]
+    dropped = [bool(layer(x).eq(0).any()) for layer in network.dropping]
     assert dropped == [i == named for i in range(3)]
 
 

@@ -1,0 +1,194 @@
+"""Who wins when the best few are trained again on new seeds, and who cannot be told apart."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import takewhile
+from typing import Any
+
+from pipeline.analysis.interval import Interval, cannot_be_told_apart, interval
+from pipeline.config import Scalar
+from pipeline.trial import TrialRow, TrialState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeat:
+    """A candidate trained on one set of new seeds.
+
+    Attributes:
+        repeat: Which set, from 1.
+        val_loss: The lowest over the epochs; ``None`` where the training failed.
+        cause: Why it failed.
+        test_loss: Of the best epoch's weights; ``None`` where they were not scored.
+        test_accuracy: ``None`` also where the model has none.
+    """
+
+    repeat: int
+    val_loss: float | None
+    cause: str | None = None
+    test_loss: float | None = None
+    test_accuracy: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A trial that was trained again.
+
+    Attributes:
+        number: The trial's.
+        params: Its setting.
+        repeats: By ``repeat``; each candidate has the same.
+    """
+
+    number: int
+    params: Mapping[str, Scalar]
+    repeats: tuple[Repeat, ...]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether no repeat failed; only then can it win: a mean over survivors flatters."""
+        return all(repeat.val_loss is not None for repeat in self.repeats)
+
+    @property
+    def val_losses(self) -> list[float]:
+        """The values by seeds; those of failed repeats are left out."""
+        return [repeat.val_loss for repeat in self.repeats if repeat.val_loss is not None]
+
+    @property
+    def value(self) -> Interval:
+        """The mean ``val_loss`` over seeds; unknown where a repeat failed."""
+        return interval(self.val_losses) if self.is_whole else Interval(mean=None)
+
+    @property
+    def test_loss(self) -> Interval:
+        """The mean test loss over seeds."""
+        return _over_all([repeat.test_loss for repeat in self.repeats])
+
+    @property
+    def test_accuracy(self) -> Interval | None:
+        """The mean test accuracy over seeds; ``None`` where there is none."""
+        found = _over_all([repeat.test_accuracy for repeat in self.repeats])
+        return None if found.mean is None else found
+
+    @property
+    def failures(self) -> dict[int, str]:
+        """Why repeats failed, by repeat."""
+        return {
+            repeat.repeat: repeat.cause or "unknown"
+            for repeat in self.repeats
+            if repeat.val_loss is None
+        }
+
+    def with_test(self, scores: Mapping[int, tuple[float, float | None]]) -> "Candidate":
+        """Take in what its repeats scored on the test part: loss and accuracy by repeat."""
+        repeats = [
+            replace(repeat, test_loss=loss, test_accuracy=accuracy)
+            for repeat in self.repeats
+            for loss, accuracy in [scores.get(repeat.repeat, (None, None))]
+        ]
+        return replace(self, repeats=tuple(repeats))
+
+    def as_json(self) -> dict[str, Any]:
+        """The candidate as the command line's JSON holds it."""
+        accuracy = self.test_accuracy
+        return {
+            "number": self.number,
+            "params": dict(self.params),
+            **self.value.as_json(),
+            "test": self.test_loss.as_json(),
+            "test_accuracy": accuracy and accuracy.as_json(),
+            "failures": [
+                {"repeat": repeat, "cause": cause} for repeat, cause in self.failures.items()
+            ],
+        }
+
+
+def _over_all(values: Sequence[float | None]) -> Interval:
+    known = [value for value in values if value is not None]
+    return interval(known) if len(known) == len(values) else Interval(mean=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmation:
+    """What confirming a study came to.
+
+    Attributes:
+        candidates: The lowest mean first; those with a failed repeat last.
+        winner: The number of the lowest mean; ``None`` where every candidate failed.
+        tied: Numbers that cannot be told apart from the winner, the winner first.
+    """
+
+    candidates: tuple[Candidate, ...]
+    winner: int | None
+    tied: tuple[int, ...]
+
+    @property
+    def sentence(self) -> str:
+        """The answer in words."""
+        n_seeds = len(self.candidates[0].repeats) if self.candidates else 0
+        seeds = f"{n_seeds} seed{'s' * (n_seeds != 1)}"
+        if self.winner is None:
+            return f"no candidate was trained on all of {seeds}"
+        if len(self.candidates) == 1:
+            return f"trial {self.winner} was the only candidate"
+        if len(self.tied) == 1:
+            return f"trial {self.winner} wins"
+        *most, last = self.tied
+        tied = f"{', '.join(map(str, most))} and {last}"
+        return f"trials {tied} cannot be told apart at {seeds}; {self.winner} has the lowest mean"
+
+    def as_json(self) -> dict[str, Any]:
+        """The answer as the command line's JSON holds it."""
+        return {
+            "candidates": [candidate.as_json() for candidate in self.candidates],
+            "tied": list(self.tied),
+            "winner": self.winner,
+        }
+
+
+def judge(candidates: Sequence[Candidate]) -> Confirmation:
+    """Rank candidates by their mean and find the winner and its equals.
+
+    Each candidate is compared with the winner at 95 %, without a correction for how many there
+    are: rather one too few than one too many is called tied.
+
+    Args:
+        candidates: Trained on the same seeds.
+    """
+    ranked = sorted(candidates, key=_rank)
+    whole = list(takewhile(lambda candidate: candidate.is_whole, ranked))
+    if not whole:
+        return Confirmation(candidates=tuple(ranked), winner=None, tied=())
+    best, *others = whole
+    equals = [one for one in others if cannot_be_told_apart(one.val_losses, best.val_losses)]
+    return Confirmation(
+        candidates=tuple(ranked),
+        winner=best.number,
+        tied=tuple(one.number for one in (best, *equals)),
+    )
+
+
+def _rank(candidate: Candidate) -> tuple[float, int]:
+    mean = candidate.value.mean
+    return (math.inf if mean is None else mean, candidate.number)
+
+
+def choose_candidates(rows: Sequence[TrialRow], *, top: int, n_fixed: int) -> list[TrialRow]:
+    """Choose what is worth training again: the best few, and what the person asked for.
+
+    Args:
+        rows: The study's table.
+        top: So many complete trials of the lowest values.
+        n_fixed: How many settings the study file named; they are candidates whatever their
+            value, unless they failed or are not finished.
+
+    Returns:
+        Each trial once, the best first; none where no trial is complete.
+    """
+    complete = [row for row in rows if row.value is not None]
+    best = sorted(complete, key=lambda row: (row.value, row.number))[:top]
+    if not best:
+        return []
+    trained = (TrialState.COMPLETE, TrialState.PRUNED)
+    named = [row for row in rows if row.number < n_fixed and row.state in trained]
+    return [*best, *(row for row in named if row not in best)]

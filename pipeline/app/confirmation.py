@@ -1,0 +1,159 @@
+"""Train a study's best few again on new seeds, and open the test part."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from pipeline.app.judgement import ConfirmedStudy, judge_trained
+from pipeline.app.place import Place
+from pipeline.app.training import WatchTraining, train
+from pipeline.config import TrialConfig
+from pipeline.errors import BadInputError
+from pipeline.trial import Assignment, Cohort, EpochScores, TrialOutcome
+
+if TYPE_CHECKING:
+    from pipeline.learning.data import PreparedData
+    from pipeline.tracking.reader import RecordedTrial
+
+
+def ignore(_config: TrialConfig, _news: EpochScores | TrialOutcome) -> None:
+    """Watch nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidates:
+    """The trials of a study that are worth training again, as MLflow's records hold them.
+
+    ``Candidates.read(place, "digits").confirm(seeds=5).answer.winner``
+    """
+
+    place: Place
+    study: str
+    trials: "Sequence[RecordedTrial]"
+
+    @classmethod
+    def read(cls, place: Place, study: str, *, top: int = 5) -> Self:
+        """Choose the best complete trials, and those that the study file names.
+
+        Args:
+            place: Where the ledger and the data are.
+            study: Its name.
+            top: How many of the best.
+
+        Raises:
+            BadInputError: There is no such study, none of its trials is complete, or it keeps
+                no test part, or names a class of the user's own.
+            WorkFailedError: A record is damaged.
+        """
+        from pipeline.analysis import choose_candidates
+        from pipeline.tracking.confirmation import read_n_fixed
+        from pipeline.tracking.reader import read_rows, read_run
+
+        place.check_has_studies(study)
+        place.check_home(to_write=True)
+        rows = read_rows(place.ledger_uri, study)
+        run_ids = [row.run_id for row in rows if row.value is not None and row.run_id]
+        if not run_ids:
+            raise _none_complete(study, len(rows))
+        n_fixed = read_n_fixed(place.ledger_uri, run_ids[0])
+        chosen = choose_candidates(rows, top=top, n_fixed=n_fixed)
+        trials = [read_run(place.ledger_uri, row.run_id) for row in chosen if row.run_id]
+        _check_can_be_tested(study, trials[0].record.trial)
+        return cls(place=place, study=study, trials=trials)
+
+    def confirm(
+        self, *, seeds: int = 5, workers: int | None = None, watch: WatchTraining = ignore
+    ) -> ConfirmedStudy:
+        """Train each candidate on new seeds, then score what was trained on the test part.
+
+        No stopping rule ends a training but the study's own early stopping. The test part is
+        opened when all are trained, and that is written down first.
+
+        Args:
+            seeds: How many new seeds.
+            workers: Worker processes; by default one a core.
+            watch: Called with each epoch's scores and each outcome.
+
+        Raises:
+            BadInputError: The data is not there, or not what the study was searched on.
+            WorkFailedError: Another process runs or confirms the study, or no worker starts.
+        """
+        from pipeline.search.lock import hold_study
+        from pipeline.tracking.confirmation import confirming
+
+        data = self._data()
+        n_workers = workers or len(os.sched_getaffinity(0))
+        with (
+            hold_study(self.place.home, self.study),
+            confirming(self.trials, n_seeds=seeds) as run,
+        ):
+
+            def keep(config: TrialConfig, news: EpochScores | TrialOutcome) -> None:
+                if isinstance(news, TrialOutcome):
+                    run.write_repeat(config, news)
+                watch(config, news)
+
+            cohorts = self._cohorts(seeds, n_workers)
+            trained = train(cohorts, data, n_workers=n_workers, watch=keep)
+            return judge_trained(trained, data, run)
+
+    def _data(self) -> "PreparedData":
+        """Decode the study's data and hold it to what the trials were trained on."""
+        from pipeline.learning.data import locate, prepare
+
+        place, record = self.place, self.trials[0].record
+        source = locate(record.trial.data, place.data_dir, cache=place.cache)
+        data = prepare(source, cache=place.cache)
+        if record.facts and record.facts.data_sha256 != data.sha256:
+            raise BadInputError(
+                where=f"data set {data.name}",
+                got=f"content of SHA-256 {data.sha256}",
+                expected=f"{record.facts.data_sha256}, on which study {self.study!r} was searched",
+            )
+        return data
+
+    def _cohorts(self, n_seeds: int, n_workers: int) -> list[Cohort]:
+        """Put trials of one shape together; only those of one repeat share the batches' order."""
+        from pipeline.search.cohorts import form_cohorts, largest_cohort
+
+        configs = {trial.record.trial.number: trial.record.trial for trial in self.trials}
+        shapes = {number: config.shape for number, config in configs.items()}
+        most = largest_cohort(len(shapes), n_workers=n_workers)
+        formed = form_cohorts(shapes, most=most)
+        formed.sort(key=lambda numbers: -sum(shapes[number].work for number in numbers))
+        return [
+            Cohort(tuple(_assignment(configs[number], repeat) for number in numbers))
+            for repeat in range(1, n_seeds + 1)
+            for numbers in formed
+        ]
+
+
+def _none_complete(study: str, n_trials: int) -> BadInputError:
+    got = f"{n_trials} trials of which none is complete"
+    return BadInputError(where=f"study {study!r}", got=got, expected="a complete trial to confirm")
+
+
+def _check_can_be_tested(study: str, config: TrialConfig) -> None:
+    where = f"study {study!r}"
+    if config.data.test == 0:
+        expected = "rows kept for the test, which confirming opens"
+        raise BadInputError(where=where, key="data.test", got="0", expected=expected)
+    for key, section in (("model", config.model), ("data", config.data)):
+        if section.class_path is not None:
+            raise BadInputError(
+                where=where,
+                key=f"{key}.class_path",
+                got=section.class_path,
+                expected="a built-in model and data set, whose test part can be sealed",
+            )
+
+
+def _assignment(config: TrialConfig, repeat: int) -> Assignment:
+    """Train as the study would without a stopping rule; the record holds its patience."""
+    stopping = config.training.early_stopping
+    return Assignment(
+        config=config.model_copy(update={"repeat": repeat}),
+        epochs=config.training.epochs,
+        patience=stopping.patience if stopping else None,
+    )

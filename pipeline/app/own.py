@@ -1,0 +1,97 @@
+"""The user's own classes and the data of a study: found and prepared before a worker starts."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Union
+
+from pipeline.app.place import Place
+from pipeline.config import DataConfig, StudyConfig, TrialConfig
+from pipeline.config.domain import values_of
+from pipeline.config.space import Space
+
+if TYPE_CHECKING:
+    from pipeline.learning.data import PreparedData, Source
+    from pipeline.learning.own.module_feed import OwnData
+
+Data = Union["PreparedData", "OwnData"]
+"""What the workers are handed: decoded arrays, or the name of the user's own data module."""
+
+
+def names_own_class(config: StudyConfig | TrialConfig) -> bool:
+    """Whether the model or the data is a class of the user's."""
+    return bool(config.model.class_path or config.data.class_path)
+
+
+def search_own(config: StudyConfig | TrialConfig, *folders: Path) -> None:
+    """Look for the user's classes in the working folder and in others too.
+
+    Call it before an engine is made: its workers search where this process does.
+    """
+    if names_own_class(config):
+        from pipeline.learning.own.search_path import search_also
+
+        search_also(Path.cwd(), *folders)
+
+
+def locate_data(config: DataConfig, place: Place, *, where: str) -> "Source | None":
+    """Find a data set's files and check its parts' sizes; the user's own data has none to find.
+
+    Raises:
+        BadInputError: They are not there, or a part would have no row.
+    """
+    from pipeline.learning.data import known_sizes, locate
+
+    if config.class_path:
+        return None
+    source = locate(config, place.data_dir, cache=place.cache)
+    known_sizes(config, source, where=where)
+    return source
+
+
+def prepare_data(
+    config: DataConfig,
+    params: Mapping[str, Any],
+    place: Place,
+    *,
+    source: "Source | None",
+    where: str,
+) -> Data:
+    """Make data ready to be opened by workers.
+
+    Args:
+        config: The data section.
+        params: Of one trial: the user's own data module is constructed with them.
+        place: Where decoded data is kept.
+        source: From ``locate_data``.
+        where: What an error names.
+
+    Raises:
+        BadInputError: It is damaged, or the user's data module raises.
+    """
+    if source is None:
+        from pipeline.learning.own.module_feed import prepare_own
+
+        return prepare_own(config, params, where=where)
+    from pipeline.learning.data import prepare
+
+    return prepare(source, cache=place.cache)
+
+
+def first_setting(space: Space) -> dict[str, Any]:
+    """A setting inside a space: of choices the first, of ranges the lowest."""
+    return {name: values_of(domain, corners=True)[0] for name, domain in space.domains.items()}
+
+
+def prepare_trial(config: TrialConfig, place: Place, *, where: str) -> Data:
+    """Find the classes and prepare the data of a recorded trial.
+
+    Raises:
+        BadInputError: A class or the data is not here.
+    """
+    if names_own_class(config):
+        from pipeline.learning.own.check import check_own_trial
+
+        search_own(config)
+        check_own_trial(config, where)
+    source = locate_data(config.data, place, where=where)
+    return prepare_data(config.data, config.params, place, source=source, where=where)

@@ -1,0 +1,58 @@
+"""The spaces of each model, made from the models' grammars."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pydantic import Field, create_model
+
+from pipeline.config.domain import domain_of
+from pipeline.config.grammar import Grammar, Parameter
+from pipeline.config.grammars import GRAMMARS, OWN
+from pipeline.config.model import ModelConfig
+from pipeline.config.own_space import OpenSpace
+from pipeline.config.space import Space, alias_of
+
+
+def _field(parameter: Parameter) -> tuple[Any, Any]:
+    domain, told = domain_of(parameter.values), parameter.means
+    if parameter.need == "filled in":
+        return domain, Field(parameter.default, description=told)
+    if parameter.need == "given" and not parameter.of_each:
+        return domain, Field(description=told)
+    return domain | None, Field(None, description=told)
+
+
+def _space_type(name: str, grammar: Grammar, *, base: type[Space] = Space) -> type[Space]:
+    """Make the type of a model's spaces from its grammar.
+
+    Args:
+        name: What the JSON schema calls it.
+        grammar: The model's parameters.
+        base: What it derives from.
+    """
+    fields: dict[str, Any] = {parameter.name: _field(parameter) for parameter in grammar.parameters}
+    for kind in grammar.layered:
+        single: Any = domain_of(grammar.by_name[kind].values)
+        kept: Any = Field(default_factory=dict, alias=alias_of(kind))
+        fields[f"{kind}_of_layer"] = (dict[str, single], kept)
+    made: type[Space] = create_model(name, __base__=base, __module__=__name__, **fields)
+    made.grammar = grammar
+    return made
+
+
+MlpSpace: Final = _space_type("MlpSpace", GRAMMARS["mlp"])
+CnnSpace: Final = _space_type("CnnSpace", GRAMMARS["cnn"])
+AutoencoderSpace: Final = _space_type("AutoencoderSpace", GRAMMARS["autoencoder"])
+OwnSpace: Final = _space_type("OwnSpace", OWN, base=OpenSpace)
+SPACES: Final[Mapping[str | None, type[Space]]] = {
+    "mlp": MlpSpace,
+    "cnn": CnnSpace,
+    "autoencoder": AutoencoderSpace,
+    None: OwnSpace,
+}
+"""The type of a model's spaces by the model's name; a user's own model has none."""
+
+
+def space_type_of(model: ModelConfig) -> type[Space]:
+    """The type of the spaces of a model."""
+    return SPACES[model.name]

@@ -1,0 +1,163 @@
+"""What is taken down at each epoch's end of a user's own module."""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from pytorch_lightning.callbacks import Checkpoint
+from torch import Tensor
+
+from pipeline.learning.lightning import LightningModule, Trainer
+from pipeline.learning.own.probe import Probe
+from pipeline.learning.own.randomness import seed_all
+from pipeline.learning.progress import Progress
+from pipeline.trial import EpochScores
+
+Report = Callable[[EpochScores], None]
+
+
+class EpochWatch(Checkpoint):
+    """Takes each epoch's scores, keeps the best weights, and stops where the trial ends.
+
+    A ``Checkpoint`` is called last, so what the module logs in ``on_train_epoch_end`` counts.
+
+    Args:
+        progress: Decides.
+        report: Called with each epoch's scores.
+        probe: Scores the fixed part of the training rows.
+
+    Attributes:
+        weights: Of the best epoch; of a refit, the last.
+        seconds: By phase.
+    """
+
+    def __init__(self, progress: Progress, *, report: Report, probe: Probe) -> None:
+        """Start before the first epoch."""
+        self.weights: dict[str, Tensor] | None = None
+        self.seconds = {"training": 0.0, "validation": 0.0}
+        self._progress = progress
+        self._report = report
+        self._probe = probe
+        self._losses: list[Tensor] = []
+        self._rate = math.nan
+        self._started = self._validating = 0.0
+        self._validation_seconds = 0.0
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Start the training's own chances, once loaders and module are there."""
+        del trainer, pl_module, stage
+        seed_all(self._progress.assignment.config.seeds["dropout"])
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the epoch's clock."""
+        del trainer, pl_module
+        self._losses.clear()
+        self._validation_seconds = 0.0
+        self._started = time.perf_counter()
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Note the learning rate of the step that comes."""
+        del pl_module, batch, batch_idx
+        groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
+        self._rate = float(groups[0]["lr"]) if groups else math.nan
+
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Tensor | Mapping[str, Any] | None,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Keep what ``training_step`` returned, for modules that do not log it."""
+        del trainer, pl_module, batch, batch_idx
+        loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
+        if isinstance(loss, Tensor):
+            self._losses.append(loss.detach())
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the validation's clock."""
+        del trainer, pl_module
+        self._validating = time.perf_counter()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop the validation's clock."""
+        del trainer, pl_module
+        self._validation_seconds += time.perf_counter() - self._validating
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Score, report, keep the weights if they are the best, and stop if the trial ends."""
+        logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        logged.setdefault("train_loss", self._mean_loss())
+        missing = self._missing(logged)
+        if missing is None:
+            self._take(logged, pl_module)
+        else:
+            self._progress.fail(missing)
+        trainer.should_stop = trainer.should_stop or self._progress.state is not None
+
+    def _mean_loss(self) -> float:
+        return float(torch.stack(self._losses).double().mean()) if self._losses else math.nan
+
+    def _missing(self, logged: Mapping[str, float]) -> str | None:
+        epoch = len(self._progress.curve) + 1
+        if "val_loss" not in logged and not self._progress.assignment.is_refit:
+            return (
+                f"val_loss was not logged by the end of epoch {epoch}: "
+                'validation_step must self.log("val_loss", …)'
+            )
+        if math.isnan(logged["train_loss"]) and not self._losses:
+            return (
+                f"train_loss was not logged by the end of epoch {epoch}: training_step must "
+                'return the loss or self.log("train_loss", …, on_epoch=True)'
+            )
+        return None
+
+    def _take(self, logged: Mapping[str, float], module: LightningModule) -> None:
+        started = time.perf_counter()
+        no_dropout = self._probe.loss(module)
+        ended = time.perf_counter()
+        validation = self._validation_seconds + ended - started
+        self.seconds["validation"] += validation
+        self.seconds["training"] += ended - self._started - validation
+        scores = self._scores(logged, no_dropout, ended - self._started)
+        if self._progress.take(scores):
+            self.weights = kept(module)
+        self._report(scores)
+
+    def _scores(
+        self, logged: Mapping[str, float], no_dropout: float, epoch_seconds: float
+    ) -> EpochScores:
+        def found(name: str) -> float:
+            return logged.get(name, math.nan)
+
+        return EpochScores(
+            number=self._progress.assignment.config.number,
+            epoch=len(self._progress.curve) + 1,
+            ended_at_ms=time.time_ns() // 1_000_000,
+            train_loss=found("train_loss"),
+            train_accuracy=found("train_accuracy"),
+            train_loss_no_dropout=no_dropout,
+            val_loss=found("val_loss"),
+            val_accuracy=found("val_accuracy"),
+            learning_rate=self._rate,
+            epoch_seconds=epoch_seconds,
+        )
+
+
+def kept(module: LightningModule) -> dict[str, Tensor]:
+    """Copy a module's weights to where no step changes them; tied ones become two.
+
+    Raises:
+        TypeError: The state holds what safetensors cannot.
+    """
+    state = module.state_dict()
+    for name, value in state.items():
+        if not isinstance(value, Tensor):
+            message = f"state_dict()[{name!r}] is a {type(value).__name__}, and weights are tensors"
+            raise TypeError(message)
+    return {name: value.detach().cpu().clone().contiguous() for name, value in state.items()}

@@ -1,0 +1,126 @@
+"""Scores on the test part: the one place in learning that opens it."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from statistics import fmean
+from typing import NamedTuple
+
+import torch
+from safetensors.torch import load
+from torch import Tensor
+
+from pipeline.config import TrialConfig
+from pipeline.learning.data import PreparedData, open_train, splits
+from pipeline.learning.data.sealed import open_test
+from pipeline.learning.facts import resolve_device
+from pipeline.learning.networks import Network, build_network
+from pipeline.learning.rows import EVALUATION_ROWS, Rows
+from pipeline.learning.scores import RowScores, Scores
+
+
+class SealedScores(NamedTuple):
+    """What weights score on rows that neither trained nor chose them; of folds, the means.
+
+    Attributes:
+        loss: The measure of ``val_loss``.
+        accuracy: ``None`` where the model has none.
+    """
+
+    loss: float
+    accuracy: float | None
+
+
+def score_on_test(
+    trained: Sequence[tuple[TrialConfig, bytes]], data: PreparedData
+) -> list[SealedScores]:
+    """Open a study's test part once and score weights on it, dropout off.
+
+    Args:
+        trained: Settings of one study, each with its weights file.
+        data: The study's data set.
+
+    Raises:
+        BadInputError: The study keeps no test rows, or the data is damaged.
+    """
+    rows = _open(trained[0][0], data)
+    return [score(config, weights, rows, data) for config, weights in trained]
+
+
+def score(config: TrialConfig, weights: bytes, rows: Rows, data: PreparedData) -> SealedScores:
+    """Score a weights file on rows, by the arithmetic that scores validation rows.
+
+    Args:
+        config: The trial that was trained.
+        weights: Its safetensors file; it holds a network, or one for each fold.
+        rows: The rows.
+        data: Says what a row looks like.
+    """
+    device = torch.device(resolve_device(config.training.device))
+    with _arithmetic(config.training.threads):
+        found = [
+            _evaluate(network.to(device), rows.to(device), config)
+            for network in load_networks(config, weights, data)
+        ]
+    losses, accuracies = zip(*found, strict=True)
+    accuracy = fmean(accuracies)
+    return SealedScores(fmean(losses), None if math.isnan(accuracy) else accuracy)
+
+
+def load_networks(config: TrialConfig, weights: bytes, data: PreparedData) -> Iterator[Network]:
+    """Build a trial's network, or that of each fold, with its weights put in and dropout off."""
+    for tensors in _by_fold(load(weights), config.data.folds or 0):
+        network = build_network(config, image_shape=data.image_shape, n_classes=data.n_classes)
+        network.load_state_dict(tensors)
+        network.eval()
+        yield network
+
+
+def _by_fold(tensors: Mapping[str, Tensor], n_folds: int) -> list[dict[str, Tensor]]:
+    """Part the file's tensors by the fold that they are named for."""
+    prefixes = [f"fold_{1 + fold}." for fold in range(n_folds)] or [""]
+    return [
+        {
+            name.removeprefix(prefix): value
+            for name, value in tensors.items()
+            if name.startswith(prefix)
+        }
+        for prefix in prefixes
+    ]
+
+
+@torch.no_grad()
+def _evaluate(network: Network, rows: Rows, config: TrialConfig) -> Scores:
+    scores = RowScores()
+    is_mixed = config.training.precision == "bf16-mixed"
+    precision = torch.autocast(rows.numbers.device.type, torch.bfloat16, enabled=is_mixed)
+    for numbers in torch.split(rows.numbers, EVALUATION_ROWS):
+        images, labels = rows.take(numbers)
+        with precision:
+            outputs = network(images)
+        losses = network.objective.losses(outputs, images, labels)
+        right = network.objective.right(outputs, labels)
+        scores.add(losses.unsqueeze(0), None if right is None else right.unsqueeze(0))
+    return scores.take()[0]
+
+
+def _open(config: TrialConfig, data: PreparedData) -> Rows:
+    seed = config.seeds["split"]
+    _, labels = open_train(data)
+    parts = splits(labels, config.data, n_own_test=data.n_test, seed=seed)
+    images, labels = open_test(data, config.data, parts=parts[0], seed=seed)
+    tensors = torch.from_numpy(images).flatten(1), torch.from_numpy(labels)
+    return Rows(*tensors, torch.arange(labels.size), data.scale)
+
+
+@contextmanager
+def _arithmetic(threads: int) -> Iterator[None]:
+    """Compute as a worker does; the process has its own settings back afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+        torch.set_num_threads(before)

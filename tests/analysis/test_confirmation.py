@@ -1,0 +1,132 @@
+"""Who wins, who is tied, and who may be a candidate."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.analysis import Candidate, Repeat, choose_candidates, judge
+from pipeline.analysis.interval import cannot_be_told_apart
+from pipeline.trial import TrialRow, TrialState
+
+N_SEEDS = 4
+LOSSES = st.lists(st.floats(0.01, 10), min_size=N_SEEDS, max_size=N_SEEDS)
+CLEAR = {7: [0.20, 0.21, 0.19, 0.20], 3: [0.50, 0.52, 0.51, 0.49], 12: [0.80, 0.79, 0.81, 0.80]}
+
+
+def candidate(number: int, losses: list[float | None]) -> Candidate:
+    """A trial with a loss a repeat; ``None`` failed."""
+    repeats = [
+        Repeat(repeat=i, val_loss=loss, cause=None if loss is not None else "diverged")
+        for i, loss in enumerate(losses, start=1)
+    ]
+    return Candidate(number=number, params={"depth": 1}, repeats=tuple(repeats))
+
+
+def candidates(losses: dict[int, list[float]]) -> list[Candidate]:
+    """Several trials."""
+    return [candidate(number, list(given_)) for number, given_ in losses.items()]
+
+
+def row(number: int, value: float | None, state: TrialState = TrialState.COMPLETE) -> TrialRow:
+    """A line of the study's table."""
+    blank = {"best_epoch": None, "run_id": None, "weights_sha256": None, "cause": None}
+    return TrialRow(number=number, state=state, value=value, params={}, **blank)
+
+
+@given(st.dictionaries(st.integers(0, 99), LOSSES, min_size=1, max_size=6))
+def test_winner_has_the_lowest_mean_and_its_equals_are_tied(losses: dict[int, list[float]]) -> None:
+    answer = judge(candidates(losses))
+    means = [one.value.mean for one in answer.candidates]
+    assert means == sorted(means, key=lambda mean: mean or 0)
+    assert answer.winner == answer.tied[0] == answer.candidates[0].number
+    best = losses[answer.winner]
+    assert set(answer.tied) == {
+        number for number, own in losses.items() if cannot_be_told_apart(own, best)
+    }
+
+
+@given(st.permutations([*CLEAR]))
+def test_answer_does_not_depend_on_the_order_of_candidates(order: list[int]) -> None:
+    assert judge(candidates({n: CLEAR[n] for n in order})) == judge(candidates(CLEAR))
+
+
+def test_clear_winner_stands_alone() -> None:
+    answer = judge(candidates(CLEAR))
+    assert (answer.winner, answer.tied, answer.sentence) == (7, (7,), "trial 7 wins")
+
+
+def test_those_that_chance_may_have_parted_are_tied() -> None:
+    answer = judge(candidates(CLEAR | {12: [0.25, 0.17, 0.25, 0.18], 9: [0.24, 0.19, 0.22, 0.21]}))
+    assert (answer.winner, answer.tied) == (7, (7, 12, 9))
+    told = "trials 7, 12 and 9 cannot be told apart at 4 seeds; 7 has the lowest mean"
+    assert answer.sentence == told
+
+
+def test_paired_seeds_tell_apart_what_intervals_alone_would_not() -> None:
+    answer = judge(candidates({1: [0.1, 0.5, 0.9, 1.3], 2: [0.2, 0.61, 1.0, 1.41]}))
+    first, second = answer.candidates
+    assert (first.value.high or 0) > (second.value.low or 9)
+    assert answer.tied == (1,)
+
+
+def test_one_seed_tells_nobody_apart() -> None:
+    answer = judge(candidates({1: [0.1], 2: [9.0]}))
+    assert (answer.winner, answer.tied) == (1, (1, 2))
+    assert "at 1 seed;" in answer.sentence
+
+
+def test_lone_candidate_is_not_said_to_win() -> None:
+    assert judge(candidates({4: [0.1, 0.2]})).sentence == "trial 4 was the only candidate"
+
+
+def test_candidate_with_a_failed_repeat_cannot_win_however_low_the_others_are() -> None:
+    failed = candidate(1, [0.01, None, 0.01, 0.01])
+    answer = judge([failed, *candidates(CLEAR)])
+    assert (answer.winner, answer.tied) == (7, (7,))
+    assert answer.candidates[-1] == failed
+    told = answer.as_json()["candidates"][-1]
+    assert (told["mean"], told["low"], told["high"]) == (None, None, None)
+    assert told["failures"] == [{"repeat": 2, "cause": "diverged"}]
+
+
+def test_nobody_wins_where_every_candidate_failed() -> None:
+    answer = judge([candidate(1, [None, 0.2]), candidate(0, [0.1, None])])
+    assert (answer.winner, answer.tied) == (None, ())
+    assert answer.sentence == "no candidate was trained on all of 2 seeds"
+
+
+def test_json_holds_test_scores_with_their_intervals() -> None:
+    scored = candidate(3, [0.5, 0.5]).with_test({1: (0.4, 0.9), 2: (0.6, 0.9)})
+    told = json.loads(json.dumps(judge([scored]).as_json()))
+    (only,) = told["candidates"]
+    assert only["test"]["mean"] == pytest.approx(0.5)
+    assert only["test"]["low"] < 0.5 < only["test"]["high"]
+    assert only["test_accuracy"]["mean"] == pytest.approx(0.9)
+    assert told["tied"] == [3]
+
+
+def test_json_has_no_accuracy_where_the_model_has_none() -> None:
+    scored = candidate(3, [0.5]).with_test({1: (0.4, None)})
+    assert scored.as_json()["test_accuracy"] is None
+    assert scored.as_json()["test"]["mean"] == 0.4
+
+
+def test_candidates_are_the_best_and_those_that_the_file_names_once_each() -> None:
+    rows = [
+        row(0, None, TrialState.PRUNED),
+        row(1, 0.2),
+        row(2, None, TrialState.FAIL),
+        row(3, 0.1),
+        row(4, 0.4),
+        row(5, None, TrialState.PRUNED),
+        row(6, None, TrialState.WAITING),
+    ]
+    chosen = choose_candidates(rows, top=2, n_fixed=3)
+    assert [one.number for one in chosen] == [3, 1, 0]
+    assert [one.number for one in choose_candidates(rows, top=9, n_fixed=0)] == [3, 1, 4]
+
+
+def test_nothing_is_a_candidate_where_no_trial_is_complete() -> None:
+    assert choose_candidates([row(0, None, TrialState.PRUNED)], top=5, n_fixed=1) == []

@@ -1,0 +1,72 @@
+"""Every model keeps the promises: one table for any number of workers, reproduction proved."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.app import Place, reproduce
+from pipeline.tracking.reader import read_trial
+from tests.app.studies import check_ledgers_agree, study_in, table
+
+DENSE = {
+    "width": {"choices": [16, 24]},
+    "dropout": {"low": 0.0, "high": 0.6, "per_layer": True},
+    "batch_size": 64,
+    "learning_rate": {"low": 1e-3, "high": 1e-2, "log": True},
+}
+BLOCKS = {
+    "blocks": {"low": 1, "high": 2},
+    "filters": {"choices": [2, 4]},
+    "block_dropout": {"low": 0.0, "high": 0.5, "per_layer": True},
+}
+STUDIES: dict[str, dict[str, Any]] = {
+    "cnn": {
+        "model": {"name": "cnn"},
+        "space": BLOCKS | DENSE | {"regularizer": {"choices": ["dropout", "channel-dropout"]}},
+        "trials": [{"blocks": 2, "filters": 2, "block_dropout": 0.1}],
+    },
+    "autoencoder": {
+        "model": {"name": "autoencoder"},
+        "space": DENSE | {"depth": {"low": 1, "high": 2}},
+        "trials": [{"depth": 1, "dropout": 0.0}],
+    },
+    "folds": {
+        "data": {"name": "digits", "folds": 3},
+        "space": DENSE | {"depth": {"low": 0, "high": 2}, "max_norm": {"low": 0.5, "high": 3.0}},
+        "trials": [{"depth": 1, "dropout": 0.2}],
+    },
+    "dropconnect": {
+        "space": DENSE
+        | {
+            "depth": {"low": 1, "high": 2},
+            "regularizer": {"choices": ["dropout", "dropconnect"]},
+            "activation": {"choices": ["relu", "tanh"]},
+        },
+        "trials": [{"regularizer": "dropconnect", "depth": 1, "activation": "relu"}],
+    },
+}
+SEARCH = {"trials": 6, "sampler": "tpe", "stopping": "median", "seed": 1, "block": 2}
+TRAINING = {"epochs": 3}
+
+
+@pytest.mark.parametrize("kind", sorted(STUDIES))
+def test_every_kind_of_study_keeps_the_promises(kind: str, tmp_path: Path) -> None:
+    changes = STUDIES[kind] | {"search": SEARCH, "training": TRAINING}
+    tables = []
+    for workers in (1, 2):
+        home = tmp_path / str(workers)
+        result = study_in(home, **changes).run(workers=workers, cohort=workers)
+        assert result.counts["failed"] == 0
+        check_ledgers_agree(home, 6)
+        tables.append(table(home))
+    assert tables[0] == tables[1]
+    place = Place(home=tmp_path / "2", tracking_uri=None)
+    answer = reproduce(place, "small", trial="best")
+    assert answer.comparison.verdict == "identical", answer.comparison
+    recorded = read_trial(place.ledger_uri, "small", "best")
+    assert recorded.has_whole_curve
+    assert math.isnan(recorded.curve[0].val_accuracy) == (kind == "autoencoder")
+    assert len(recorded.curve[0].folds) == (3 if kind == "folds" else 0)
+

@@ -1,0 +1,186 @@
+"""What is said of an npz file that is no data set, before anything is written."""
+
+import io
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.errors import BadInputError
+from pipeline.learning.data import memory as memory_limits
+from tests.learning.data.own_arrays import COLOUR, GREY, LABELS, ROWS, Array, prepared_npz, saved
+
+
+def without(array: Array, row: int, value: float) -> Array:
+    """An array of which one value is another."""
+    changed = array.copy()
+    changed[row].flat[0] = value
+    return changed
+
+
+BAD: dict[str, tuple[dict[str, Array], str]] = {
+    "no labels": (
+        {"x_train": GREY},
+        r"got no array y_train \(there are: x_train\), expected x_train and y_train, and",
+    ),
+    "nothing": ({}, r"got no array x_train, y_train \(there are: none\)"),
+    "half a test": (
+        {"x_train": GREY, "y_train": LABELS, "x_test": GREY},
+        r"no array y_test \(there are: x_test, x_train, y_train\), .* together or not at all",
+    ),
+    "objects": (
+        {"x_train": np.array([[None]] * 12, dtype=object), "y_train": LABELS},
+        "x_train: got Python objects, expected numbers; objects would have to be unpickled",
+    ),
+    "labels of text": (
+        {"x_train": GREY, "y_train": np.array(["cat"] * 12)},
+        r"y_train: got <U3 \[12\], expected whole numbers \[N\], one for each of the 12 rows",
+    ),
+    "labels of floats": ({"x_train": GREY, "y_train": LABELS / 1}, r"y_train: got float64 \[12\]"),
+    "too few labels": ({"x_train": GREY, "y_train": LABELS[:-1]}, r"y_train: got int64 \[11\]"),
+    "one-hot labels": ({"x_train": GREY, "y_train": np.eye(12, dtype=int)}, r"int64 \[12, 12\]"),
+    "pixels of int64": (
+        {"x_train": GREY.astype(int), "y_train": LABELS},
+        r"x_train: got int64 \[12, 4, 5\], expected uint8, float32 or float64 \[N, H, W\]",
+    ),
+    "float16": ({"x_train": ROWS.astype("f2"), "y_train": LABELS}, "got float16"),
+    "complex": ({"x_train": ROWS * 1j, "y_train": LABELS}, "got complex128"),
+    "colours first": (
+        {"x_train": COLOUR.transpose(0, 3, 1, 2), "y_train": LABELS},
+        r"got uint8 \[12, 3, 4, 5\], expected .*\[N, H, W, 3\]",
+    ),
+    "a number a row": ({"x_train": ROWS[:, 0], "y_train": LABELS}, r"got float64 \[12\]"),
+    "no rows": ({"x_train": GREY[:0], "y_train": LABELS[:0]}, r"got uint8 \[0, 4, 5\]"),
+    "no pixels": ({"x_train": GREY[:, :0], "y_train": LABELS}, r"got uint8 \[12, 0, 5\]"),
+    "a test of another shape": (
+        {"x_train": GREY, "y_train": LABELS, "x_test": GREY[:, 1:], "y_test": LABELS},
+        r"x_test: got uint8 \[12, 3, 5\], expected uint8 \[N, 4, 5\], as x_train is",
+    ),
+    "a test of another type": (
+        {"x_train": GREY, "y_train": LABELS, "x_test": GREY / 1.0, "y_test": LABELS},
+        r"x_test: got float64 \[12, 4, 5\], expected uint8",
+    ),
+    "a negative label": (
+        {"x_train": GREY, "y_train": LABELS - 1},
+        r"y_train: got labels -1\.\.1 of 12 rows, expected whole numbers from 0, each class",
+    ),
+    "a class without a row": (
+        {"x_train": GREY, "y_train": LABELS * 2},
+        r"y_train: got labels 0\.\.4 and no row of class 1, 3, expected",
+    ),
+    "many classes without a row": (
+        {"x_train": GREY, "y_train": np.array([11] * 12)},
+        r"no row of class 0, 1, 2, 3, 4, …, expected",
+    ),
+    "a huge label": (
+        {"x_train": GREY, "y_train": LABELS.astype("u8") + np.uint64(2**63)},
+        r"got labels 9223372036854775808\.\.9223372036854775810 of 12 rows",
+    ),
+    "a test label that no row trains": (
+        {"x_train": GREY, "y_train": LABELS, "x_test": GREY, "y_test": LABELS + 1},
+        r"y_test: got labels 1\.\.3, expected labels 0\.\.2, as the training rows have them",
+    ),
+    "not a number": (
+        {"x_train": without(ROWS, 7, np.nan), "y_train": LABELS},
+        "x_train: got nan in row 7 as float32, expected finite numbers",
+    ),
+    "infinite": ({"x_train": without(ROWS, 3, np.inf), "y_train": LABELS}, "got inf in row 3"),
+    "too large for float32": (
+        {"x_train": without(ROWS, 11, -1e300), "y_train": LABELS},
+        "got -inf in row 11 as float32",
+    ),
+}
+
+
+@pytest.mark.parametrize(("arrays", "message"), BAD.values(), ids=BAD)
+def test_what_is_no_data_set_is_refused_and_nothing_written(
+    arrays: dict[str, Array], message: str, tmp_path: Path, cache: Path
+) -> None:
+    path = saved(tmp_path, **arrays)
+    with pytest.raises(BadInputError, match=rf"own\.npz: .*{message}"):
+        prepared_npz(path, cache)
+    assert not cache.exists()
+
+
+def claim_rows(content: bytes) -> bytes:
+    """Let an array's header say that there are a billion times as many."""
+    return content.replace(b"(12, 4, 5), }", b"(12000000000, 4, 5), }").replace(b" " * 9, b"", 1)
+
+
+def packed(folder: Path, change: Callable[[bytes], bytes]) -> Path:
+    """An npz file of which the images' bytes were changed before they were packed."""
+    content = io.BytesIO()
+    np.save(content, GREY)
+    labels = io.BytesIO()
+    np.save(labels, LABELS)
+    path = folder / "own.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x_train.npy", change(content.getvalue()))
+        archive.writestr("y_train.npy", labels.getvalue())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param(claim_rows, "x_train: got 368 bytes, expected 240,000,000,128", id="a claim"),
+        pytest.param(
+            lambda content: content[:-1], "x_train: got 367 bytes, expected 368", id="cut"
+        ),
+        pytest.param(lambda content: content + b"x", "got 369 bytes, expected 368", id="too long"),
+        pytest.param(lambda _: b"", "a damaged file: ", id="empty"),
+        pytest.param(lambda _: b"\x80\x04.", "a damaged file: ", id="a pickle"),
+        pytest.param(
+            lambda content: content.replace(b"|u1", b"|zz"), "a damaged file: ", id="no type"
+        ),
+        pytest.param(
+            lambda content: content.replace(b"NUMPY\x01", b"NUMPY\x03"),
+            r"a damaged file: x_train has a header of version \(3, 0\)",
+            id="a header for structures",
+        ),
+        pytest.param(
+            lambda content: content.replace(b"NUMPY\x01", b"NUMPY\x02"),
+            "a damaged file: ",
+            id="a header of another length",
+        ),
+    ],
+)
+def test_a_header_that_lies_is_refused_before_room_is_made(
+    change: Callable[[bytes], bytes], message: str, tmp_path: Path, cache: Path
+) -> None:
+    with pytest.raises(BadInputError, match=rf"own\.npz: .*{message}"):
+        prepared_npz(packed(tmp_path, change), cache)
+    assert not cache.exists()
+
+
+@pytest.mark.parametrize("part", [0.0, 0.3, 0.6, 0.99])
+def test_a_torn_file_is_named(part: float, tmp_path: Path, cache: Path) -> None:
+    path = saved(tmp_path, x_train=GREY, y_train=LABELS)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * part)])
+    with pytest.raises(
+        BadInputError, match=r"own\.npz: got a damaged file: .*, expected a file th"
+    ):
+        prepared_npz(path, cache)
+
+
+def test_a_flipped_byte_is_found(tmp_path: Path, cache: Path) -> None:
+    path = tmp_path / "own.npz"
+    np.savez(path, x_train=GREY, y_train=LABELS)
+    content = path.read_bytes()
+    path.write_bytes(content.replace(GREY.tobytes(), GREY[::-1].tobytes()))
+    with pytest.raises(BadInputError, match=r"a damaged file: Bad CRC-32 for file 'x_train\.npy'"):
+        prepared_npz(path, cache)
+
+
+def test_more_than_memory_holds_is_refused_unread(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory_limits, "LARGEST_BYTES", 2**20)
+    zeros = np.zeros((4_000, 32, 32), dtype=np.uint8)
+    path = saved(tmp_path, x_train=zeros, y_train=np.zeros(4_000, dtype=int))
+    assert path.stat().st_size < 20_000
+    with pytest.raises(BadInputError, match=r"got 0\.0 GiB once decoded, expected at most 0\.0"):
+        prepared_npz(path, cache)

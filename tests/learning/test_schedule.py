@@ -1,0 +1,60 @@
+"""The learning rate over the epochs."""
+
+import math
+
+import pytest
+
+from pipeline.learning.data import PreparedData
+from pipeline.learning.optimizers import learning_rate_at
+from pipeline.trial import curve_sha256
+from tests.learning.trials import assigned, fit, fit_one, trial
+
+COSINE = {"schedule": "cosine", "epochs": 4}
+
+
+def test_a_constant_schedule_stays_at_the_trials_learning_rate() -> None:
+    config = trial(learning_rate=0.01)
+    assert [learning_rate_at(config, epoch) for epoch in (1, 2, 3)] == [0.01] * 3
+
+
+def test_a_cosine_falls_from_the_trials_learning_rate_towards_zero() -> None:
+    config = trial(learning_rate=0.01, training=COSINE)
+    rates = [learning_rate_at(config, epoch) for epoch in range(1, 5)]
+    assert rates[0] == 0.01
+    assert rates[2] == pytest.approx(0.005)
+    assert rates == sorted(rates, reverse=True)
+    assert rates[-1] > 0
+    assert math.isclose(learning_rate_at(config, 5), 0.0, abs_tol=1e-12)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "adam", "sgd"])
+def test_a_schedule_fuses_without_a_bit_changed_and_is_what_the_curve_says(
+    digits: PreparedData, optimizer: str
+) -> None:
+    training = COSINE | {"optimizer": optimizer}
+    trials = [assigned(trial(n, training=training, learning_rate=0.01 * n)) for n in (1, 2)]
+    together = fit(digits, *trials)
+    for one, fused in zip(trials, together, strict=True):
+        (alone,) = fit(digits, one)
+        assert alone.weights == fused.weights
+        rates = [scores.learning_rate for scores in fused.curve]
+        assert rates == [learning_rate_at(one.config, epoch) for epoch in range(1, 5)]
+    constant = fit_one(digits, trial(1, training={"optimizer": optimizer}, learning_rate=0.01))
+    assert constant.weights != together[0].weights
+
+
+def test_autograd_and_the_stack_follow_the_schedule_alike(
+    digits: PreparedData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = trial(training=COSINE)
+    fused = fit_one(digits, config)
+    monkeypatch.setattr("pipeline.learning.group.why_not_stackable", lambda _: "for the test")
+    separate = fit_one(digits, config)
+    assert separate.weights == fused.weights
+    assert curve_sha256(separate.curve) == curve_sha256(fused.curve)
+
+
+def test_a_trial_of_fewer_epochs_takes_the_same_way(digits: PreparedData) -> None:
+    config = trial(training=COSINE)
+    whole, part = (fit_one(digits, config, epochs=epochs) for epochs in (4, 2))
+    assert curve_sha256(whole.curve[:2]) == curve_sha256(part.curve)

@@ -1,0 +1,44 @@
+"""Models that do not suit their data are refused before anything is built."""
+
+import pytest
+
+from pipeline.config import StudyConfig, check_study
+from pipeline.errors import BadInputError
+from pipeline.learning.suits import check_suits
+
+
+def study(model: str, **space: object) -> StudyConfig:
+    """A study of some model."""
+    blocks = {"blocks": {"low": 1, "high": 3}, "filters": 4, "block_dropout": 0.1}
+    shared = {"depth": 1, "width": 8, "dropout": 0.1, "batch_size": 32, "learning_rate": 0.01}
+    return check_study(
+        {
+            "name": "suits",
+            "data": {"name": "digits"},
+            "model": {"name": model},
+            "space": (blocks if model == "cnn" else {}) | shared | space,
+            "training": {"epochs": 1},
+            "search": {"trials": 1},
+        },
+        "suits.yaml",
+    )
+
+
+@pytest.mark.parametrize("image_shape", [(8, 8), (3, 8, 9), (28, 28)])
+def test_images_that_every_block_can_halve_suit_a_cnn(image_shape: tuple[int, ...]) -> None:
+    check_suits(study("cnn"), image_shape, where="suits.yaml")
+
+
+def test_more_blocks_than_an_image_can_be_halved_are_refused() -> None:
+    with pytest.raises(BadInputError, match=r"space\.blocks.*got 3, expected at most 2.*4 x 7"):
+        check_suits(study("cnn"), (4, 7), where="suits.yaml")
+
+
+def test_rows_that_are_no_images_do_not_suit_a_cnn() -> None:
+    with pytest.raises(BadInputError, match=r"model\.name.*cnn for rows of 20 values"):
+        check_suits(study("cnn"), (20,), where="suits.yaml")
+
+
+@pytest.mark.parametrize("model", ["mlp", "autoencoder"])
+def test_other_models_take_any_rows(model: str) -> None:
+    check_suits(study(model), (1,), where="suits.yaml")
