@@ -21,6 +21,7 @@ WeightDecay = Annotated[float, Strict(), Field(ge=0, le=1_000)]
 MaxNorm = Annotated[float, Strict(), Field(gt=0, le=1_000)]
 Regularizer = Literal["dropout", "dropconnect"]
 CnnRegularizer = Literal["dropout", "channel-dropout", "dropconnect"]
+Schedule = Literal["constant", "cosine"]
 Activation = Literal["relu", "leaky-relu", "elu", "selu", "gelu", "silu", "tanh", "sigmoid"]
 
 _DEPTH = Parameter(name="depth", means="hidden layers", values=Depth, is_shaping=True)
@@ -57,6 +58,13 @@ _TRAINING = (
         need="filled in",
         default=0.0,
     ),
+)
+_SCHEDULE = Parameter(
+    name="schedule",
+    means="how the learning rate goes over the epochs",
+    values=Schedule,
+    need="left out",
+    default="constant",
 )
 _REGULARIZER = Parameter(
     name="regularizer",
@@ -105,13 +113,14 @@ _BLOCKS = (
 )
 
 GRAMMARS: Final[Mapping[str, Grammar]] = {
-    "mlp": Grammar((_DEPTH, *_DENSE, *_TRAINING, _REGULARIZER, *_HIDDEN)),
+    "mlp": Grammar((_DEPTH, *_DENSE, *_TRAINING, _SCHEDULE, _REGULARIZER, *_HIDDEN)),
     "cnn": Grammar(
         (
             *_BLOCKS,
             replace(_DEPTH, means="hidden layers behind the blocks", need="filled in", default=1),
             *_DENSE,
             *_TRAINING,
+            _SCHEDULE,
             replace(_REGULARIZER, values=CnnRegularizer),
             *_HIDDEN,
         )
@@ -121,6 +130,7 @@ GRAMMARS: Final[Mapping[str, Grammar]] = {
             replace(_DEPTH, means="layers of the encoder", values=CodeDepth),
             *_DENSE,
             *_TRAINING,
+            _SCHEDULE,
             _REGULARIZER,
             *_HIDDEN,
         )

@@ -87,6 +87,11 @@ class TrialConfig(Frozen):
         return float(self.params["input_dropout"])
 
     @property
+    def schedule(self) -> str:
+        """How the learning rate goes over the epochs: ``constant`` where the study says nothing."""
+        return str(self._grammar.one(self.params, "schedule"))
+
+    @property
     def regularizer(self) -> str:
         """What is dropped: ``dropout`` (units), ``dropconnect``, ``channel-dropout``."""
         return str(self._grammar.one(self.params, "regularizer"))

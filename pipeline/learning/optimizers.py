@@ -20,10 +20,12 @@ def make_optimizer(config: TrialConfig, parameters: list[nn.Parameter]) -> Optim
 def learning_rate_at(config: TrialConfig, epoch: int) -> float:
     """A trial's learning rate in an epoch, counted from 1.
 
+    ``cosine`` falls from the trial's own towards 0 behind the study's last epoch (Loshchilov and
+    Hutter 2017, without restarts).
     It follows from the study's epochs, not from those that the trial gets: a trial that is cut
     short, or trained again for as long as it was, takes the same way.
     """
-    if config.training.schedule == "constant":
+    if config.schedule == "constant":
         return config.learning_rate
     share = (epoch - 1) / config.training.epochs
     return config.learning_rate * (1 + math.cos(math.pi * share)) / 2

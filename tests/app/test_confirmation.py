@@ -15,12 +15,10 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from pipeline.app import Candidates, ConfirmedStudy, Place, reproduce
-from pipeline.config import TrialConfig
 from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.search.lock import hold_study
 from pipeline.tracking.home import tracking_uri
 from pipeline.tracking.reader import read_trial
-from pipeline.trial import EpochScores, TrialOutcome
 from tests.app.studies import (
     check_ledgers_agree,
     command,
@@ -251,22 +249,6 @@ def test_study_that_cannot_be_confirmed_is_refused_before_training(
 def test_unknown_study_is_refused(home: Path) -> None:
     with pytest.raises(BadInputError, match=r"study: got 'other', expected one of: small"):
         candidates(home, "other")
-
-
-def test_watch_sees_every_epoch_with_its_repeat(home: Path) -> None:
-    epochs: dict[int, list[int]] = {}
-    ended: list[int] = []
-
-    def watch(config: TrialConfig, news: EpochScores | TrialOutcome) -> None:
-        if isinstance(news, TrialOutcome):
-            ended.append(config.repeat)
-        else:
-            epochs.setdefault(config.repeat, []).append(news.epoch)
-
-    chosen = candidates(home, top=1)
-    replace(chosen, trials=chosen.trials[:1]).confirm(seeds=2, workers=2, watch=watch)
-    assert ended == [1, 2], "an engine knows a trial by its number: its repeats take turns"
-    assert all(seen == list(range(1, len(seen) + 1)) for seen in epochs.values())
 
 
 def test_command_prints_json_alone_on_stdout(home: Path) -> None:

@@ -69,4 +69,3 @@ def test_every_kind_of_study_keeps_the_promises(kind: str, tmp_path: Path) -> No
     assert recorded.has_whole_curve
     assert math.isnan(recorded.curve[0].val_accuracy) == (kind == "autoencoder")
     assert len(recorded.curve[0].folds) == (3 if kind == "folds" else 0)
-

@@ -1,6 +1,7 @@
 """The learning rate over the epochs."""
 
 import math
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,8 @@ from pipeline.learning.optimizers import learning_rate_at
 from pipeline.trial import curve_sha256
 from tests.learning.trials import assigned, fit, fit_one, trial
 
-COSINE = {"schedule": "cosine", "epochs": 4}
+EPOCHS = {"epochs": 4}
+COSINE: dict[str, Any] = {"schedule": "cosine", "training": EPOCHS}
 
 
 def test_a_constant_schedule_stays_at_the_trials_learning_rate() -> None:
@@ -18,7 +20,7 @@ def test_a_constant_schedule_stays_at_the_trials_learning_rate() -> None:
 
 
 def test_a_cosine_falls_from_the_trials_learning_rate_towards_zero() -> None:
-    config = trial(learning_rate=0.01, training=COSINE)
+    config = trial(learning_rate=0.01, **COSINE)
     rates = [learning_rate_at(config, epoch) for epoch in range(1, 5)]
     assert rates[0] == 0.01
     assert rates[2] == pytest.approx(0.005)
@@ -31,22 +33,22 @@ def test_a_cosine_falls_from_the_trials_learning_rate_towards_zero() -> None:
 def test_a_schedule_fuses_without_a_bit_changed_and_is_what_the_curve_says(
     digits: PreparedData, optimizer: str
 ) -> None:
-    training = COSINE | {"optimizer": optimizer}
-    trials = [assigned(trial(n, training=training, learning_rate=0.01 * n)) for n in (1, 2)]
+    cosine = COSINE | {"training": EPOCHS | {"optimizer": optimizer}}
+    trials = [assigned(trial(n, learning_rate=0.01 * n, **cosine)) for n in (1, 2)]
     together = fit(digits, *trials)
     for one, fused in zip(trials, together, strict=True):
         (alone,) = fit(digits, one)
         assert alone.weights == fused.weights
         rates = [scores.learning_rate for scores in fused.curve]
         assert rates == [learning_rate_at(one.config, epoch) for epoch in range(1, 5)]
-    constant = fit_one(digits, trial(1, training={"optimizer": optimizer}, learning_rate=0.01))
+    constant = fit_one(digits, trial(1, learning_rate=0.01, **cosine | {"schedule": "constant"}))
     assert constant.weights != together[0].weights
 
 
 def test_autograd_and_the_stack_follow_the_schedule_alike(
     digits: PreparedData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = trial(training=COSINE)
+    config = trial(**COSINE)
     fused = fit_one(digits, config)
     monkeypatch.setattr("pipeline.learning.group.why_not_stackable", lambda _: "for the test")
     separate = fit_one(digits, config)
@@ -55,6 +57,6 @@ def test_autograd_and_the_stack_follow_the_schedule_alike(
 
 
 def test_a_trial_of_fewer_epochs_takes_the_same_way(digits: PreparedData) -> None:
-    config = trial(training=COSINE)
+    config = trial(**COSINE)
     whole, part = (fit_one(digits, config, epochs=epochs) for epochs in (4, 2))
     assert curve_sha256(whole.curve[:2]) == curve_sha256(part.curve)
