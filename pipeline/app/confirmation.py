@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from pipeline.app.judgement import ConfirmedStudy, judge_trained
+from pipeline.app.own import Data, prepare_trial, search_own
 from pipeline.app.place import Place
 from pipeline.app.training import WatchTraining, train
 from pipeline.config import TrialConfig
@@ -13,7 +14,6 @@ from pipeline.errors import BadInputError
 from pipeline.trial import Assignment, Cohort, EpochScores, TrialOutcome
 
 if TYPE_CHECKING:
-    from pipeline.learning.data import PreparedData
     from pipeline.tracking.reader import RecordedTrial
 
 
@@ -43,7 +43,7 @@ class Candidates:
 
         Raises:
             BadInputError: There is no such study, none of its trials is complete, or it keeps
-                no test part, or names a class of the user's own.
+                no test part.
             WorkFailedError: A record is damaged.
         """
         from pipeline.analysis import choose_candidates
@@ -98,13 +98,14 @@ class Candidates:
             trained = train(cohorts, data, n_workers=n_workers, watch=keep)
             return judge_trained(trained, data, run)
 
-    def _data(self) -> "PreparedData":
+    def _data(self) -> Data:
         """Decode the study's data and hold it to what the trials were trained on."""
-        from pipeline.learning.data import locate, prepare
+        from pipeline.learning.data import PreparedData
 
-        place, record = self.place, self.trials[0].record
-        source = locate(record.trial.data, place.data_dir, cache=place.cache)
-        data = prepare(source, cache=place.cache)
+        record = self.trials[0].record
+        data = prepare_trial(record.trial, self.place, where=f"study {self.study!r}")
+        if not isinstance(data, PreparedData):
+            return data  # the user's own: its batches are digested by each worker
         if record.facts and record.facts.data_sha256 != data.sha256:
             raise BadInputError(
                 where=f"data set {data.name}",
@@ -115,12 +116,12 @@ class Candidates:
 
     def _cohorts(self, n_seeds: int, n_workers: int) -> list[Cohort]:
         """Put trials of one shape together; only those of one repeat share the batches' order."""
-        from pipeline.search.cohorts import form_cohorts, largest_cohort
+        from pipeline.search.cohorts import companies, form_cohorts, largest_cohort
 
         configs = {trial.record.trial.number: trial.record.trial for trial in self.trials}
         shapes = {number: config.shape for number, config in configs.items()}
         most = largest_cohort(len(shapes), n_workers=n_workers)
-        formed = form_cohorts(shapes, most=most)
+        formed = form_cohorts(companies(shapes), most=most)
         formed.sort(key=lambda numbers: -sum(shapes[number].work for number in numbers))
         return [
             Cohort(tuple(_assignment(configs[number], repeat) for number in numbers))
@@ -139,14 +140,11 @@ def _check_can_be_tested(study: str, config: TrialConfig) -> None:
     if config.data.test == 0:
         expected = "rows kept for the test, which confirming opens"
         raise BadInputError(where=where, key="data.test", got="0", expected=expected)
-    for key, section in (("model", config.model), ("data", config.data)):
-        if section.class_path is not None:
-            raise BadInputError(
-                where=where,
-                key=f"{key}.class_path",
-                got=section.class_path,
-                expected="a built-in model and data set, whose test part can be sealed",
-            )
+    if config.data.class_path is not None:
+        from pipeline.learning.own.check import check_has_test
+
+        search_own(config)
+        check_has_test(config.data.class_path, where)
 
 
 def _assignment(config: TrialConfig, repeat: int) -> Assignment:

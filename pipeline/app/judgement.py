@@ -9,7 +9,7 @@ from pipeline.trial import TrialOutcome
 
 if TYPE_CHECKING:
     from pipeline.analysis import Candidate, Confirmation
-    from pipeline.learning.data import PreparedData
+    from pipeline.app.own import Data
     from pipeline.tracking.confirmation import ConfirmRun, Repeated, TestScores
 
 Trained = Sequence[tuple[TrialConfig, TrialOutcome]]
@@ -42,7 +42,7 @@ class ConfirmedStudy:
         }
 
 
-def judge_trained(trained: Trained, data: "PreparedData", run: "ConfirmRun") -> ConfirmedStudy:
+def judge_trained(trained: Trained, data: "Data", run: "ConfirmRun") -> ConfirmedStudy:
     """Find the winner, open the test part, and write down what came of it.
 
     The test part stays closed where no candidate was trained on all seeds.
@@ -85,7 +85,7 @@ def _candidates(trained: Trained) -> "list[Candidate]":
 
 
 def _scores_on_test(
-    answer: "Confirmation", trained: Trained, data: "PreparedData", run: "ConfirmRun"
+    answer: "Confirmation", trained: Trained, data: "Data", run: "ConfirmRun"
 ) -> "dict[Repeated, TestScores]":
     """Open the test part, which is written down first, and score the candidates that are whole."""
     from pipeline.learning.testing import score_on_test

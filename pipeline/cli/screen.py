@@ -133,9 +133,11 @@ def studies_table(studies: Sequence[Mapping[str, Any]]) -> str:
 def _best_lines(best: TrialRow | None) -> Iterable[str]:
     if best is None:
         return ["no trial is complete"]
+    warning = [f"  warning: {best.warning}"] if best.warning else []
     return [
         f"best trial {best.number}: val_loss {best.value:.4f} at epoch {best.best_epoch}",
         f"  {_params(best.params)}",
+        *warning,
     ]
 
 

@@ -1,16 +1,14 @@
 """The model section of a study file."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     Field,
-    SerializerFunctionWrapHandler,
     Strict,
-    model_serializer,
     model_validator,
 )
 
-from pipeline.config.frozen import Frozen, OutOfLimitsError
+from pipeline.config.frozen import Growing, OutOfLimitsError
 
 ModelName = Literal["mlp", "cnn", "autoencoder"]
 ClassPath = Annotated[
@@ -25,13 +23,15 @@ ClassPath = Annotated[
 """Where a user's own class is imported from."""
 
 
-class ModelConfig(Frozen):
+class ModelConfig(Growing):
     """Which network: one of the built-in ones, or the user's own ``LightningModule``.
 
     Attributes:
         name: A built-in network.
         class_path: The user's own; its constructor's arguments are the space's parameters.
     """
+
+    LATER = frozenset({"name", "class_path"})
 
     name: ModelName | None = None
     class_path: ClassPath | None = None
@@ -42,8 +42,3 @@ class ModelConfig(Frozen):
             got = "nothing" if self.name is None else "both"
             raise OutOfLimitsError(got=got, expected="one of name and class_path")
         return self
-
-    @model_serializer(mode="wrap")
-    def _leave_out(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Write the one that is set."""
-        return {key: value for key, value in handler(self).items() if value is not None}

@@ -1,22 +1,20 @@
 """The search section of a study file."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     Field,
-    SerializerFunctionWrapHandler,
     Strict,
-    model_serializer,
     model_validator,
 )
 
-from pipeline.config.frozen import Count, Frozen, OutOfLimitsError, Seed
+from pipeline.config.frozen import Count, Growing, OutOfLimitsError, Seed
 
 SamplerName = Literal["tpe", "random", "qmc", "grid", "gp"]
 StoppingName = Literal["none", "median", "asha", "hyperband"]
 
 
-class SearchConfig(Frozen):
+class SearchConfig(Growing):
     """How the space is searched.
 
     Attributes:
@@ -26,6 +24,8 @@ class SearchConfig(Frozen):
         shapes: At most so many shapes (``TrialConfig.shape``) a block, so that trials can be
             trained together; ``None``: as many as the sampler likes.
     """
+
+    LATER = frozenset({"shapes"})
 
     trials: Annotated[Count, Field(le=100_000)]
     sampler: SamplerName = "tpe"
@@ -41,9 +41,3 @@ class SearchConfig(Frozen):
             expected = "none, since sampler is grid and lists its settings"
             raise OutOfLimitsError(key="shapes", got=str(self.shapes), expected=expected)
         return self
-
-    @model_serializer(mode="wrap")
-    def _leave_out_shapes(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Write ``shapes`` where it is set: studies from before it keep their digest."""
-        written: dict[str, Any] = handler(self)
-        return {key: value for key, value in written.items() if (key, value) != ("shapes", None)}

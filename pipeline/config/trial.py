@@ -1,11 +1,11 @@
 """TrialConfig: one setting with every value resolved, all that its arithmetic depends on."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, model_validator
 
 from pipeline.config.data import DataConfig
-from pipeline.config.frozen import Frozen, Name, Real, Seed, Text, Whole
+from pipeline.config.frozen import Growing, Name, Real, Seed, Text, Whole
 from pipeline.config.grammar import Grammar
 from pipeline.config.grammars import grammar_of
 from pipeline.config.model import ModelConfig
@@ -15,7 +15,7 @@ from pipeline.config.shape import Shape
 from pipeline.config.training import TrainingConfig
 
 
-class TrialConfig(Frozen):
+class TrialConfig(Growing):
     """One trial of a study, resolved: the same config gives the same curve, bit for bit.
 
     Attributes:
@@ -27,6 +27,8 @@ class TrialConfig(Frozen):
             seeds (``confirm``). The split is the study's in every repeat.
     """
 
+    LATER = frozenset({"repeat"})
+
     study: Name
     number: Annotated[Whole, Field(ge=0)]
     study_seed: Seed
@@ -35,12 +37,6 @@ class TrialConfig(Frozen):
     training: TrainingConfig
     params: dict[str, Whole | Real | Text]
     repeat: Annotated[Whole, Field(ge=0, le=1_000_000)] = 0
-
-    @model_serializer(mode="wrap")
-    def _leave_out_repeat(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Write ``repeat`` where there is one."""
-        written: dict[str, Any] = handler(self)
-        return {key: value for key, value in written.items() if (key, value) != ("repeat", 0)}
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -30,6 +30,9 @@ def serve(connection: Connection, fit: Fit) -> None:
     process's id.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
+    # Who ends a worker from outside ends no trial: the engine starts it again. Lightning would
+    # raise an exception in the trial instead, unless it finds a handler that ends the process.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))
     threading.Thread(target=_end_with_driver, args=(connection.fileno(),), daemon=True).start()
     try:
         context = connection.recv()

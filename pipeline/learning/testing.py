@@ -15,6 +15,8 @@ from pipeline.learning.data import PreparedData, open_train, splits
 from pipeline.learning.data.sealed import open_test
 from pipeline.learning.facts import resolve_device
 from pipeline.learning.networks import Network, build_network
+from pipeline.learning.own.evaluation import evaluate, evaluate_own_data
+from pipeline.learning.own.module_feed import OwnData
 from pipeline.learning.rows import EVALUATION_ROWS, Rows
 from pipeline.learning.scores import RowScores, Scores
 
@@ -32,17 +34,19 @@ class SealedScores(NamedTuple):
 
 
 def score_on_test(
-    trained: Sequence[tuple[TrialConfig, bytes]], data: PreparedData
+    trained: Sequence[tuple[TrialConfig, bytes]], data: PreparedData | OwnData
 ) -> list[SealedScores]:
     """Open a study's test part once and score weights on it, dropout off.
 
     Args:
         trained: Settings of one study, each with its weights file.
-        data: The study's data set.
+        data: The study's data set, or the user's own.
 
     Raises:
         BadInputError: The study keeps no test rows, or the data is damaged.
     """
+    if isinstance(data, OwnData):
+        return [_sealed(evaluate_own_data(config, weights)) for config, weights in trained]
     rows = _open(trained[0][0], data)
     return [score(config, weights, rows, data) for config, weights in trained]
 
@@ -58,13 +62,19 @@ def score(config: TrialConfig, weights: bytes, rows: Rows, data: PreparedData) -
     """
     device = torch.device(resolve_device(config.training.device))
     with _arithmetic(config.training.threads):
+        if config.model.class_path is not None:
+            return _sealed(evaluate(config, data, weights, rows))
         found = [
             _evaluate(network.to(device), rows.to(device), config)
             for network in load_networks(config, weights, data)
         ]
     losses, accuracies = zip(*found, strict=True)
-    accuracy = fmean(accuracies)
-    return SealedScores(fmean(losses), None if math.isnan(accuracy) else accuracy)
+    return _sealed((fmean(losses), fmean(accuracies)))
+
+
+def _sealed(scores: Scores) -> SealedScores:
+    loss, accuracy = scores
+    return SealedScores(loss, None if math.isnan(accuracy) else accuracy)
 
 
 def load_networks(config: TrialConfig, weights: bytes, data: PreparedData) -> Iterator[Network]:

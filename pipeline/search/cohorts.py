@@ -5,8 +5,18 @@ from collections.abc import Hashable, Mapping
 from itertools import pairwise
 from typing import Final
 
+from pipeline.config import Shape
+
 LARGEST_BY_DEFAULT: Final = 16
 """Beyond so many members a processor gains nothing more; a GPU does, and is told so."""
+
+
+def companies(shapes: Mapping[int, Shape]) -> dict[int, Hashable]:
+    """Say what each trial's companions must have in common: its shape, or nothing that others have.
+
+    Where no kernels train several networks as one, a cohort would only keep a worker longer.
+    """
+    return {n: shape if shape.is_fusable else (shape, n) for n, shape in shapes.items()}
 
 
 def form_cohorts(shapes: Mapping[int, Hashable], *, most: int) -> list[tuple[int, ...]]:

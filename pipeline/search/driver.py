@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, closing
 
 from pipeline.config import StudyConfig, TrialConfig
 from pipeline.search.blocks import Blocks, resolve
-from pipeline.search.cohorts import form_cohorts, largest_cohort
+from pipeline.search.cohorts import companies, form_cohorts, largest_cohort
 from pipeline.search.seconds import Activity, SecondsLedger
 from pipeline.search.store import TrialStore
 from pipeline.trial import (
@@ -144,8 +144,7 @@ class Driver:
         by_number = {assignment.config.number: assignment for assignment in assignments}
         shapes = {number: one.config.shape for number, one in by_number.items()}
         most = self._most or largest_cohort(len(shapes), n_workers=self._engine.n_workers)
-        alike = {n: shape if shape.is_fusable else (shape, n) for n, shape in shapes.items()}
-        formed = form_cohorts(alike, most=most)
+        formed = form_cohorts(companies(shapes), most=most)
         # The longest first: a block that ends with its longest cohort leaves workers idle.
         formed.sort(key=lambda numbers: -sum(shapes[number].work for number in numbers))
         return [Cohort(tuple(by_number[number] for number in numbers)) for numbers in formed]

@@ -14,7 +14,7 @@ from pipeline.tracking import names, runs
 from pipeline.tracking.client import connect, explained
 from pipeline.tracking.datasets import dataset_input
 from pipeline.tracking.home import database_of
-from pipeline.tracking.note import study_note
+from pipeline.tracking.note import confirmed_in, study_note, with_confirmed
 from pipeline.tracking.points import Points, known_points
 from pipeline.tracking.schema import locked
 from pipeline.tracking.study_run import take_study_run
@@ -155,6 +155,8 @@ class MlflowLedger:
         run_ids = self.run_ids
         rows = [_with_run_id(row, run_ids.get(row.number)) for row in rows]
         note = study_note(self._study.name, self._study.question, rows, info.experiment_id)
+        before = self._client.get_run(info.run_id).data.tags.get(names.NOTE, "")
+        note = with_confirmed(note, confirmed_in(before))
         self._client.set_tag(info.run_id, names.NOTE, note)
         if self._study.model.name == "autoencoder":
             self._show_best(rows)

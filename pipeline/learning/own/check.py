@@ -3,6 +3,7 @@
 from pipeline.config import StudyConfig, TrialConfig
 from pipeline.config.grammars import grammar_of
 from pipeline.errors import BadInputError
+from pipeline.learning.lightning import LightningDataModule
 from pipeline.learning.own.arguments import FROM_DATA
 from pipeline.learning.own.classes import OwnClass, Section, find_class
 
@@ -46,6 +47,18 @@ def check_own_trial(config: TrialConfig, where: str) -> None:
     for section, path in _paths(config).items():
         if path:
             find_class(path, section, where=where)
+
+
+def check_has_test(path: str, where: str) -> None:
+    """Refuse a data module that has no test rows.
+
+    Raises:
+        BadInputError: It cannot be used, or does not define ``test_dataloader``.
+    """
+    own = find_class(path, "data", where=where)
+    if own.cls.test_dataloader is LightningDataModule.test_dataloader:
+        expected = "a data module with a test_dataloader"
+        raise BadInputError(where=where, key="data.class_path", got=path, expected=expected)
 
 
 def _paths(config: StudyConfig | TrialConfig) -> dict[Section, str | None]:

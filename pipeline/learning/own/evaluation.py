@@ -3,9 +3,6 @@
 import math
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import torch
 from safetensors.torch import load
 
 from pipeline.config import TrialConfig
@@ -21,31 +18,18 @@ from pipeline.learning.rows import Rows
 from pipeline.learning.scores import Scores
 
 
-def evaluate(
-    config: TrialConfig,
-    data: PreparedData,
-    weights: bytes,
-    images: npt.NDArray[Any],
-    labels: npt.NDArray[np.int64],
-) -> Scores:
+def evaluate(config: TrialConfig, data: PreparedData, weights: bytes, rows: Rows) -> Scores:
     """Score an own module on rows of built-in data by its own ``validation_step``.
 
     Args:
         config: The trial.
         data: The data set that the rows are of.
         weights: A safetensors file.
-        images: As stored, [N, ...].
-        labels: int64 [N].
+        rows: The rows.
 
     Returns:
         The ``val_loss`` and ``val_accuracy`` that the module logs; NaN where it logs none.
     """
-    rows = Rows(
-        torch.from_numpy(images).flatten(1),
-        torch.from_numpy(labels),
-        torch.arange(len(labels)),
-        data.scale,
-    )
     parts = Parts(rows, rows, rows, image_shape=data.image_shape, n_classes=data.n_classes)
     feed = {"dataloaders": in_order(rows, data.image_shape)}
     return _validate(config, known_of(parts), weights, feed)

@@ -250,6 +250,12 @@ class Sealed(Blobs):
         raise AssertionError
 
 
+class Untested(Blobs):
+    """Has no test rows."""
+
+    test_dataloader = LightningDataModule.test_dataloader
+
+
 class Nameless(Blobs):
     """Does not say how many classes there are."""
 

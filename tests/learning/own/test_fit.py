@@ -12,7 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load
 
-from pipeline.learning.data import PreparedData, open_train, split
+from pipeline.learning.data import PreparedData
+from pipeline.learning.opening import open_parts
 from pipeline.learning.own.evaluation import evaluate
 from pipeline.learning.own.fit import ALONE_BECAUSE, fit_own
 from pipeline.learning.own.probe import Probe
@@ -198,11 +199,10 @@ def test_the_batch_size_of_the_space_is_that_of_the_loader(digits: PreparedData)
 def test_rows_are_scored_by_the_module_s_own_validation_step(digits: PreparedData) -> None:
     config = own_trial()
     outcome = fit(digits, config)
-    images, labels = open_train(digits)
-    parts = split(labels, config.data, n_own_test=0, seed=config.seeds["split"])
-    rows = parts.validation
+    ((parts,), _) = open_parts(digits, config.data, config.seeds["split"], is_refit=False)
     assert outcome.weights is not None
-    scored = evaluate(config, digits, outcome.weights, images[rows], labels[rows])
+    assert parts.validation is not None
+    scored = evaluate(config, digits, outcome.weights, parts.validation)
     assert scored == (outcome.curve[-1].val_loss, outcome.curve[-1].val_accuracy)
 
 

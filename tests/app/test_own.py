@@ -1,0 +1,48 @@
+"""Modules and data of the user's own keep the promises, confirmation included."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.app import Candidates, Place, reproduce
+from pipeline.errors import BadInputError
+from tests.app.studies import check_ledgers_agree, study_in
+
+MODULES = "tests.learning.own.modules"
+OWN: dict[str, Any] = {
+    "model": {"class_path": f"{MODULES}.Plain"},
+    "space": {"hidden": {"choices": [8, 16]}, "dropout": {"low": 0.0, "high": 0.6}},
+    "training": {"epochs": 2},
+    "search": {"trials": 3, "seed": 1},
+    "trials": [],
+}
+
+
+@pytest.mark.parametrize(
+    "data", [{"name": "digits"}, {"class_path": f"{MODULES}.Blobs"}], ids=["built-in", "own"]
+)
+def test_an_own_module_is_searched_reproduced_and_confirmed(
+    data: dict[str, Any], tmp_path: Path
+) -> None:
+    result = study_in(tmp_path, **OWN | {"data": data}).run(workers=2)
+    assert result.counts == {"complete": 3, "pruned": 0, "failed": 0}
+    check_ledgers_agree(tmp_path, 3)
+    place = Place(home=tmp_path, tracking_uri=None)
+    assert reproduce(place, "small", trial="best").comparison.verdict == "identical"
+    confirmed = Candidates.read(place, "small", top=1).confirm(seeds=2, workers=1)
+    (candidate,) = confirmed.answer.candidates
+    assert candidate.number == confirmed.answer.winner
+    assert candidate.test_loss is not None
+    assert candidate.test_accuracy is not None
+    assert candidate.test_accuracy.mean is not None
+    assert 0 <= candidate.test_accuracy.mean <= 1
+    assert confirmed.test_openings == 1
+
+
+def test_data_without_test_rows_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    data = {"class_path": f"{MODULES}.Untested"}
+    study_in(tmp_path, **OWN | {"data": data}).run(workers=1)
+    place = Place(home=tmp_path, tracking_uri=None)
+    with pytest.raises(BadInputError, match="expected a data module with a test_dataloader"):
+        Candidates.read(place, "small", top=1)
