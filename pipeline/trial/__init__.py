@@ -5,19 +5,16 @@ from pipeline.trial.records import (
     PHASES,
     Assignment,
     Cohort,
-    Curve,
     Cutoffs,
-    EpochScores,
     Facts,
-    FoldScores,
     TrialOutcome,
     TrialRecord,
     TrialRow,
     TrialState,
     best_row,
-    curve_sha256,
     sha256_of,
 )
+from pipeline.trial.scores import Curve, EpochScores, FoldScores, curve_sha256
 
 __all__ = [
     "PHASES",

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from pipeline.config import StudyConfig, TrialConfig
-from pipeline.trial.records import Cohort, EpochScores, TrialOutcome, TrialRow
+from pipeline.trial.records import Cohort, TrialOutcome, TrialRow
+from pipeline.trial.scores import EpochScores
 
 
 class Engine(Protocol):

@@ -1,17 +1,17 @@
 """The records that travel between the rooms."""
 
 import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from pydantic import Field
 
 from pipeline.config import Frozen, Scalar, TrialConfig
+from pipeline.trial.scores import Curve, EpochScores, curve_sha256
 
 
 class TrialState(StrEnum):
@@ -27,82 +27,6 @@ class TrialState(StrEnum):
     def is_finished(self) -> bool:
         """Whether nothing more will happen to the trial."""
         return self not in (TrialState.RUNNING, TrialState.WAITING)
-
-
-class FoldScores(NamedTuple):
-    """What one epoch measured on one fold; ``EpochScores`` holds the means over folds."""
-
-    train_loss: float
-    train_loss_no_dropout: float
-    val_loss: float
-    val_accuracy: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EpochScores:
-    """What one epoch of one trial measured; losses are means over rows.
-
-    A classifier's are cross-entropies in nats, an autoencoder's squared errors. A score that the
-    trial does not have (an autoencoder's accuracy) is NaN.
-
-    Attributes:
-        number: The trial's number.
-        epoch: Counted from 1; MLflow's step.
-        ended_at_ms: Unix time in milliseconds, taken once by the worker: with it MLflow knows a
-            point that is written twice.
-        train_loss: Over the epoch's batches, dropout on, while the weights change.
-        train_loss_no_dropout: After the epoch, dropout off, on a fixed part of the training data
-            as large as the validation set.
-        folds: Where the data section has folds, the scores of each; all others are their means.
-    """
-
-    number: int
-    epoch: int
-    ended_at_ms: int
-    train_loss: float
-    train_accuracy: float
-    train_loss_no_dropout: float
-    val_loss: float
-    val_accuracy: float
-    learning_rate: float
-    epoch_seconds: float
-    folds: tuple[FoldScores, ...] = ()
-
-    @property
-    def generalization_gap(self) -> float:
-        """How much worse the network is on rows that it was not trained on."""
-        return self.val_loss - self.train_loss_no_dropout
-
-    @property
-    def measured(self) -> dict[str, float]:
-        """The scores that are equal each time the trial is trained, by metric name."""
-        return {
-            "train_loss": self.train_loss,
-            "train_accuracy": self.train_accuracy,
-            "train_loss_no_dropout": self.train_loss_no_dropout,
-            "val_loss": self.val_loss,
-            "val_accuracy": self.val_accuracy,
-            "generalization_gap": self.generalization_gap,
-            "learning_rate": self.learning_rate,
-        } | {
-            f"{name}_fold_{fold}": score
-            for fold, scores in enumerate(self.folds, start=1)
-            for name, score in scores._asdict().items()
-        }
-
-    @property
-    def metrics(self) -> dict[str, float]:
-        """Everything that MLflow shows of the epoch, by metric name."""
-        return self.measured | {"epoch_seconds": self.epoch_seconds}
-
-
-Curve = tuple[EpochScores, ...]
-
-
-def curve_sha256(curve: Sequence[EpochScores]) -> str:
-    """Digest a curve's repeatable scores; equal digests mean equal curves to the bit."""
-    text = json.dumps([[scores.epoch, scores.measured] for scores in curve], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
