@@ -115,10 +115,12 @@ def test_ctrl_c_leaves_nothing_running_and_the_study_goes_on(home: Path, tmp_pat
     check_ledgers_agree(tmp_path / "home", N_TRIALS)
 
 
+@pytest.mark.parametrize("how", ["SIGKILL", "SIGTERM"])
 def test_worker_killed_in_mid_trial_changes_nothing(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     monkeypatch.setenv("KILLED_ONCE", str(tmp_path / "killed"))
+    monkeypatch.setenv("KILLED_WITH", how)
     monkeypatch.setattr("pipeline.app.study.FIT", "tests.app.deaths:fit_and_die_once")
     study_in(tmp_path / "home").run(workers=2)
     assert (tmp_path / "killed").exists()
@@ -216,7 +218,8 @@ def test_command_prints_json_alone_on_stdout(home: Path) -> None:
     shown = json.loads(run_command("show", "small", "--home", home, "--json").stdout)
     assert [trial["number"] for trial in shown["trials"]] == list(range(N_TRIALS))
     assert shown["trials"][0].keys() == {
-        *("number", "state", "value", "best_epoch", "params", "run_id", "weights_sha256", "cause")
+        *("number", "state", "value", "best_epoch", "params", "run_id", "weights_sha256"),
+        *("cause", "warning"),
     }
     listed = json.loads(run_command("list", "--home", home, "--json").stdout)
     assert [study["study"] for study in listed["studies"]] == ["small"]

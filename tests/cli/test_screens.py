@@ -1,12 +1,13 @@
 """What a terminal shows: read as a user would."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipeline.analysis import Candidate, Repeat, judge
-from pipeline.app import ConfirmedStudy, Place, Study, list_studies, show_study
+from pipeline.app import ConfirmedStudy, Place, Study, StudyResult, list_studies, show_study
 from pipeline.cli import main
 from pipeline.cli.progress import Epochs, RepeatsProgress, StudyProgress
 from pipeline.cli.screen import confirmed_lines, result_lines, studies_table, trials_table
@@ -49,6 +50,14 @@ def test_result_names_best_trial_seconds_and_next_commands(home: Path) -> None:
     for word in ("start-up", "training", "validation", "data", "sampling", "stores", "waiting"):
         assert f"{word} " in text
     assert "pipeline reproduce small --trial best --home there" in text
+
+
+def test_result_warns_of_a_best_trial_whose_loss_without_dropout_does_not_fall() -> None:
+    warned = replace(_row(0, TrialState.COMPLETE, value=0.5, best_epoch=2), warning="it rose")
+    result = StudyResult(study="small", trials=[warned], seconds={"total": 1.0})
+    assert "  warning: it rose" in result_lines(result, "")
+    calm = replace(result, trials=[replace(warned, warning=None)])
+    assert not any("warning" in line for line in result_lines(calm, ""))
 
 
 def test_studies_table_names_each_study(home: Path) -> None:

@@ -14,6 +14,7 @@ from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.tracking import runs
 from pipeline.tracking.home import artifact_root, tracking_uri
 from pipeline.tracking.ledger import MlflowLedger
+from pipeline.tracking.note import confirmed_note, with_confirmed
 from pipeline.trial import TrialRecord, TrialState
 from tests.tracking.builders import (
     PARAMS,
@@ -221,6 +222,25 @@ def test_close_writes_the_note_with_links(ledger: MlflowLedger, client: MlflowCl
     note = found["tags"]["mlflow.note.content"]
     assert "[trial-000](#/experiments/1/runs/trial-000)" in note
     assert run_id not in note
+
+
+def test_close_keeps_what_confirming_the_study_came_to(
+    ledger: MlflowLedger, client: MlflowClient
+) -> None:
+    ledger.start(config(0))
+    ledger.finish(config(0), outcome(0))
+    ledger.close([row(0)], is_done=True)
+    experiment = client.get_experiment_by_name("digits")
+    assert experiment is not None
+    run = runs.study_run(client, experiment.experiment_id)
+    assert run is not None
+    note = run.data.tags["mlflow.note.content"]
+    confirmed = confirmed_note("trial 0 wins.", ["val_loss"], [], test_openings=1)
+    client.set_tag(run.info.run_id, "mlflow.note.content", with_confirmed(note, confirmed))
+    ledger.close([row(0), row(1)], is_done=True)
+    after = client.get_run(run.info.run_id).data.tags["mlflow.note.content"]
+    assert after.endswith(confirmed)
+    assert "2 trials" in after
 
 
 def test_many_epochs_are_written_whole(ledger: MlflowLedger, client: MlflowClient) -> None:
