@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, Strict
 
+from pipeline.config.data import DataConfig
 from pipeline.config.grammar import Grammar, Parameter
 from pipeline.config.model import ModelConfig
 
@@ -141,6 +142,14 @@ OWN: Final = Grammar((replace(_BATCH_SIZE, need="left out", default=64),), is_op
 """The grammar of a user's own class: its constructor's arguments, and the rows a step."""
 
 
-def grammar_of(model: ModelConfig) -> Grammar:
-    """The grammar of a model."""
-    return OWN if model.name is None else GRAMMARS[model.name]
+OPEN: Final[Mapping[str, Grammar]] = {
+    name: replace(grammar, is_open=True) for name, grammar in GRAMMARS.items()
+}
+"""The same beside a user's own data module, whose constructor may ask for more."""
+
+
+def grammar_of(model: ModelConfig, data: DataConfig) -> Grammar:
+    """The grammar of a model on some data."""
+    if model.name is None:
+        return OWN
+    return GRAMMARS[model.name] if data.class_path is None else OPEN[model.name]

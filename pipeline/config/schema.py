@@ -5,14 +5,14 @@ from functools import reduce
 from operator import or_
 from typing import Any, Final
 
-from pipeline.config.spaces import SPACES
+from pipeline.config.spaces import SPACES, SpaceKey
 
 AnySpace: Final[Any] = reduce(or_, SPACES.values())
 """A space of any model."""
 
 
 def space_by_model(schema: dict[str, Any]) -> dict[str, Any]:
-    """Choose the schema of the space by the model's name.
+    """Choose the schema of the space by model and data.
 
     Args:
         schema: A study file's, whose space is any model's.
@@ -20,22 +20,36 @@ def space_by_model(schema: dict[str, Any]) -> dict[str, Any]:
     spaces = schema["properties"]["space"]["anyOf"]
     schema["properties"]["space"] = {"type": "object", "title": "Space"}
     schema["allOf"] = [
-        {"if": _of_model(name), "then": {"properties": {"space": space}}}
-        for name, space in zip(SPACES, spaces, strict=True)
+        {"if": _of(key), "then": {"properties": {"space": space}}}
+        for key, space in zip(SPACES, spaces, strict=True)
     ]
     return schema
 
 
-def _of_model(name: str | None) -> dict[str, Any]:
-    key, named = ("class_path", {"type": "string"}) if name is None else ("name", {"const": name})
-    model = {"properties": {key: named}, "required": [key]}
-    return {"properties": {"model": model}, "required": ["model"]}
+def _of(key: SpaceKey) -> dict[str, Any]:
+    """The condition on a study file's model and data that a type of spaces stands for."""
+    name, has_own_data = key
+    if name is None:
+        return _having("model", "class_path", {"type": "string"})
+    of_model = _having("model", "name", {"const": name})
+    own_data = _having("data", "class_path", {"type": "string"})
+    return {"allOf": [of_model, own_data if has_own_data else {"not": own_data}]}
+
+
+def _having(section: str, key: str, value: dict[str, Any]) -> dict[str, Any]:
+    held = {"properties": {key: value}, "required": [key]}
+    return {"properties": {section: held}, "required": [section]}
 
 
 def for_document(schema: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, Any]:
-    """Narrow the schema of all study files to those that have a document's model."""
-    model = document.get("model")
-    name = model.get("name") if isinstance(model, Mapping) else None
-    place = list(SPACES).index(name) if name in SPACES else 0
+    """Narrow the schema of all study files to those that have a document's model and data."""
+    name = _value(document, "model", "name")
+    key = (name, name is not None and _value(document, "data", "class_path") is not None)
+    place = list(SPACES).index(key) if key in SPACES else 0
     chosen = schema["allOf"][place]["then"]["properties"]
     return {**schema, "properties": {**schema["properties"], **chosen}}
+
+
+def _value(document: Mapping[str, Any], section: str, key: str) -> Any:
+    found = document.get(section)
+    return found.get(key) if isinstance(found, Mapping) else None

@@ -5,12 +5,15 @@ from typing import Any, Final
 
 from pydantic import Field, create_model
 
+from pipeline.config.data import DataConfig
 from pipeline.config.domain import domain_of
 from pipeline.config.grammar import Grammar, Parameter
-from pipeline.config.grammars import GRAMMARS, OWN
+from pipeline.config.grammars import GRAMMARS, OPEN, OWN
 from pipeline.config.model import ModelConfig
 from pipeline.config.own_space import OpenSpace
 from pipeline.config.space import Space, alias_of
+
+SpaceKey = tuple[str | None, bool]
 
 
 def _field(parameter: Parameter) -> tuple[Any, Any]:
@@ -40,19 +43,26 @@ def _space_type(name: str, grammar: Grammar, *, base: type[Space] = Space) -> ty
     return made
 
 
-MlpSpace: Final = _space_type("MlpSpace", GRAMMARS["mlp"])
-CnnSpace: Final = _space_type("CnnSpace", GRAMMARS["cnn"])
-AutoencoderSpace: Final = _space_type("AutoencoderSpace", GRAMMARS["autoencoder"])
-OwnSpace: Final = _space_type("OwnSpace", OWN, base=OpenSpace)
-SPACES: Final[Mapping[str | None, type[Space]]] = {
-    "mlp": MlpSpace,
-    "cnn": CnnSpace,
-    "autoencoder": AutoencoderSpace,
-    None: OwnSpace,
-}
-"""The type of a model's spaces by the model's name; a user's own model has none."""
+def _types_of(name: str) -> dict[SpaceKey, type[Space]]:
+    title = f"{name.capitalize()}Space"
+    return {
+        (name, False): _space_type(title, GRAMMARS[name]),
+        (name, True): _space_type(f"{title}WithOwnData", OPEN[name], base=OpenSpace),
+    }
 
 
-def space_type_of(model: ModelConfig) -> type[Space]:
-    """The type of the spaces of a model."""
-    return SPACES[model.name]
+SPACES: Final[Mapping[SpaceKey, type[Space]]] = (
+    _types_of("mlp")
+    | _types_of("cnn")
+    | _types_of("autoencoder")
+    | {(None, False): _space_type("OwnSpace", OWN, base=OpenSpace)}
+)
+"""The type of a model's spaces by the model's name and by whether the data are the user's own.
+
+A user's own model has no name, and its space is the same for all data.
+"""
+
+
+def space_type_of(model: ModelConfig, data: DataConfig) -> type[Space]:
+    """The type of the spaces of a model on some data."""
+    return SPACES[model.name, model.name is not None and data.class_path is not None]

@@ -43,17 +43,17 @@ class StudyConfig(Frozen):
     @classmethod
     def _read_space(cls, given: object, info: ValidationInfo) -> object:
         """Read the space as the model's; where the model is wrong, only that is told."""
-        model = info.data.get("model")
-        return space_type_of(model).model_validate(given) if model else given
+        model, data = info.data.get("model"), info.data.get("data")
+        return space_type_of(model, data).model_validate(given) if model and data else given
 
     @field_validator("trials", mode="before")
     @classmethod
     def _turn_keep_prob(cls, given: object, info: ValidationInfo) -> object:
         """Turn ``keep_prob`` into ``dropout`` once, at the door."""
-        model = info.data.get("model")
-        if model is None or not isinstance(given, list | tuple):
+        model, data = info.data.get("model"), info.data.get("data")
+        if model is None or data is None or not isinstance(given, list | tuple):
             return given
-        rates = grammar_of(model).rates
+        rates = grammar_of(model, data).rates
         return [_without_keep_prob(trial, number, rates) for number, trial in enumerate(given)]
 
     @classmethod
@@ -73,7 +73,8 @@ class StudyConfig(Frozen):
                 expected=f"at least {n_fixed}, the number of fixed trials",
             )
         if self.search.shapes is not None and self.space.grammar.is_open:
-            got, expected = str(self.search.shapes), "none, since the model is your own"
+            expected = "none, since the model or the data is your own"
+            got = str(self.search.shapes)
             raise OutOfLimitsError(key="search.shapes", got=got, expected=expected)
         for number in range(n_fixed):
             self.fixed_params(number)

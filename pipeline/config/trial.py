@@ -45,7 +45,7 @@ class TrialConfig(Growing):
 
     @property
     def _grammar(self) -> Grammar:
-        return grammar_of(self.model)
+        return grammar_of(self.model, self.data)
 
     @property
     def depth(self) -> int:

@@ -39,7 +39,19 @@ LIMITS: dict[str, Callable[[Any, Any], bool]] = {
 KEYWORDS = {
     *LIMITS,
     *("type", "properties", "patternProperties", "additionalProperties", "items"),
-    *("oneOf", "anyOf", "allOf", "if", "then", "$ref", "$defs", "title", "description", "default"),
+    *(
+        "oneOf",
+        "anyOf",
+        "allOf",
+        "not",
+        "if",
+        "then",
+        "$ref",
+        "$defs",
+        "title",
+        "description",
+        "default",
+    ),
 }
 
 
@@ -52,6 +64,8 @@ def faults(value: Any, node: Mapping[str, Any], place: str = "study") -> Iterato
     yield from _faults_of_branches(value, node, place)
     for both in node.get("allOf", ()):
         yield from faults(value, both, place)
+    if "not" in node and not list(faults(value, node["not"], place)):
+        yield f"{place}: not"
     if "if" in node and not list(faults(value, node["if"], place)):
         yield from faults(value, node["then"], place)
     if "type" in node and not _is_of(value, node["type"]):
@@ -190,3 +204,22 @@ def test_the_schema_names_every_section_and_default() -> None:
         "max_seconds": None,
         "shapes": None,
     }
+
+
+@pytest.mark.parametrize("model", ["mlp", "cnn", "autoencoder"])
+def test_a_built_in_model_beside_own_data_takes_the_arguments_of_the_data_module(
+    model: str,
+) -> None:
+    space = SPACES[model] | {"noise": {"low": 0.0, "high": 0.5}, "path": "somewhere"}
+    own = {"class_path": "my_package.MyData"}
+    document = SMALLEST | {"model": MODELS[model], "space": space, "data": own}
+    study = StudyConfig.model_validate(document)
+    assert {"noise", "path"} <= set(study.space.domains)
+    assert {"noise", "path"} <= set(study.space.active({"depth": 1, "blocks": 1}))
+    assert list(faults(document, SCHEMA)) == []
+    built_in = document | {"data": {"name": "digits"}}
+    with pytest.raises(ValidationError, match="noise"):
+        StudyConfig.model_validate(built_in)
+    assert list(faults(built_in, SCHEMA)) != []
+    misspelt = document | {"space": {"batch_size": 1} | {"depth": 1}}
+    assert list(faults(misspelt, SCHEMA)) != []

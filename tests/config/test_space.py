@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config import ModelConfig, Range, Space, is_fixed, space_type_of, values_of
+from pipeline.config import (
+    DataConfig,
+    ModelConfig,
+    Range,
+    Space,
+    is_fixed,
+    space_type_of,
+    values_of,
+)
 from tests.config.documents import MODELS, SEARCHED, SPACES, spaces, spaces_of
 
 REST = {"batch_size": 32, "learning_rate": 0.001}
@@ -17,7 +25,8 @@ LAYERED = st.sampled_from(BUILT_IN).flatmap(
 
 
 def space_for(model: str, given_: dict[str, Any]) -> Space:
-    return space_type_of(ModelConfig.model_validate(MODELS[model])).model_validate(given_)
+    data = DataConfig(name="digits")
+    return space_type_of(ModelConfig.model_validate(MODELS[model]), data).model_validate(given_)
 
 
 def space(**parameters: Any) -> Space:

@@ -170,7 +170,9 @@ def test_a_grid_refuses_shapes() -> None:
 def test_an_own_module_refuses_shapes() -> None:
     search = {"trials": 1, "shapes": 4}
     own = {"model": {"class_path": "my_package.MyModule"}, "space": {}, "search": search}
-    message = "study.yaml: search.shapes: got 4, expected none, since the model is your own"
+    message = (
+        "study.yaml: search.shapes: got 4, expected none, since the model or the data is your own"
+    )
     with pytest.raises(BadInputError, match=message):
         check_study(changed(own), "study.yaml")
 

@@ -12,7 +12,12 @@ from pipeline.config import StudyConfig, check_study, load_study
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "mlruns/README.md"]
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+    ROOT / "mlruns/README.md",
+    ROOT / "studies/README.md",
+]
 
 
 def _blocks(text: str, language: str) -> list[str]:
@@ -29,7 +34,7 @@ def test_readme_documents_each_command(name: str) -> None:
     assert f"| `pipeline {name}" in README
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_page_names_only_commands_and_options_that_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     quoted = " ".join(re.findall(r"`[^`\n]+`", text))
@@ -54,7 +59,7 @@ def test_study_page_names_each_key_of_the_study_file() -> None:
             assert f"| `{section}.{key}` |" in page
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_page_links_to_files_that_exist(page: Path) -> None:
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target

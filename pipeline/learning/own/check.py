@@ -67,7 +67,7 @@ def _paths(config: StudyConfig | TrialConfig) -> dict[Section, str | None]:
 
 def _check_known(config: StudyConfig, classes: list[OwnClass], *, where: str) -> None:
     """Refuse a parameter that nobody takes."""
-    built_in = grammar_of(config.model)
+    built_in = grammar_of(config.model, config.data)
     for name in config.space.domains:
         if built_in.find(name) is None and not any(own.takes(name) for own in classes):
             names = dict.fromkeys([BATCH_SIZE, *(name for own in classes for name in own.names)])
