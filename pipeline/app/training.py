@@ -1,11 +1,12 @@
 """Train settings on this machine's workers, outside a study's search."""
 
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from pipeline.app import study
 from pipeline.app.own import Data
 from pipeline.config import TrialConfig
-from pipeline.trial import Cohort, Engine, EpochScores, TrialOutcome
+from pipeline.trial import Cohort, EpochScores, TrialKey, TrialOutcome
 
 TICK_SECONDS = 1.0
 
@@ -17,11 +18,8 @@ def train(
 ) -> list[tuple[TrialConfig, TrialOutcome]]:
     """Train cohorts in fresh processes and collect what came of them.
 
-    An engine tells trials apart by number, so a setting's repeats are trained one after another,
-    each beside other settings.
-
     Args:
-        cohorts: Begun in this order, as far as that allows.
+        cohorts: Begun in this order.
         data: What the workers open.
         n_workers: At most so many processes.
         watch: Called with each epoch's scores and each outcome.
@@ -34,27 +32,19 @@ def train(
     """
     from pipeline.engines import LocalEngine
 
-    waiting = list(cohorts)
-    in_flight: dict[int, TrialConfig] = {}
+    waiting = deque(cohorts)
+    in_flight: dict[TrialKey, TrialConfig] = {}
     ended: list[tuple[TrialConfig, TrialOutcome]] = []
     with LocalEngine(study.FIT, n_workers=min(n_workers, len(waiting))) as engine:
         engine.open(data)
         while waiting or in_flight:
-            _hand_out(engine, waiting, in_flight)
+            while waiting and engine.wants_work:
+                cohort = waiting.popleft()
+                in_flight |= {one.key: one.config for one in cohort.assignments}
+                engine.submit(cohort)
             for news in engine.events(TICK_SECONDS):
-                config = in_flight[news.number]
+                config = in_flight[news.key]
                 if isinstance(news, TrialOutcome):
-                    ended.append((in_flight.pop(news.number), news))
+                    ended.append((in_flight.pop(news.key), news))
                 watch(config, news)
     return ended
-
-
-def _hand_out(engine: Engine, waiting: list[Cohort], in_flight: dict[int, TrialConfig]) -> None:
-    """Submit what can be begun soon and has no trial that is in flight already."""
-    for cohort in list(waiting):
-        if not engine.wants_work:
-            return
-        if in_flight.keys().isdisjoint(cohort.numbers):
-            waiting.remove(cohort)
-            in_flight |= {one.config.number: one.config for one in cohort.assignments}
-            engine.submit(cohort)

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Self
 
 from pipeline.errors import EndOfEngineError
-from pipeline.trial import Cohort, EpochScores, TrialOutcome, TrialState
+from pipeline.trial import Cohort, EpochScores, TrialKey, TrialOutcome, TrialState
 
 MOST_RESTARTS = 3
 """A trial whose worker dies is trained again so often before it counts as failed."""
@@ -31,7 +31,7 @@ class _Worker:
     connection: Connection
     pid: int | None = None
     cohort: Cohort | None = None
-    pending: set[int] = field(default_factory=set)
+    pending: set[TrialKey] = field(default_factory=set)
 
     @property
     def is_ready(self) -> bool:
@@ -58,8 +58,8 @@ class LocalEngine:
         self._fit = fit
         self._context: Any = None
         self._queue: deque[Cohort] = deque()
-        self._deaths: dict[int, int] = {}
-        self._curves: dict[int, dict[int, EpochScores]] = {}
+        self._deaths: dict[TrialKey, int] = {}
+        self._curves: dict[TrialKey, dict[int, EpochScores]] = {}
         self._failed_starts = 0
         self._workers: list[_Worker] = []
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the engine
@@ -133,19 +133,19 @@ class LocalEngine:
                 continue
             events.append(message)
             if isinstance(message, TrialOutcome):
-                self._curves.pop(message.number, None)
-                worker.pending.discard(message.number)
+                self._curves.pop(message.key, None)
+                worker.pending.discard(message.key)
                 if not worker.pending:
                     worker.cohort = None
                     self._feed()
             else:
-                self._curves.setdefault(message.number, {}).setdefault(message.epoch, message)
+                self._curves.setdefault(message.key, {}).setdefault(message.epoch, message)
 
     def _feed(self) -> None:
         for worker in self._workers:
             if worker.cohort is None and self._queue:
                 cohort = self._queue.popleft()
-                worker.cohort, worker.pending = cohort, set(cohort.numbers)
+                worker.cohort, worker.pending = cohort, set(cohort.keys)
                 with contextlib.suppress(OSError):  # a dead worker is noticed when it is read
                     worker.connection.send(cohort)
 
@@ -165,23 +165,25 @@ class LocalEngine:
             return []
         return self._try_again(worker.cohort, worker.pending)
 
-    def _try_again(self, cohort: Cohort, pending: set[int]) -> list[Event]:
+    def _try_again(self, cohort: Cohort, pending: set[TrialKey]) -> list[Event]:
         """Queue what a dead worker left undone: together once more, and after that one by one."""
-        rest = [a for a in cohort.assignments if a.config.number in pending]
+        rest = [a for a in cohort.assignments if a.key in pending]
         for assignment in rest:
-            number = assignment.config.number
-            self._deaths[number] = self._deaths.get(number, 0) + 1
-        n_deaths = max(self._deaths[assignment.config.number] for assignment in rest)
+            self._deaths[assignment.key] = self._deaths.get(assignment.key, 0) + 1
+        n_deaths = max(self._deaths[assignment.key] for assignment in rest)
         if n_deaths > MOST_RESTARTS:
-            return [self._lost(assignment.config.number) for assignment in rest]
+            return [self._lost(assignment.key) for assignment in rest]
         parts = [[one] for one in rest] if n_deaths >= DEATHS_IN_COMPANY else [rest]
         self._queue.extendleft(Cohort(tuple(part)) for part in reversed(parts))
         return []
 
-    def _lost(self, number: int) -> TrialOutcome:
-        cause = f"worker lost: it died {self._deaths[number]} times while it trained this trial"
-        curve = tuple(self._curves.pop(number, {}).values())
-        return TrialOutcome(number=number, state=TrialState.FAIL, cause=cause, curve=curve)
+    def _lost(self, key: TrialKey) -> TrialOutcome:
+        cause = f"worker lost: it died {self._deaths[key]} times while it trained this trial"
+        curve = tuple(self._curves.pop(key, {}).values())
+        number, repeat = key
+        return TrialOutcome(
+            number=number, repeat=repeat, state=TrialState.FAIL, cause=cause, curve=curve
+        )
 
     def _start_worker(self) -> None:
         ours, theirs = socket.socketpair()

@@ -9,7 +9,7 @@ from importlib import import_module
 from multiprocessing.connection import Connection
 from typing import Any
 
-from pipeline.trial import Cohort, EpochScores, TrialOutcome, TrialState
+from pipeline.trial import Cohort, EpochScores, TrialKey, TrialOutcome, TrialState
 
 Fit = Callable[[Cohort, Any, Callable[[EpochScores], None]], Sequence[TrialOutcome]]
 """Fits a cohort with the context that the engine was given, reporting each epoch."""
@@ -48,10 +48,10 @@ def serve(connection: Connection, fit: Fit) -> None:
 def _fit_safely(
     fit: Fit, cohort: Cohort, context: Any, connection: Connection
 ) -> Sequence[TrialOutcome]:
-    curves: dict[int, list[EpochScores]] = {number: [] for number in cohort.numbers}
+    curves: dict[TrialKey, list[EpochScores]] = {key: [] for key in cohort.keys}
 
     def report(scores: EpochScores) -> None:
-        curves[scores.number].append(scores)
+        curves[scores.key].append(scores)
         try:
             connection.send(scores)
         except OSError:
@@ -64,8 +64,14 @@ def _fit_safely(
             return _fit_one_by_one(fit, cohort, context, connection)
         cause = f"{type(error).__name__}: {error}"
         return [
-            TrialOutcome(number=number, state=TrialState.FAIL, cause=cause, curve=tuple(curve))
-            for number, curve in curves.items()
+            TrialOutcome(
+                number=number,
+                repeat=repeat,
+                state=TrialState.FAIL,
+                cause=cause,
+                curve=tuple(curve),
+            )
+            for (number, repeat), curve in curves.items()
         ]
 
 

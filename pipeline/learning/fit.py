@@ -166,4 +166,5 @@ def _outcome(
         pictures=pictures,
         facts=facts,
         seconds=clock.seconds,
+        repeat=member.assignment.config.repeat,
     )

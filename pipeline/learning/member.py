@@ -68,6 +68,7 @@ class Member(Progress):
             learning_rate=learning_rate_at(self.assignment.config, 1 + len(self.curve)),
             epoch_seconds=seconds,
             folds=tuple(folds) if len(folds) > 1 else (),
+            repeat=self.assignment.config.repeat,
         )
 
     def weights_file(self) -> bytes | None:

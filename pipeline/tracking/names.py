@@ -35,7 +35,7 @@ TEST_ACCURACY = "test_accuracy"
 SCORES = tuple(
     field.name
     for field in fields(EpochScores)
-    if field.name not in ("number", "epoch", "ended_at_ms", "folds")
+    if field.name not in ("number", "epoch", "ended_at_ms", "folds", "repeat")
 )
 """The epoch metrics that ``EpochScores`` stores; ``generalization_gap`` follows from them."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
@@ -229,13 +229,17 @@ def read_curve(client: MlflowClient, run_id: str, number: int, *, n_folds: int =
             number=number,
             epoch=step,
             ended_at_ms=ended[step],
-            **{name: found.get(name, math.nan) for name in names.SCORES},
+            **_measured(found),
             folds=tuple(
                 FoldScores(*(found.get(name, math.nan) for name in named)) for named in folds
             ),
         )
         for step, found in sorted(points.items())
     )
+
+
+def _measured(found: dict[str, float]) -> dict[str, Any]:
+    return {name: found.get(name, math.nan) for name in names.SCORES}
 
 
 def _row(number: int, run: Run) -> TrialRow:

@@ -14,7 +14,7 @@ from pipeline.trial.records import (
     best_row,
     sha256_of,
 )
-from pipeline.trial.scores import Curve, EpochScores, FoldScores, curve_sha256
+from pipeline.trial.scores import Curve, EpochScores, FoldScores, TrialKey, curve_sha256
 
 __all__ = [
     "PHASES",
@@ -27,6 +27,7 @@ __all__ = [
     "Facts",
     "FoldScores",
     "Ledger",
+    "TrialKey",
     "TrialOutcome",
     "TrialRecord",
     "TrialRow",

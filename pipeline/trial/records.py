@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field
 
 from pipeline.config import Frozen, Scalar, TrialConfig
-from pipeline.trial.scores import Curve, EpochScores, curve_sha256
+from pipeline.trial.scores import Curve, EpochScores, TrialKey, curve_sha256
 
 
 class TrialState(StrEnum):
@@ -70,6 +70,11 @@ class Assignment:
     cutoffs: Cutoffs | None = None
     is_refit: bool = False
 
+    @property
+    def key(self) -> TrialKey:
+        """What tells it from the study's other trainings."""
+        return self.config.number, self.config.repeat
+
 
 @dataclass(frozen=True, slots=True)
 class Cohort:
@@ -81,6 +86,11 @@ class Cohort:
     def numbers(self) -> tuple[int, ...]:
         """The numbers of its trials."""
         return tuple(assignment.config.number for assignment in self.assignments)
+
+    @property
+    def keys(self) -> tuple[TrialKey, ...]:
+        """The numbers and repeats of its trials."""
+        return tuple(assignment.key for assignment in self.assignments)
 
 
 class Facts(Frozen):
@@ -128,6 +138,7 @@ class TrialOutcome:
         pictures: PNG files by artifact name (an autoencoder's ``weight_map.png``).
         facts: ``None`` where the worker died before it could say.
         seconds: Worker seconds by phase (``PHASES``).
+        repeat: As ``TrialConfig.repeat``.
     """
 
     number: int
@@ -139,6 +150,12 @@ class TrialOutcome:
     pictures: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     facts: Facts | None = field(default=None, repr=False)
     seconds: dict[str, float] = field(default_factory=dict)
+    repeat: int = 0
+
+    @property
+    def key(self) -> TrialKey:
+        """The training that it is of."""
+        return self.number, self.repeat
 
     @property
     def best(self) -> EpochScores | None:

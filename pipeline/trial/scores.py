@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+TrialKey = tuple[int, int]
+"""A trial's number and its repeat: what tells trainings of one study apart."""
+
 
 class FoldScores(NamedTuple):
     """What one epoch measured on one fold; ``EpochScores`` holds the means over folds."""
@@ -31,6 +34,7 @@ class EpochScores:
         train_loss: Over the epoch's batches, dropout on, while the weights change.
         train_loss_no_dropout: After the epoch, dropout off, on a fixed part of the training data
             as large as the validation set.
+        repeat: As ``TrialConfig.repeat``.
         folds: Where the data section has folds, the scores of each; all others are their means.
     """
 
@@ -45,6 +49,12 @@ class EpochScores:
     learning_rate: float
     epoch_seconds: float
     folds: tuple[FoldScores, ...] = ()
+    repeat: int = 0
+
+    @property
+    def key(self) -> TrialKey:
+        """The training that it is of."""
+        return self.number, self.repeat
 
     @property
     def generalization_gap(self) -> float:

@@ -19,9 +19,11 @@ def fit_and_fail(
         if not {"all", f"{one.config.number}/{one.config.repeat}"} & set(failing)
     ]
     trained = fit_cohort(Cohort(tuple(sound)), data, report) if sound else []
-    done = {outcome.number: outcome for outcome in trained}
+    done = {outcome.key: outcome for outcome in trained}
     return [
-        done.get(number)
-        or TrialOutcome(number=number, state=TrialState.FAIL, cause="diverged: on purpose")
-        for number in cohort.numbers
+        done.get((number, repeat))
+        or TrialOutcome(
+            number=number, repeat=repeat, state=TrialState.FAIL, cause="diverged: on purpose"
+        )
+        for number, repeat in cohort.keys
     ]

@@ -13,17 +13,18 @@ from pipeline.trial import Assignment, Cohort, EpochScores, TrialOutcome
 N_EPOCHS = 3
 
 
-def test_repeats_of_a_trial_take_turns_and_are_told_apart(home: Path) -> None:
+def test_repeats_of_a_trial_are_trained_side_by_side_and_told_apart(home: Path) -> None:
     config = read_trial(tracking_uri(home), "small", "best").record.trial
     repeats = [config.model_copy(update={"repeat": repeat}) for repeat in (1, 2, 3)]
     cohorts = [Cohort((Assignment(config=repeat, epochs=N_EPOCHS),)) for repeat in repeats]
-    seen: list[tuple[int, int | None]] = []
+    seen: dict[int, list[int | None]] = {1: [], 2: [], 3: []}
 
     def watch(repeat: TrialConfig, news: EpochScores | TrialOutcome) -> None:
-        seen.append((repeat.repeat, news.epoch if isinstance(news, EpochScores) else None))
+        assert news.key == (config.number, repeat.repeat)
+        seen[repeat.repeat].append(news.epoch if isinstance(news, EpochScores) else None)
 
     data = prepare_trial(config, Place(home=home, tracking_uri=None), where="tests")
     ended = train(cohorts, data, n_workers=2, watch=watch)
-    assert [repeat.repeat for repeat, _ in ended] == [1, 2, 3]
-    assert seen == [(repeat, epoch) for repeat in (1, 2, 3) for epoch in (1, 2, 3, None)]
+    assert {repeat.repeat for repeat, _ in ended} == {1, 2, 3}
+    assert seen == {repeat: [1, 2, 3, None] for repeat in (1, 2, 3)}
     assert len({outcome.weights_sha256 for _, outcome in ended}) == 3

@@ -114,6 +114,7 @@ class _Fit:
             weights=None if weights is None else save(weights),
             facts=self._facts,
             seconds=self._seconds(),
+            repeat=self._config.repeat,
         )
 
     def _seconds(self) -> dict[str, float]:

@@ -146,6 +146,7 @@ class EpochWatch(Checkpoint):
             val_accuracy=found("val_accuracy"),
             learning_rate=self._rate,
             epoch_seconds=epoch_seconds,
+            repeat=self._progress.assignment.config.repeat,
         )
 
 
