@@ -253,7 +253,9 @@ def _content(client: MlflowClient, run: Run, name: str, largest: float = math.in
                 raise _damaged(run, f"it has {path.stat().st_size} bytes", name)
             return path.read_bytes()
         except (MlflowException, OSError) as error:
-            raise _damaged(run, first_line(error), name) from None
+            place = f"run {run.info.run_id} ({run.info.run_name})"
+            message = f"{place}: {name} is missing or cannot be read: {first_line(error)}"
+            raise WorkFailedError(message) from None
 
 
 def _damaged(run: Run, reason: str, name: str = names.RECORD) -> WorkFailedError:
