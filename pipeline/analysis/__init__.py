@@ -1,6 +1,6 @@
 """Answers from records."""
 
-from pipeline.analysis.comparison import Comparison, Kept, Verdict, compare
+from pipeline.analysis.comparison import Comparison, Verdict, compare
 from pipeline.analysis.confirmation import (
     Candidate,
     Confirmation,
@@ -8,6 +8,7 @@ from pipeline.analysis.confirmation import (
     choose_candidates,
     judge,
 )
+from pipeline.analysis.differences import Kept
 from pipeline.analysis.interval import Interval
 
 __all__ = [

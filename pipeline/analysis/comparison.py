@@ -1,11 +1,24 @@
 """Hold a trial that was trained again against its record: identical, close or different."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 
-from pipeline.trial import EpochScores, Facts, TrialOutcome, TrialRecord, TrialState, curve_sha256
+from pipeline.analysis.differences import (
+    Kept,
+    ScoreChange,
+    changes_after_seed,
+    changes_before_seed,
+    damages,
+    end_changes,
+    score_changes,
+    seed_changes,
+    split_changes,
+    weights_changes,
+)
+from pipeline.trial import TrialOutcome, TrialRecord
 
 RELATIVE_TOLERANCE = 0.01
 ABSOLUTE_TOLERANCE = 1e-3
@@ -13,7 +26,7 @@ ABSOLUTE_TOLERANCE = 1e-3
 
 
 class Verdict(StrEnum):
-    """What a comparison says."""
+    """What a comparison says of the bits that were trained."""
 
     IDENTICAL = "identical"
     CLOSE = "close"
@@ -25,28 +38,25 @@ class Comparison:
     """A verdict with its reason.
 
     Attributes:
-        first_difference: What differs first, in the order data, code, package, seed, thread
-            count, processor, and then the first score; ``None`` where nothing differs.
+        verdict: On curve, weights and end, and on whether the ledger is as it was written. A
+            changed source that changes no bit leaves a trial identical.
+        differences: All that is not as recorded, causes first: data, code, package, Python, seed,
+            thread count, precision, device, processor, the ledger's own damage; then what follows:
+            split, the first score in which the curves part, epochs, end, weights.
+        epochs_identical: How many epochs from the first on are the same to the bit.
     """
 
     verdict: Verdict
-    first_difference: str | None
+    differences: tuple[str, ...]
     epochs_compared: int
+    epochs_identical: int
     weights_recorded: str | None
     weights_again: str | None
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
-    """What the ledger holds of a trial beside its record.
-
-    Attributes:
-        curve: From the ledger's metric history, by epoch.
-        weights_sha256: Of the weights file as it lies in the ledger.
-    """
-
-    curve: tuple[EpochScores, ...]
-    weights_sha256: str | None
+    @property
+    def first_difference(self) -> str | None:
+        """What differs first, whatever the verdict; ``None`` where nothing does."""
+        return next(iter(self.differences), None)
 
 
 def compare(record: TrialRecord, kept: Kept, again: TrialOutcome) -> Comparison:
@@ -54,108 +64,44 @@ def compare(record: TrialRecord, kept: Kept, again: TrialOutcome) -> Comparison:
 
     Args:
         record: The trial's record.
-        kept: Its curve and weights in the ledger.
+        kept: What else the ledger holds of it.
         again: The same trial, trained again.
     """
-    tampered = next(_tampering(record, kept), None)
-    scores = list(_score_differences(kept.curve, again.curve))
-    ends = list(_end_differences(record, again))
-    reason: str | None = None
-    if tampered or scores or ends or again.weights_sha256 != record.weights_sha256:
-        reasons = [
-            *_fact_differences(record, again.facts),
-            *([tampered] if tampered else []),
-            *(text for text, _ in scores),
-            *ends,
-            f"weights: SHA-256 {record.weights_sha256} recorded, {again.weights_sha256} now",
-        ]
-        reason = reasons[0]
-    near = all(is_near for _, is_near in scores) and not tampered and not ends
-    verdict = Verdict.CLOSE if near else Verdict.DIFFERENT
+    then, now = record.facts, again.facts
+    seeds, damaged = list(seed_changes(record)), list(damages(record, kept))
+    scores = list(score_changes(kept.curve, again.curve))
+    ends = list(end_changes(record, kept, again))
+    weights = list(weights_changes(record, again))
+    n_compared = min(len(kept.curve), len(again.curve))
     return Comparison(
-        verdict=Verdict.IDENTICAL if reason is None else verdict,
-        first_difference=reason,
-        epochs_compared=min(len(kept.curve), len(again.curve)),
+        verdict=_verdict(
+            is_broken=bool(seeds or damaged or ends), scores=scores, has_other_weights=bool(weights)
+        ),
+        differences=tuple(
+            chain(
+                changes_before_seed(then, now),
+                seeds,
+                changes_after_seed(then, now),
+                damaged,
+                split_changes(then, now),
+                map(str, scores[:1]),
+                ends,
+                weights,
+            )
+        ),
+        epochs_compared=n_compared,
+        epochs_identical=scores[0].epoch - 1 if scores else n_compared,
         weights_recorded=record.weights_sha256,
         weights_again=again.weights_sha256,
     )
 
 
-def _tampering(record: TrialRecord, kept: Kept) -> Iterator[str]:
-    """What in the ledger is not what the record says was written there."""
-    if record.seeds != record.trial.seeds:
-        yield f"seed: {record.seeds} recorded, {record.trial.seeds} follow from the trial"
-    if kept.weights_sha256 != record.weights_sha256:
-        yield (
-            f"weights: the file in the ledger has SHA-256 {kept.weights_sha256}, "
-            f"the record says {record.weights_sha256}"
-        )
-    if len(kept.curve) != record.epochs_run:
-        yield f"curve: {len(kept.curve)} epochs in the ledger, the record says {record.epochs_run}"
-    elif curve_sha256(kept.curve) != record.curves_sha256 and record.state is not TrialState.FAIL:
-        yield "curve: the ledger's points are not those that the record was made from"
+def _verdict(*, is_broken: bool, scores: Sequence[ScoreChange], has_other_weights: bool) -> Verdict:
+    if is_broken or not all(map(_is_near, scores)):
+        return Verdict.DIFFERENT
+    return Verdict.CLOSE if scores or has_other_weights else Verdict.IDENTICAL
 
 
-def _score_differences(
-    recorded: Sequence[EpochScores], again: Sequence[EpochScores]
-) -> Iterator[tuple[str, bool]]:
-    """Each score that is not equal to the bit, with whether it is close."""
-    for before, now in zip(recorded, again, strict=False):
-        for name, old in before.measured.items():
-            if name == "generalization_gap":
-                continue  # a difference of two scores that are compared: near 0 it is all noise
-            new = now.measured[name]
-            if old != new and not (math.isnan(old) and math.isnan(new)):
-                text = f"epoch {before.epoch} {name}: {old!r} recorded, {new!r} now"
-                yield text, _is_near(old, new)
-    if len(recorded) != len(again):
-        yield f"epochs: {len(recorded)} recorded, {len(again)} now", False
-
-
-def _end_differences(record: TrialRecord, again: TrialOutcome) -> Iterator[str]:
-    """How a failure differs; complete and pruned trials are trained alike as far as they went."""
-    has_failed = record.state is TrialState.FAIL, again.state is TrialState.FAIL
-    if has_failed[0] != has_failed[1]:
-        why = record.cause if has_failed[0] else again.cause
-        yield f"state: {record.state.name} recorded, {again.state.name} now ({why})"
-    elif has_failed[0] and record.cause != again.cause:
-        yield f"cause: {record.cause!r} recorded, {again.cause!r} now"
-
-
-def _is_near(old: float, new: float) -> bool:
+def _is_near(change: ScoreChange) -> bool:
+    old, new = change.recorded, change.now
     return math.isclose(old, new, rel_tol=RELATIVE_TOLERANCE, abs_tol=ABSOLUTE_TOLERANCE)
-
-
-def _fact_differences(record: TrialRecord, now: Facts | None) -> Iterator[str]:
-    """What differs between then and now, the likeliest cause first."""
-    then = record.facts
-    if then is None or now is None:
-        return
-    if then.data_sha256 != now.data_sha256:
-        yield f"data: SHA-256 {then.data_sha256} recorded, {now.data_sha256} now"
-    if then.split_sha256 != now.split_sha256:
-        yield f"data: split {then.split_sha256} recorded, {now.split_sha256} now"
-    yield from _changed("code", then.sources, now.sources)
-    yield from _changed("package", _packages(then), _packages(now))
-    if record.seeds != record.trial.seeds:
-        yield f"seed: {record.seeds} recorded, {record.trial.seeds} now"
-    for word, name in (
-        ("thread count", "threads"),
-        ("processor", "processor"),
-        ("device", "device"),
-        ("precision", "precision"),
-    ):
-        old, new = getattr(then, name), getattr(now, name)
-        if old != new:
-            yield f"{word}: {old} recorded, {new} now"
-
-
-def _packages(facts: Facts) -> dict[str, str]:
-    return facts.packages | {"python": facts.python}
-
-
-def _changed(word: str, then: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
-    for name in [*then, *(now.keys() - then.keys())]:
-        old, new = then.get(name, "absent"), now.get(name, "absent")
-        if old != new:
-            yield f"{word}: {name} {old} recorded, {new} now"

@@ -8,7 +8,7 @@ from pipeline.app.own import prepare_trial
 from pipeline.app.place import Place
 from pipeline.app.study import Watch, ignore
 from pipeline.app.training import train
-from pipeline.trial import Assignment, Cohort, TrialOutcome, sha256_of
+from pipeline.trial import Assignment, Cohort, TrialOutcome, TrialState, sha256_of
 
 if TYPE_CHECKING:
     from pipeline.analysis import Comparison
@@ -22,11 +22,14 @@ class Reproduction:
     """A trial trained again.
 
     Attributes:
+        repeat: Of which set of seeds; 0: the study's own, else one of ``confirm``'s.
         run_id: The run that it was written to, tagged ``reproduces``.
     """
 
     original_run_id: str
+    study: str
     number: int
+    repeat: int = 0
     run_id: str
     comparison: "Comparison"
 
@@ -35,12 +38,16 @@ class Reproduction:
         return {
             "verdict": self.comparison.verdict.value,
             "first_difference": self.comparison.first_difference,
+            "differences": list(self.comparison.differences),
             "epochs_compared": self.comparison.epochs_compared,
+            "epochs_identical": self.comparison.epochs_identical,
             "weights_sha256": {
                 "recorded": self.comparison.weights_recorded,
                 "again": self.comparison.weights_again,
             },
+            "study": self.study,
             "trial": self.number,
+            "repeat": self.repeat,
             "reproduces": self.original_run_id,
             "run_id": self.run_id,
         }
@@ -53,21 +60,29 @@ def reproduce(
 
     Args:
         place: Where the ledger and the data are.
-        target: A study's name or, where ``trial`` is not given, a run id (32 hex digits).
+        target: A study's name or, where ``trial`` is not given, a run id (32 hex digits): of a
+            trial, or of what ``confirm`` or ``refit`` trained.
         trial: Its number; ``best`` where only a study is named.
         watch: Called with each epoch's scores and the outcome.
 
     Raises:
-        BadInputError: There is no such study, trial or run.
-        WorkFailedError: The record is damaged, or no worker starts.
+        BadInputError: There is no such study, trial or run, the data or a class is not here, or
+            the home cannot be written to.
+        WorkFailedError: The record is damaged or a later version's, or no worker starts.
     """
     from pipeline.analysis import Kept, compare
     from pipeline.tracking.reproduction import log_reproduction
 
     place.check_has_studies(target)
+    place.check_home(to_write=True)
     original = _read(place, target, trial)
     again = _train_again(place, original, watch)
-    kept = Kept(curve=original.curve, weights_sha256=sha256_of(original.weights))
+    kept = Kept(
+        curve=original.curve,
+        weights_sha256=sha256_of(original.weights),
+        record_sha256=original.record_sha256,
+        tagged=original.tags,
+    )
     comparison = compare(original.record, kept, again)
     run_id = log_reproduction(
         original,
@@ -78,7 +93,9 @@ def reproduce(
     )
     return Reproduction(
         original_run_id=original.run_id,
+        study=original.record.trial.study,
         number=original.record.trial.number,
+        repeat=original.record.trial.repeat,
         run_id=run_id,
         comparison=comparison,
     )
@@ -93,10 +110,19 @@ def _read(place: Place, target: str, trial: int | Literal["best"] | None) -> "Re
 
 
 def _train_again(place: Place, original: "RecordedTrial", watch: Watch) -> TrialOutcome:
-    """Train for as many epochs as the record says; no rule but the clock of epochs stops it."""
-    config, epochs = original.record.trial, original.record.epochs_run
-    data = prepare_trial(config, place, where=original.run_id)
-    assignment = Assignment(config=config, epochs=epochs or config.training.epochs)
+    """Train as far as the trial came; no rule but the clock of epochs stops it.
+
+    One that failed may have failed in the midst of an epoch after the last that it scored.
+    """
+    record = original.record
+    config, has_failed = record.trial, record.state is TrialState.FAIL
+    longest = config.training.epochs
+    data = prepare_trial(config, place, where=f"run {original.run_id}")
+    assignment = Assignment(
+        config=config,
+        epochs=longest if has_failed else min(record.epochs_run, longest),
+        is_refit=original.is_refit,
+    )
     [(_, outcome)] = train(
         [Cohort((assignment,))], data, n_workers=1, watch=lambda _config, news: watch(news)
     )

@@ -35,6 +35,7 @@ def reproduce(
     """Train a trial again from its MLflow record and compare it bit for bit."""
     from pipeline.app import reproduce as reproduce_
     from pipeline.cli.progress import Epochs
+    from pipeline.cli.screen import reproduced_lines
 
     end_on_sigterm()
     with Epochs() as epochs:
@@ -43,11 +44,7 @@ def reproduce(
     if as_json:
         print_json(answer.as_json())
     else:
-        click.echo(f"trial {answer.number}: {answer.comparison.verdict.value}")
-        click.echo(f"  epochs compared: {answer.comparison.epochs_compared}")
-        click.echo(f"  weights SHA-256: {answer.comparison.weights_again}")
-        if answer.comparison.first_difference:
-            click.echo(f"  first difference: {answer.comparison.first_difference}")
+        click.echo("\n".join(reproduced_lines(answer)))
     if answer.comparison.verdict != "identical":
         sys.exit(1)
 

@@ -1,5 +1,6 @@
 """What a terminal shows when work is done: tables and a few lines."""
 
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
@@ -12,9 +13,12 @@ from pipeline.cli.progress import WORDS
 from pipeline.trial import TrialRow, TrialState
 
 if TYPE_CHECKING:
-    from pipeline.app import ConfirmedStudy, StudyResult
+    from pipeline.analysis import Comparison
+    from pipeline.app import ConfirmedStudy, Reproduction, StudyResult
 
 WIDTH = 100
+MOST_DIFFERENCES = 8
+"""More of them are counted, not shown: a later version differs in a hundred sources."""
 
 
 def result_lines(result: "StudyResult", option: str) -> list[str]:
@@ -115,6 +119,39 @@ def confirmed_lines(confirmed: "ConfirmedStudy", option: str) -> list[str]:
         "next:",
         f"  pipeline refit {confirmed.study} --trial {answer.winner}{option}",
     ]
+
+
+def reproduced_lines(answer: "Reproduction") -> list[str]:
+    """Say whether a trial that was trained again is the same, and what is not as recorded."""
+    comparison = answer.comparison
+    repeat = f", repeat {answer.repeat}" if answer.repeat else ""
+    weights = comparison.weights_recorded, comparison.weights_again
+    facts = [
+        *_difference_facts(comparison.differences),
+        ("epochs compared", f"{comparison.epochs_compared}, {_alike(comparison)}"),
+        ("weights SHA-256", f"{weights[0] or 'none'} recorded"),
+        ("", f"{weights[1] or 'none'} now"),
+        ("run", f"{answer.run_id}, reproduces {answer.original_run_id}"),
+    ]
+    head = f"trial {answer.number}{repeat} of {answer.study}: {comparison.verdict.value}"
+    return [head, *(f"  {name:<18}{text}" for name, text in facts)]
+
+
+def _difference_facts(differences: Sequence[str]) -> list[tuple[str, str]]:
+    """Differences with their digests cut to what an eye compares; JSON has them whole."""
+    shown = [re.sub(r"\b([0-9a-f]{12})[0-9a-f]{52}\b", r"\1…", text) for text in differences]
+    names = ["first difference", *[""] * len(shown)]
+    facts = list(zip(names, shown[:MOST_DIFFERENCES], strict=False))
+    n_more = len(shown) - MOST_DIFFERENCES
+    return [*facts, ("", f"and {n_more} more, with --json")] if n_more > 0 else facts
+
+
+def _alike(comparison: "Comparison") -> str:
+    if comparison.epochs_identical == comparison.epochs_compared:
+        return "every score the same to the bit"
+    if not comparison.epochs_identical:
+        return "which part at the first"
+    return f"the first {comparison.epochs_identical} the same to the bit"
 
 
 def studies_table(studies: Sequence[Mapping[str, Any]]) -> str:

@@ -42,7 +42,7 @@ def collect_facts(
     return Facts(
         data_sha256=data_sha256,
         split_sha256=split_sha256,
-        sources=source_digests() | dict(own_sources or {}),
+        sources=SOURCES | dict(own_sources or {}),
         packages={name: metadata.version(name) for name in PACKAGES},
         python=platform.python_version(),
         processor=processor(),
@@ -66,13 +66,16 @@ def resolve_device(device: str) -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-@functools.cache
-def source_digests(package: Path = PACKAGE) -> dict[str, str]:
+def source_digests(package: Path) -> dict[str, str]:
     """SHA-256 of each source file of a package, by its path below the package's parent."""
     return {
         path.relative_to(package.parent).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(package.rglob("*.py"))
     }
+
+
+SOURCES = source_digests(PACKAGE)
+"""Taken at the import, so that an edit while a long study runs is not taken for what it runs."""
 
 
 @functools.cache

@@ -26,6 +26,7 @@ from pipeline.trial import (
     TrialRow,
     TrialState,
     best_row,
+    sha256_of,
 )
 
 if TYPE_CHECKING:
@@ -202,7 +203,7 @@ class MlflowLedger:
             self._client.update_run(run_id, status="RUNNING")
         if tags.get(names.TRIAL_STATE) != TrialState.RUNNING:
             self._client.set_tag(run_id, names.TRIAL_STATE, TrialState.RUNNING.value)
-        for name in (names.CAUSE, names.WARNING, names.WEIGHTS_SHA256):
+        for name in (names.CAUSE, names.WARNING, names.WEIGHTS_SHA256, names.RECORD_SHA256):
             if name in tags:
                 self._client.delete_tag(run_id, name)
         if config.number not in self._live:
@@ -210,7 +211,7 @@ class MlflowLedger:
             self._live[config.number] = Points(run_id, config.params, known)
 
     def _put_files(self, record: TrialRecord, outcome: TrialOutcome) -> None:
-        files = {names.RECORD: record.model_dump_json(indent=1).encode(), **outcome.pictures}
+        files = {names.RECORD: record.file, **outcome.pictures}
         if outcome.weights is not None:
             files[names.WEIGHTS] = outcome.weights
         for name, content in files.items():
@@ -261,6 +262,7 @@ def _tags(record: TrialRecord, warning: str | None) -> dict[str, str]:
         names.CAUSE: record.cause,
         names.WARNING: warning,
         names.WEIGHTS_SHA256: record.weights_sha256,
+        names.RECORD_SHA256: sha256_of(record.file),
     }
     return {name: names.tag_text(text) for name, text in tags.items() if text}
 

@@ -24,6 +24,7 @@ TIED = "tied"
 TEST_OPENED = "test_opened"
 TEST_OPENINGS = "test_openings"
 WEIGHTS_SHA256 = "weights_sha256"
+RECORD_SHA256 = "record_sha256"
 PARENT = "mlflow.parentRunId"
 NOTE = "mlflow.note.content"
 

@@ -1,9 +1,12 @@
 """Trials read back from MLflow alone: neither a study file nor Optuna's store is needed."""
 
+import hashlib
+import json
 import math
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
@@ -28,6 +31,9 @@ from pipeline.trial import (
 )
 
 LARGEST_RECORD_BYTES = 10_000_000
+DISTRIBUTION = "dropout-search"
+RECORDED = (names.TRIAL_NUMBER, names.CONFIRMS, names.REFITS)
+"""Tags of runs that have a record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,20 +42,31 @@ class RecordedTrial:
 
     Attributes:
         tracking_uri: The MLflow that it was read from.
+        run_name: ``trial-012``; of a repeat or a refit, theirs.
+        record_sha256: Of the record's file as it lies there.
         curve: One entry an epoch; a score that was not finite is absent in MLflow and NaN here.
         weights: The best epoch's weights file as it lies there, checked by nobody yet.
+        tags: The run's.
     """
 
     tracking_uri: str = field(repr=False)
     run_id: str
+    run_name: str
     record: TrialRecord
+    record_sha256: str
     curve: Curve = field(repr=False)
     weights: bytes | None = field(repr=False)
+    tags: Mapping[str, str] = field(repr=False)
 
     @property
     def has_whole_curve(self) -> bool:
         """Whether MLflow's points are those that the record was written with, bit for bit."""
         return curve_sha256(self.curve) == self.record.curves_sha256
+
+    @property
+    def is_refit(self) -> bool:
+        """Whether it was trained on training and validation rows together."""
+        return names.REFITS in self.tags
 
 
 @explained
@@ -76,20 +93,23 @@ def read_trial(tracking_uri: str, study: str, number: int | Literal["best"]) -> 
 
 @explained
 def read_run(tracking_uri: str, run_id: str) -> RecordedTrial:
-    """Read one trial by the id of its run.
+    """Read one trial by the id of its run, or what ``confirm`` or ``refit`` trained.
 
     Raises:
-        BadInputError: There is no such run, it is no trial's, or the trial is not finished.
+        BadInputError: There is no such run, it has no record, or it is not finished.
         WorkFailedError: The trial's record is damaged.
     """
     client = connect(tracking_uri)
-    expected = "the run id of a trial, as `pipeline show STUDY` lists them"
+    expected = (
+        "the run id of a trial, as `pipeline show STUDY` lists them, or of what `confirm` or "
+        "`refit` trained"
+    )
     try:
         run = client.get_run(run_id)
     except MlflowException as error:
         where = without_password(tracking_uri)
         raise BadInputError(where=where, got=first_line(error), expected=expected) from None
-    if names.TRIAL_NUMBER not in run.data.tags:
+    if run.data.tags.keys().isdisjoint(RECORDED):
         got = f"the run {run.info.run_name!r}"
         raise BadInputError(where=f"run {run_id}", got=got, expected=expected)
     return _recorded(client, run, tracking_uri)
@@ -151,15 +171,17 @@ def _state(run: Run) -> TrialState:
 
 
 def _recorded(client: MlflowClient, run: Run, tracking_uri: str) -> RecordedTrial:
-    if not _state(run).is_finished:
-        got = f"a trial that is {_state(run)}"
+    if not _is_finished(run):
+        got = f"a trial that is {run.data.tags.get(names.TRIAL_STATE, run.info.status)}"
         where = f"run {run.info.run_id} ({run.info.run_name})"
         raise BadInputError(where=where, key="trial", got=got, expected="a finished trial")
-    record = _record(client, run)
+    record, record_sha256 = _record(client, run)
     return RecordedTrial(
         tracking_uri=tracking_uri,
         run_id=run.info.run_id,
+        run_name=run.info.run_name,
         record=record,
+        record_sha256=record_sha256,
         curve=read_curve(
             client,
             run.info.run_id,
@@ -167,22 +189,54 @@ def _recorded(client: MlflowClient, run: Run, tracking_uri: str) -> RecordedTria
             n_folds=record.trial.data.folds or 0,
         ),
         weights=_weights(client, run, record),
+        tags=run.data.tags,
     )
 
 
-def _record(client: MlflowClient, run: Run) -> TrialRecord:
+def _is_finished(run: Run) -> bool:
+    """Of a repeat or a refit MLflow's own status tells: there is no Optuna trial behind it."""
+    if names.TRIAL_NUMBER in run.data.tags:
+        return _state(run).is_finished
+    return run.info.status in ("FINISHED", "FAILED")
+
+
+def _record(client: MlflowClient, run: Run) -> tuple[TrialRecord, str]:
+    """Read the record, and the digest of its file."""
     content = _content(client, run, names.RECORD, LARGEST_RECORD_BYTES)
     try:
         record = TrialRecord.model_validate_json(content)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise _damaged(run, f"{place}: {first['msg']}" if place else first["msg"]) from None
-    said = (record.trial.study, str(record.trial.number))
-    tagged = (run.data.tags.get(names.STUDY), run.data.tags.get(names.TRIAL_NUMBER))
-    if said != tagged:
-        raise _damaged(run, f"it is the record of trial {said[1]} of {said[0]!r}")
-    return record
+        reason = f"{place}: {first['msg']}" if place else first["msg"]
+        raise _unreadable(run, reason, content) from None
+    trial = record.trial
+    said = {
+        names.STUDY: trial.study,
+        names.TRIAL_NUMBER: str(trial.number),
+        names.REPEAT: str(trial.repeat),
+    }
+    if any(run.data.tags.get(name, text) != text for name, text in said.items()):
+        raise _damaged(run, f"it is the record of trial {trial.number} of {trial.study!r}")
+    return record, hashlib.sha256(content).hexdigest()
+
+
+def _unreadable(run: Run, reason: str, content: bytes) -> WorkFailedError:
+    """A record that this version cannot read: another version's, or damaged."""
+    ours, theirs = version(DISTRIBUTION), _version_of(content)
+    if theirs in (None, ours):
+        return _damaged(run, reason)
+    return WorkFailedError(
+        f"run {run.info.run_id} ({run.info.run_name}): {names.RECORD} was written by version "
+        f"{theirs} and cannot be read by {ours}: {reason}"
+    )
+
+
+def _version_of(content: bytes) -> str | None:
+    try:
+        return str(json.loads(content)["facts"]["project_version"])
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return None
 
 
 def _weights(client: MlflowClient, run: Run, record: TrialRecord) -> bytes | None:
@@ -199,7 +253,9 @@ def _content(client: MlflowClient, run: Run, name: str, largest: float = math.in
                 raise _damaged(run, f"it has {path.stat().st_size} bytes", name)
             return path.read_bytes()
         except (MlflowException, OSError) as error:
-            raise _damaged(run, first_line(error), name) from None
+            place = f"run {run.info.run_id} ({run.info.run_name})"
+            message = f"{place}: {name} is missing or cannot be read: {first_line(error)}"
+            raise WorkFailedError(message) from None
 
 
 def _damaged(run: Run, reason: str, name: str = names.RECORD) -> WorkFailedError:
@@ -211,6 +267,8 @@ def _damaged(run: Run, reason: str, name: str = names.RECORD) -> WorkFailedError
 def read_curve(client: MlflowClient, run_id: str, number: int, *, n_folds: int = 0) -> Curve:
     """Read a run's epochs from the full history of its metrics, in order.
 
+    Of a point that stands twice the latest counts: one that was added later is not passed over.
+
     Args:
         client: Connected.
         run_id: The run.
@@ -221,8 +279,9 @@ def read_curve(client: MlflowClient, run_id: str, number: int, *, n_folds: int =
     ended: dict[int, int] = {}
     folds = [[f"{name}_fold_{1 + fold}" for name in FoldScores._fields] for fold in range(n_folds)]
     for name in (*names.SCORES, *chain(*folds)):
-        for point in client.get_metric_history(run_id, name):
-            points.setdefault(point.step, {}).setdefault(name, point.value)
+        history = client.get_metric_history(run_id, name)
+        for point in sorted(history, key=lambda point: point.timestamp):
+            points.setdefault(point.step, {})[name] = point.value
             ended.setdefault(point.step, point.timestamp)
     return tuple(
         EpochScores(

@@ -50,7 +50,7 @@ def _create(client: MlflowClient, original: RecordedTrial) -> str:
     trial = original.record.trial
     run = client.create_run(
         client.get_run(original.run_id).info.experiment_id,
-        run_name=f"reproduce-{names.trial_run(trial.number)}",
+        run_name=f"reproduce-{original.run_name}",
         tags={
             names.PARENT: original.run_id,
             names.STUDY: trial.study,

@@ -11,7 +11,7 @@ from pipeline.tracking import names, runs
 from pipeline.tracking.client import explained
 from pipeline.tracking.datasets import dataset_input
 from pipeline.tracking.points import Points
-from pipeline.trial import TrialOutcome, TrialRecord, TrialState
+from pipeline.trial import TrialOutcome, TrialRecord, TrialState, sha256_of
 
 
 @contextmanager
@@ -55,11 +55,12 @@ def log_retraining(
     ).info
     is_failed = outcome.state is TrialState.FAIL
     with settled(client, info.run_id, status="FAILED" if is_failed else "FINISHED"):
-        _put_files(client, info, config, outcome)
+        record = TrialRecord.of(config, outcome).file
+        _put_files(client, info, record, outcome)
         if outcome.facts is not None:
             name = config.data.name or config.data.class_path or "data"
             client.log_inputs(info.run_id, [dataset_input(name, outcome.facts)])
-        _points(info.run_id, config, outcome).write(client, _tags(outcome))
+        _points(info.run_id, config, outcome).write(client, _tags(record, outcome))
     return info
 
 
@@ -70,10 +71,7 @@ def _began_at_ms(outcome: TrialOutcome) -> int | None:
     return first.ended_at_ms - round(1_000 * first.epoch_seconds)
 
 
-def _put_files(
-    client: MlflowClient, info: RunInfo, config: TrialConfig, outcome: TrialOutcome
-) -> None:
-    record = TrialRecord.of(config, outcome).model_dump_json(indent=1).encode()
+def _put_files(client: MlflowClient, info: RunInfo, record: bytes, outcome: TrialOutcome) -> None:
     files = {names.RECORD: record, **outcome.pictures}
     if outcome.weights is not None:
         files[names.WEIGHTS] = outcome.weights
@@ -96,10 +94,11 @@ def _points(run_id: str, config: TrialConfig, outcome: TrialOutcome) -> Points:
     return points
 
 
-def _tags(outcome: TrialOutcome) -> dict[str, str]:
+def _tags(record: bytes, outcome: TrialOutcome) -> dict[str, str]:
     tags = {
         names.CAUSE: outcome.cause,
         names.WARNING: outcome.warning,
         names.WEIGHTS_SHA256: outcome.weights_sha256,
+        names.RECORD_SHA256: sha256_of(record),
     }
     return {name: names.tag_text(text) for name, text in tags.items() if text}

@@ -211,6 +211,11 @@ class TrialRecord(Frozen):
     weights_sha256: str | None
     facts: Facts | None
 
+    @property
+    def file(self) -> bytes:
+        """The content of ``record.json``."""
+        return self.model_dump_json(indent=1).encode()
+
     @classmethod
     def of(cls, config: TrialConfig, outcome: TrialOutcome) -> "TrialRecord":
         """Write down a finished trial."""

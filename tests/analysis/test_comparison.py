@@ -28,10 +28,18 @@ CHANGES: dict[str, dict[str, Any]] = {
     "data": {"data_sha256": "e" * 64},
     "code": {"sources": FACTS.sources | {"pipeline/trial.py": "c" * 64}},
     "package": {"packages": FACTS.packages | {"torch": "2.14.0"}},
+    "Python": {"python": "3.12.0"},
     "thread count": {"threads": 2},
+    "precision": {"precision": "bf16-mixed"},
+    "device": {"device": "cuda"},
     "processor": {"processor": "aarch64"},
+    "split": {"split_sha256": "6" * 64},
 }
-ORDER = ("data", "code", "package", "seed", "thread count", "processor")
+CAUSES = (
+    *("data", "code", "package", "Python", "seed"),
+    *("thread count", "precision", "device", "processor", "record"),
+)
+ORDER = (*CAUSES, "split", "epoch 2 val_loss", "weights")
 OTHER_SEEDS = {"initialisation": 1, "dropout": 2, "order": 3, "split": 4}
 
 
@@ -86,12 +94,18 @@ def compared(
     curve: Curve | None = None,
     weights: str | None = "as recorded",
     seeds: dict[str, int] | None = None,
+    tagged: dict[str, str] | None = None,
 ) -> Comparison:
     record = TrialRecord.of(config(), before)
     if seeds is not None:
         record = record.model_copy(update={"seeds": seeds})
     sha256 = before.weights_sha256 if weights == "as recorded" else weights
-    kept = Kept(curve=before.curve if curve is None else curve, weights_sha256=sha256)
+    kept = Kept(
+        curve=before.curve if curve is None else curve,
+        weights_sha256=sha256,
+        record_sha256="9" * 64,
+        tagged=tagged or {},
+    )
     return compare(record, kept, again)
 
 
@@ -102,14 +116,19 @@ def with_loss(loss: float) -> TrialOutcome:
 def test_trial_trained_again_to_the_bit_is_identical() -> None:
     answer = compared(replace(OUTCOME, curve=tuple(replace(s, epoch_seconds=9.0) for s in CURVE)))
     assert (answer.verdict, answer.first_difference) == (Verdict.IDENTICAL, None)
-    assert answer.epochs_compared == 3
+    assert answer.differences == ()
+    assert answer.epochs_compared == answer.epochs_identical == 3
     assert answer.weights_recorded == answer.weights_again == OUTCOME.weights_sha256
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_trial_equal_to_the_bit_is_identical_whatever_else_has_changed(name: str) -> None:
+def test_trial_equal_to_the_bit_is_identical_and_yet_told_what_has_changed(name: str) -> None:
     again = replace(OUTCOME, facts=FACTS.model_copy(update=CHANGES[name]))
-    assert compared(again).verdict is Verdict.IDENTICAL
+    answer = compared(again)
+    assert answer.verdict is Verdict.IDENTICAL
+    (change,) = answer.differences
+    assert change.startswith(f"{name}: ")
+    assert answer.first_difference == change
 
 
 def test_pruned_trial_trained_as_far_without_its_rule_is_identical() -> None:
@@ -132,6 +151,7 @@ def test_verdict_follows_from_how_far_a_score_is_off(loss: float, verdict: Verdi
     answer = compared(with_loss(loss))
     assert answer.verdict is verdict
     assert answer.first_difference == f"epoch 2 val_loss: 0.6 recorded, {loss!r} now"
+    assert (answer.epochs_compared, answer.epochs_identical) == (3, 1)
 
 
 def test_small_losses_are_close_within_a_thousandth() -> None:
@@ -156,22 +176,34 @@ def test_other_number_of_epochs_is_different(n_epochs: int) -> None:
 
 
 @pytest.mark.parametrize("first", range(len(ORDER)), ids=ORDER)
-def test_first_difference_names_the_likeliest_cause_first(first: int) -> None:
-    changed = [CHANGES[name] for name in ORDER[first:] if name in CHANGES]
-    update = {key: value for change in changed for key, value in change.items()}
+def test_causes_are_told_before_what_follows_from_them(first: int) -> None:
+    told = ORDER[first:]
+    update = {key: value for name in told for key, value in CHANGES.get(name, {}).items()}
     again = replace(with_loss(0.605), facts=FACTS.model_copy(update=update))
-    seeds = OTHER_SEEDS if first <= ORDER.index("seed") else None
-    answer = compared(again, seeds=seeds)
-    assert str(answer.first_difference).startswith(f"{ORDER[first]}: ")
+    if "epoch 2 val_loss" not in told:
+        again = replace(again, curve=CURVE)
+    seeds = OTHER_SEEDS if "seed" in told else None
+    tagged = {"record_sha256": "8" * 64} if "record" in told else {}
+    answer = compared(again, seeds=seeds, tagged=tagged)
+    words = [difference.partition(": ")[0] for difference in answer.differences]
+    assert tuple(dict.fromkeys(words)) == told
+
+
+def test_sources_that_train_are_told_before_those_that_do_not_and_the_users_own_first() -> None:
+    names = ("my_module.py", "pipeline/learning/fit.py", "pipeline/cli/screen.py")
+    then = FACTS.model_copy(update={"sources": dict.fromkeys(reversed(names), "a" * 64)})
+    now = FACTS.model_copy(update={"sources": dict.fromkeys(reversed(names), "b" * 64)})
+    answer = compared(replace(OUTCOME, facts=now), replace(OUTCOME, facts=then))
+    assert [difference.split()[1] for difference in answer.differences] == list(names)
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"split_sha256": "6" * 64}, "data: split 5"),
+        ({"split_sha256": "6" * 64}, "split: SHA-256 5"),
         ({"sources": {"pipeline/trial.py": "a" * 64}}, "code: pipeline/learning/fit.py b"),
         ({"packages": {"torch": "2.13.0"}}, "package: numpy 2.0 recorded, absent now"),
-        ({"python": "3.12.0"}, "package: python 3.11.2 recorded, 3.12.0 now"),
+        ({"python": "3.12.0"}, "Python: 3.11.2 recorded, 3.12.0 now"),
         ({"device": "cuda"}, "device: cpu recorded, cuda now"),
         ({"precision": "bf16-mixed"}, "precision: 32-true recorded, bf16-mixed now"),
     ],
@@ -192,9 +224,16 @@ def test_first_difference_says_what_was_and_what_is(change: dict[str, Any], word
             {"curve": (CURVE[0], scores(2, 0.6, val_accuracy=0.51), CURVE[2])},
             "curve: the ledger's points are not those",
         ),
-        ({"seeds": OTHER_SEEDS}, "seed: {'initialisation': 1"),
+        ({"seeds": OTHER_SEEDS}, "seed: initialisation 1 recorded, "),
+        ({"seeds": config().seeds | {"more": 7}}, "seed: more 7 recorded, none now"),
+        ({"tagged": {"weights_sha256": "f" * 64}}, "weights: the run's tag says SHA-256 ffff"),
+        ({"tagged": {"record_sha256": "f" * 64}}, "record: record.json has SHA-256 9999"),
+        ({"tagged": {"trial_state": "PRUNED"}}, "state: the run's tag says PRUNED, the record"),
     ],
-    ids=["weights", "weights gone", "epoch gone", "point", "seeds"],
+    ids=[
+        *("weights", "weights gone", "epoch gone", "point", "seeds", "more seeds"),
+        *("tag of weights", "tag of record", "tag of state"),
+    ],
 )
 def test_record_that_was_tampered_with_is_different(kept: dict[str, Any], words: str) -> None:
     answer = compared(OUTCOME, **kept)
@@ -214,6 +253,11 @@ def test_epochs_that_are_no_numbers_equal_themselves() -> None:
     again = replace(DIVERGED, curve=(CURVE[0], scores(2, float("nan"), train_loss=float("nan"))))
     answer = compared(again, DIVERGED)
     assert (answer.verdict, answer.first_difference) == (Verdict.IDENTICAL, None)
+
+
+def test_score_that_is_infinite_equals_what_the_ledger_cannot_hold() -> None:
+    again = replace(DIVERGED, curve=(CURVE[0], scores(2, math.inf, train_loss=math.inf)))
+    assert compared(again, DIVERGED).verdict is Verdict.IDENTICAL
 
 
 @pytest.mark.parametrize(

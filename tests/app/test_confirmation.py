@@ -19,6 +19,7 @@ from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.search.lock import hold_study
 from pipeline.tracking.home import tracking_uri
 from pipeline.tracking.reader import read_trial
+from tests.app.planted import train_here
 from tests.app.studies import (
     check_ledgers_agree,
     command,
@@ -155,6 +156,23 @@ def test_study_and_its_trials_stay_as_they_were(home: Path, confirmed: Confirmed
     place = Place(home=home, tracking_uri=None)
     answer = reproduce(place, "small", trial=confirmed.answer.winner)
     assert answer.comparison.verdict == "identical"
+
+
+def test_repeat_is_reproduced_from_its_own_run_with_the_test_part_closed(
+    home: Path, confirmed: ConfirmedStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = openings(home)
+    monkeypatch.setattr("pipeline.app.reproduction.train", train_here)
+    original = repeats_of(home, confirmed.run_id, 0)[1]
+    answer = reproduce(Place(home=home, tracking_uri=None), original.info.run_id)
+    assert (answer.comparison.verdict, answer.comparison.differences) == ("identical", ())
+    assert (answer.number, answer.repeat) == (0, 2)
+    run = MlflowClient(tracking_uri(home)).get_run(answer.run_id)
+    assert run.info.run_name == "reproduce-confirm-trial-000-repeat-2"
+    assert "confirms" not in run.data.tags, "the confirmation has its repeats already"
+    assert openings(home) == before
+    with pytest.raises(BadInputError, match="got the run 'confirm', expected the run id of a"):
+        reproduce(Place(home=home, tracking_uri=None), confirmed.run_id)
 
 
 def test_opening_is_on_record_before_the_test_part_is_opened(

@@ -8,7 +8,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 from safetensors.numpy import load_file
 
-from pipeline.app import Place, refit
+from pipeline.app import Place, refit, reproduce
 from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.tracking.home import tracking_uri
 from pipeline.tracking.reader import read_trial
@@ -40,9 +40,12 @@ def test_refit_trains_to_the_best_epoch_and_keeps_the_weights(home: Path) -> Non
     assert not {"val_loss", "best_val_loss", "test_loss"} & run.data.metrics.keys()
 
 
-def test_refit_gives_the_same_weights_each_time(home: Path) -> None:
-    digests = {refit(_place(home), "small", trial=1).weights_sha256 for _ in range(2)}
-    assert len(digests) == 1
+def test_refit_is_reproduced_from_its_own_run(home: Path) -> None:
+    refitted = refit(_place(home), "small", trial=1)
+    comparison = reproduce(_place(home), refitted.run_id).comparison
+    assert (comparison.verdict, comparison.differences) == ("identical", ())
+    assert comparison.weights_again == refitted.weights_sha256
+    assert comparison.epochs_compared == refitted.epochs
 
 
 def test_refit_leaves_the_study_as_it_was(home: Path) -> None:

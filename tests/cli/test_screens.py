@@ -6,11 +6,25 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.analysis import Candidate, Repeat, judge
-from pipeline.app import ConfirmedStudy, Place, Study, StudyResult, list_studies, show_study
+from pipeline.analysis import Candidate, Comparison, Repeat, Verdict, judge
+from pipeline.app import (
+    ConfirmedStudy,
+    Place,
+    Reproduction,
+    Study,
+    StudyResult,
+    list_studies,
+    show_study,
+)
 from pipeline.cli import main
 from pipeline.cli.progress import Epochs, RepeatsProgress, StudyProgress
-from pipeline.cli.screen import confirmed_lines, result_lines, studies_table, trials_table
+from pipeline.cli.screen import (
+    confirmed_lines,
+    reproduced_lines,
+    result_lines,
+    studies_table,
+    trials_table,
+)
 from pipeline.trial import EpochScores, TrialOutcome, TrialRow, TrialState
 from tests.app.studies import study_in
 from tests.tracking.builders import config, outcome, scores
@@ -152,6 +166,43 @@ def test_failed_candidate_is_shown_with_its_cause() -> None:
     assert "trial 3 failed, repeat 2: diverged [nan]" in lines
     closed = confirmed_lines(_confirmed({3: [0.5, None]}, None), "")
     assert closed[-1] == "the test part stayed closed"
+
+
+def _reproduced(verdict: Verdict, *differences: str, n_identical: int = 3) -> list[str]:
+    comparison = Comparison(
+        verdict=verdict,
+        differences=differences,
+        epochs_compared=3,
+        epochs_identical=n_identical,
+        weights_recorded="a" * 64,
+        weights_again=None,
+    )
+    answer = Reproduction(
+        original_run_id="o", study="small", number=5, repeat=2, run_id="r", comparison=comparison
+    )
+    return reproduced_lines(answer)
+
+
+def test_reproduction_is_shown_with_its_verdict_both_weights_and_both_runs() -> None:
+    assert _reproduced(Verdict.IDENTICAL) == [
+        "trial 5, repeat 2 of small: identical",
+        "  epochs compared   3, every score the same to the bit",
+        f"  weights SHA-256   {'a' * 64} recorded",
+        "                    none now",
+        "  run               r, reproduces o",
+    ]
+
+
+def test_differences_are_shown_causes_first_and_a_long_list_is_cut() -> None:
+    sources = [f"code: file_{i}.py {'b' * 64} recorded, absent now" for i in range(9)]
+    head, first, *lines = _reproduced(Verdict.CLOSE, *sources, n_identical=1)
+    assert head.endswith(": close")
+    assert first == "  first difference  code: file_0.py bbbbbbbbbbbb… recorded, absent now"
+    assert [line.split()[1] for line in lines[:7]] == [f"file_{i}.py" for i in range(1, 8)]
+    assert lines[7].strip() == "and 1 more, with --json"
+    assert lines[8] == "  epochs compared   3, the first 1 the same to the bit"
+    parted = _reproduced(Verdict.DIFFERENT, "epoch 1 val_loss", n_identical=0)
+    assert parted[2] == "  epochs compared   3, which part at the first"
 
 
 @pytest.mark.parametrize("is_terminal", [True, False], ids=["terminal", "pipe"])

@@ -57,6 +57,28 @@ def test_a_curve_that_lost_an_epoch_is_not_whole(home: Path, ledger: MlflowLedge
     assert not trial.has_whole_curve
 
 
+def test_of_a_point_that_stands_twice_the_latest_is_read(
+    home: Path, ledger: MlflowLedger, client: MlflowClient
+) -> None:
+    ledger.finish(config(0), outcome(0))
+    client.log_metric(ledger.run_ids[0], "val_loss", 0.125, step=2)
+    trial = read_trial(tracking_uri(home), "digits", 0)
+    assert trial.curve[1].val_loss == 0.125
+    assert not trial.has_whole_curve
+
+
+def test_a_record_is_known_by_the_digest_that_its_run_is_tagged_with(
+    home: Path, ledger: MlflowLedger, client: MlflowClient
+) -> None:
+    ledger.finish(config(0), outcome(0))
+    trial = read_trial(tracking_uri(home), "digits", 0)
+    assert trial.record_sha256 == trial.tags["record_sha256"]
+    path = record_of(client, ledger.run_ids[0])
+    path.write_text(path.read_text().replace('"torch": "2.13.0"', '"torch": "2.14.0"'))
+    changed = read_trial(tracking_uri(home), "digits", 0)
+    assert changed.record_sha256 != changed.tags["record_sha256"]
+
+
 def test_the_best_trial_is_complete_and_the_first_of_equals(uri: str) -> None:
     assert read_trial(uri, "digits", "best").record.trial.number == 1
 
@@ -150,7 +172,7 @@ def test_a_damaged_record_is_named(
 
 def test_a_lost_record_is_named(uri: str, client: MlflowClient, ledger: MlflowLedger) -> None:
     record_of(client, ledger.run_ids[0]).unlink()
-    with pytest.raises(WorkFailedError, match=r"\(trial-000\): record.json is damaged"):
+    with pytest.raises(WorkFailedError, match=r"\(trial-000\): record.json is missing"):
         read_trial(uri, "digits", 0)
 
 
