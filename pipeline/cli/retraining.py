@@ -7,7 +7,6 @@ import click
 
 from pipeline.cli.options import (
     Trial,
-    end_on_sigterm,
     home_option,
     place_of,
     print_json,
@@ -36,7 +35,6 @@ def reproduce(
     from pipeline.app import reproduce as reproduce_
     from pipeline.cli.progress import Epochs
 
-    end_on_sigterm()
     with Epochs() as epochs:
         place = place_of(home, storage, data_dir)
         answer = reproduce_(place, target, trial=trial, watch=epochs.watch)
@@ -89,7 +87,6 @@ def confirm(  # noqa: PLR0913 - one argument an option
     from pipeline.cli.progress import RepeatsProgress
     from pipeline.cli.screen import confirmed_lines
 
-    end_on_sigterm()
     candidates = Candidates.read(place_of(home, storage, data_dir), study, top=top)
     with RepeatsProgress(study, n_candidates=len(candidates.trials), n_seeds=seeds) as progress:
         confirmed = candidates.confirm(seeds=seeds, workers=workers, watch=progress.watch)
@@ -119,7 +116,6 @@ def refit(
     from pipeline.app import refit as refit_
     from pipeline.cli.progress import Epochs
 
-    end_on_sigterm()
     with Epochs() as epochs:
         place = place_of(home, storage, data_dir)
         answer = refit_(place, study, trial="best" if trial is None else trial, watch=epochs.watch)

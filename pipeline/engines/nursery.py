@@ -24,7 +24,8 @@ SECONDS_TO_END = 2.0
 
 def main(reference: str, descriptor: int) -> None:
     """Fork workers on request until the driver goes away, then see them end."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for theirs in (signal.SIGINT, signal.SIGHUP):  # Ctrl-C and a closed terminal are the driver's
+        signal.signal(theirs, signal.SIG_IGN)
     driver = socket.socket(fileno=descriptor)
     fit = resolve_fit(reference)
     gc.freeze()  # shared pages stay shared: the collector does not touch what is frozen
