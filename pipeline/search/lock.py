@@ -9,9 +9,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
-from pipeline.errors import BadInputError, WorkFailedError
+from pipeline.errors import BadInputError, DropoutSearchError, WorkFailedError
 
-MOST_TRIES = 100
+MOST_TRIES = 20
+TRY_SECONDS = 0.01
 
 
 @contextmanager
@@ -48,17 +49,17 @@ def hold_study(home: Path, name: str) -> Iterator[None]:
 
 
 def _take(path: Path, name: str) -> TextIO:
-    """Open and lock the file that others would open as well."""
-    try:
-        for _ in range(MOST_TRIES):
-            with suppress(FileNotFoundError):  # a holder that ended took its file along
-                return _open_locked(path)
-    except BlockingIOError:
-        message = f"study {name!r}: got a second run, expected one: process {_holder(path)}"
-        raise WorkFailedError(message) from None
-    except OSError as error:
-        raise _unusable(path, error.strerror or str(error)) from None
-    raise _unusable(path, "no file can be made")
+    """Open and lock the file that others would open as well; who only looks at it soon lets go."""
+    failure: DropoutSearchError = _unusable(path, "nothing")
+    for _ in range(MOST_TRIES):
+        try:
+            return _open_locked(path)
+        except BlockingIOError:
+            failure = _held(path, name)
+        except OSError as error:  # a holder that ends takes its file and folder along
+            failure = _unusable(path, error.strerror or str(error))
+        time.sleep(TRY_SECONDS)
+    raise failure
 
 
 def _open_locked(path: Path) -> TextIO:
@@ -72,14 +73,12 @@ def _open_locked(path: Path) -> TextIO:
         return file
 
 
-def _holder(path: Path) -> str:
-    """Who has the file; it may be about to write that down."""
-    for _ in range(MOST_TRIES):
-        with suppress(FileNotFoundError):
-            if told := path.read_text(encoding="utf-8"):
-                return told
-        time.sleep(0.01)
-    return "unknown runs it"
+def _held(path: Path, name: str) -> WorkFailedError:
+    holder = ""
+    with suppress(FileNotFoundError):
+        holder = path.read_text(encoding="utf-8")
+    message = f"study {name!r}: got a second run, expected one: process {holder or 'unknown'}"
+    return WorkFailedError(message)
 
 
 def _unusable(path: Path, reason: str) -> BadInputError:

@@ -1,9 +1,11 @@
+import fcntl
 import os
 import platform
 import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,6 +49,16 @@ def test_second_holder_is_refused_and_told_who_is_first(
         pass
 
 
+def test_who_looks_at_the_lock_for_a_moment_refuses_nobody(tmp_path: Path) -> None:
+    (tmp_path / "locks").mkdir()
+    with (tmp_path / "locks" / "small.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        letting_go = threading.Timer(0.05, fcntl.flock, [file, fcntl.LOCK_UN])
+        letting_go.start()
+        with hold_study(tmp_path, "small"):
+            letting_go.join()
+
+
 def test_other_study_is_held_beside_it(holder: subprocess.Popen[str], tmp_path: Path) -> None:
     with hold_study(tmp_path, "large"):
         assert holder.poll() is None
@@ -87,6 +99,7 @@ def test_home_that_was_written_to_or_was_there_before_stays(tmp_path: Path) -> N
 
 RACE = """
 import sys
+import threading
 from pathlib import Path
 from pipeline.errors import WorkFailedError
 from pipeline.search.lock import hold_study
@@ -114,6 +127,6 @@ def test_home_that_can_hold_no_lock_is_bad_input(tmp_path: Path) -> None:
     words = r"locks/small.lock: got .+, expected a file that can be made and locked"
     with pytest.raises(BadInputError, match=words), hold_study(tmp_path, "small"):
         pass
-    words = r"small.lock: got no file can be made, expected a file that can be made and locked"
+    words = r"small.lock: got No such file or directory, expected a file that can be made"
     with pytest.raises(BadInputError, match=words), hold_study(Path("/proc/none"), "small"):
         pass
