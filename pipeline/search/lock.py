@@ -50,7 +50,7 @@ def hold_study(home: Path, name: str) -> Iterator[None]:
 
 def _take(path: Path, name: str) -> TextIO:
     """Open and lock the file that others would open as well; who only looks at it soon lets go."""
-    failure: DropoutSearchError = _unusable(path, "nothing")
+    failure: DropoutSearchError
     for _ in range(MOST_TRIES):
         try:
             return _open_locked(path)

@@ -104,7 +104,7 @@ from pathlib import Path
 from pipeline.errors import WorkFailedError
 from pipeline.search.lock import hold_study
 home, n_held = Path(sys.argv[1]) / "home", 0
-while n_held < 100:
+while n_held < 40:
     try:
         with hold_study(home, "small"):
             (Path(sys.argv[1]) / "alone").mkdir()
