@@ -82,21 +82,19 @@ class Candidates:
         from pipeline.search.lock import hold_study
         from pipeline.tracking.confirmation import confirming
 
-        data = self._data()
         n_workers = workers or len(os.sched_getaffinity(0))
-        with (
-            hold_study(self.place.home, self.study),
-            confirming(self.trials, n_seeds=seeds) as run,
-        ):
+        with hold_study(self.place.home, self.study):
+            data = self._data()
+            with confirming(self.trials, n_seeds=seeds) as run:
 
-            def keep(config: TrialConfig, news: EpochScores | TrialOutcome) -> None:
-                if isinstance(news, TrialOutcome):
-                    run.write_repeat(config, news)
-                watch(config, news)
+                def keep(config: TrialConfig, news: EpochScores | TrialOutcome) -> None:
+                    if isinstance(news, TrialOutcome):
+                        run.write_repeat(config, news)
+                    watch(config, news)
 
-            cohorts = self._cohorts(seeds, n_workers)
-            trained = train(cohorts, data, n_workers=n_workers, watch=keep)
-            return judge_trained(trained, data, run)
+                cohorts = self._cohorts(seeds, n_workers)
+                trained = train(cohorts, data, n_workers=n_workers, watch=keep)
+                return judge_trained(trained, data, run)
 
     def _data(self) -> Data:
         """Decode the study's data and hold it to what the trials were trained on."""

@@ -96,7 +96,3 @@ class Place:
         return BadInputError(
             where="study", got=repr(target), expected=f"a study in {self.home}, which has none"
         )
-
-    def make_home(self) -> None:
-        """Make the home's folder."""
-        self.home.mkdir(parents=True, exist_ok=True)

@@ -141,48 +141,50 @@ class Study:
             WorkFailedError: Another process runs the study, or no worker starts.
         """
         from pipeline.engines import LocalEngine
+        from pipeline.search.lock import hold_study
 
         started = time.perf_counter() if started is None else started
         n_workers = workers or len(os.sched_getaffinity(0))
+        self.place.check_home(to_write=True)
         search_own(self.config, Path(self.file).parent)
-        # First of all: the workers' imports take longest, and all else is done meanwhile.
-        with LocalEngine(FIT, n_workers=n_workers) as engine:
+        with (
+            hold_study(self.place.home, self.config.name),
+            # Before all else: the workers' imports take longest, and the rest is done meanwhile.
+            LocalEngine(FIT, n_workers=n_workers) as engine,
+        ):
             return self._run_on(engine, watch=watch, started=started, cohort=cohort)
 
     def _run_on(
         self, engine: "LocalEngine", *, watch: Watch, started: float, cohort: int | None
     ) -> StudyResult:
         from pipeline.search import Driver, SecondsLedger, TrialStore, open_storage
-        from pipeline.search.lock import hold_study
 
         seconds = SecondsLedger(started, n_workers=engine.n_workers)
         with seconds.starting("checks"):
             source = self._check()
         with seconds.starting("data"):
             data = self._prepare(source)
-        self.place.make_home()
-        with hold_study(self.place.home, self.config.name):
-            engine.open(data)
-            with seconds.starting("optuna"):
-                storage = open_storage(self.place.storage, self.place.journal, to_write=True)
-                assert storage is not None, "a writer makes the storage"  # noqa: S101
-                store = TrialStore.create(storage, self.config)
-            with seconds.starting("mlflow"):
-                ledger = self.place.open_ledger()
-            driver = Driver(
-                self.config,
-                store=store,
-                ledger=ledger,
-                engine=engine,
-                seconds=seconds,
-                watch=watch,
-                cohort=cohort,
-            )
-            gc.freeze()  # what is imported stays; the collector need not look through it each time
-            try:
-                rows = driver.run()
-            finally:
-                gc.unfreeze()
+        engine.open(data)
+        with seconds.starting("optuna"):
+            storage = open_storage(self.place.storage, self.place.journal, to_write=True)
+            assert storage is not None, "a writer makes the storage"  # noqa: S101
+            store = TrialStore.create(storage, self.config)
+        with seconds.starting("mlflow"):
+            ledger = self.place.open_ledger()
+        driver = Driver(
+            self.config,
+            store=store,
+            ledger=ledger,
+            engine=engine,
+            seconds=seconds,
+            watch=watch,
+            cohort=cohort,
+        )
+        gc.freeze()  # what is imported stays; the collector need not look through it each time
+        try:
+            rows = driver.run()
+        finally:
+            gc.unfreeze()
         return StudyResult(
             study=self.config.name,
             trials=rows,
@@ -207,7 +209,6 @@ class Study:
 
     def _check(self) -> "Source | None":
         """Find everything that is wrong before anything is written."""
-        self.place.check_home(to_write=True)
         self._check_same()
         if names_own_class(self.config):
             from pipeline.learning.own.check import check_own

@@ -8,8 +8,8 @@ from typing import NoReturn
 
 import click
 
+from pipeline.cli.ending import end_on_signals, exit_code_of
 from pipeline.cli.options import (
-    end_on_sigterm,
     home_option,
     place_of,
     print_json,
@@ -21,11 +21,11 @@ from pipeline.cli.retraining import confirm, refit, reproduce
 from pipeline.errors import DropoutSearchError
 
 STARTED = time.perf_counter()
-INTERRUPTED = 130
 
 
 def main() -> NoReturn:
     """Run the command line and leave with its exit code: 0, 1, 2, or 130 after Ctrl-C."""
+    end_on_signals()
     try:
         code = commands.main(standalone_mode=False)
     except DropoutSearchError as error:
@@ -34,9 +34,9 @@ def main() -> NoReturn:
     except click.ClickException as error:
         _complain(error.format_message())
         code = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort) as stop:
         _complain("interrupted; `pipeline run` goes on from here, other commands begin anew")
-        code = INTERRUPTED
+        code = exit_code_of(stop)
     except BrokenPipeError:
         sys.stderr.close()
         code = 1
@@ -97,7 +97,6 @@ def run(  # noqa: PLR0913 - one argument an option
     if trials is not None:
         overrides = (*overrides, f"search.trials={trials}")
     study = Study.load(file, overrides=overrides, place=place_of(home, storage, data_dir))
-    end_on_sigterm()
     with StudyProgress(study.config, study.rows()) as progress:
         result = study.run(workers=workers, cohort=cohort, watch=progress.watch, started=STARTED)
     if as_json:
@@ -145,7 +144,6 @@ def ui(*, port: int, home: Path, storage: str | None, as_json: bool) -> None:
     """Serve MLflow's page on the home until Ctrl-C."""
     from pipeline.app import serve_ui
 
-    end_on_sigterm()
     with serve_ui(place_of(home, storage), port) as pages:
         if as_json:
             print_json({"address": pages.address, "studies": pages.studies})

@@ -1,7 +1,6 @@
 """Options that several commands share, and what they stand for."""
 
 import json
-import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -80,15 +79,6 @@ def place_of(home: Path, storage: str | None, data_dir: Path | None = None) -> "
     from pipeline.app import Place
 
     return Place(home=home, storage=storage, data_dir=data_dir)
-
-
-def end_on_sigterm() -> None:
-    """Let SIGTERM end a command as Ctrl-C does: with everything written."""
-
-    def interrupt(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupt)
 
 
 def print_json(value: Mapping[str, Any]) -> None:

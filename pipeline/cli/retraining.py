@@ -7,7 +7,6 @@ import click
 
 from pipeline.cli.options import (
     Trial,
-    end_on_sigterm,
     home_option,
     place_of,
     print_json,
@@ -37,7 +36,6 @@ def reproduce(
     from pipeline.cli.progress import Epochs
     from pipeline.cli.screen import reproduced_lines
 
-    end_on_sigterm()
     with Epochs() as epochs:
         place = place_of(home, storage, data_dir)
         answer = reproduce_(place, target, trial=trial, watch=epochs.watch)
@@ -86,7 +84,6 @@ def confirm(  # noqa: PLR0913 - one argument an option
     from pipeline.cli.progress import RepeatsProgress
     from pipeline.cli.screen import confirmed_lines
 
-    end_on_sigterm()
     candidates = Candidates.read(place_of(home, storage, data_dir), study, top=top)
     with RepeatsProgress(study, n_candidates=len(candidates.trials), n_seeds=seeds) as progress:
         confirmed = candidates.confirm(seeds=seeds, workers=workers, watch=progress.watch)
@@ -116,7 +113,6 @@ def refit(
     from pipeline.app import refit as refit_
     from pipeline.cli.progress import Epochs
 
-    end_on_sigterm()
     with Epochs() as epochs:
         place = place_of(home, storage, data_dir)
         answer = refit_(place, study, trial="best" if trial is None else trial, watch=epochs.watch)

@@ -155,7 +155,7 @@ class LocalEngine:
         worker.connection.close()
         if not worker.is_ready:
             self._failed_starts += 1
-            if self._failed_starts > MOST_RESTARTS:
+            if self._failed_starts > MOST_RESTARTS * self.n_workers:  # they may fall together
                 raise EndOfEngineError(self._why_no_start())
         self._start_worker()
         if worker.cohort is None:

@@ -13,6 +13,7 @@ import select
 import signal
 import socket
 import sys
+import threading
 import time
 import traceback
 from multiprocessing.connection import Connection
@@ -24,9 +25,10 @@ SECONDS_TO_END = 2.0
 
 def main(reference: str, descriptor: int) -> None:
     """Fork workers on request until the driver goes away, then see them end."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for theirs in (signal.SIGINT, signal.SIGHUP):  # Ctrl-C and a closed terminal are the driver's
+        signal.signal(theirs, signal.SIG_IGN)
     driver = socket.socket(fileno=descriptor)
-    fit = resolve_fit(reference)
+    fit = _import(reference, driver)
     gc.freeze()  # shared pages stay shared: the collector does not touch what is frozen
     workers: set[int] = set()
     while True:
@@ -41,6 +43,26 @@ def main(reference: str, descriptor: int) -> None:
     _end(workers)
     sys.stderr.flush()
     os._exit(0)  # taking torch's modules apart would keep the driver waiting for 0.2 s
+
+
+def _import(reference: str, driver: socket.socket) -> Fit:
+    """Import for seconds, but no longer than the driver lives; no thread is left to be forked."""
+    is_done = threading.Event()
+
+    def end_with_driver() -> None:
+        poller = select.poll()
+        poller.register(driver, 0)  # a hang-up is always reported, and nothing else is asked for
+        while not is_done.wait(0.2):
+            if poller.poll(0):
+                os._exit(1)
+
+    watch = threading.Thread(target=end_with_driver, daemon=True)
+    watch.start()
+    try:
+        return resolve_fit(reference)
+    finally:
+        is_done.set()
+        watch.join()
 
 
 def _fork(driver: socket.socket, descriptor: int, fit: Fit) -> int:

@@ -29,7 +29,8 @@ def serve(connection: Connection, fit: Fit) -> None:
     ``EpochScores`` or a ``TrialOutcome``; the first, once the context is there, is this
     process's id.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
+    for theirs in (signal.SIGINT, signal.SIGHUP):  # Ctrl-C and a closed terminal are the driver's
+        signal.signal(theirs, signal.SIG_IGN)
     # Who ends a worker from outside ends no trial: the engine starts it again. Lightning would
     # raise an exception in the trial instead, unless it finds a handler that ends the process.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))

@@ -1,6 +1,7 @@
 """Optuna's journal file, kept whole when its writer is killed."""
 
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from io import BufferedRandom
@@ -9,7 +10,10 @@ from typing import Any
 
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.storages.journal._file import BaseJournalFileLock  # no public name for it
+from optuna.storages.journal._file import (  # no public names for them
+    BaseJournalFileLock,
+    get_lock_file,
+)
 
 
 class KernelLock(BaseJournalFileLock):
@@ -37,6 +41,33 @@ class KernelLock(BaseJournalFileLock):
             self._file = None
 
 
+class MendingLock(KernelLock):
+    """The lock of a journal; who gets it finds a file of whole lines.
+
+    Half a line, left by a writer that was killed, and a new one after it would spoil the file
+    for good.
+
+    Args:
+        journal: The file that the lock guards.
+    """
+
+    def __init__(self, journal: Path) -> None:
+        """Name the files; nothing is locked yet."""
+        super().__init__(journal.with_suffix(".lock"))
+        self._journal = journal
+
+    def acquire(self) -> bool:
+        """Wait for the lock, then cut off half a line at the file's end."""
+        super().acquire()
+        try:
+            if self._journal.exists():
+                _cut_partial_line(self._journal)
+        except OSError:
+            self.release()
+            raise
+        return True
+
+
 class BatchedJournal(JournalFileBackend):
     """A journal file that can write several lines with one flush to the disk.
 
@@ -46,7 +77,7 @@ class BatchedJournal(JournalFileBackend):
 
     def __init__(self, path: Path) -> None:
         """Open the file, or make it."""
-        super().__init__(str(path), lock_obj=KernelLock(path.with_suffix(".lock")))
+        super().__init__(str(path), lock_obj=MendingLock(path))
         self._held: list[dict[str, Any]] | None = None
 
     @contextmanager
@@ -76,23 +107,18 @@ def written_together(storage: BaseStorage) -> AbstractContextManager[None]:
 
 
 def open_journal(path: Path, *, to_write: bool) -> JournalStorage:
-    """Open a journal; a writer first cuts off a line that a killed writer left half-written.
-
-    Half a line and a new one after it would spoil the file for good.
-    """
-    if to_write and path.exists():
-        lock = KernelLock(path.with_suffix(".lock"))
-        lock.acquire()
-        try:
-            _cut_partial_line(path)
-        finally:
-            lock.release()
+    """Open a journal; a writer cuts off what a killed one left half-written, a reader does not."""
+    if to_write:
+        with get_lock_file(MendingLock(path)):
+            pass
     return JournalStorage(BatchedJournal(path))
 
 
 def _cut_partial_line(path: Path) -> None:
-    content = path.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    if whole < len(content):
-        with path.open("r+b") as file:
-            file.truncate(whole)
+    with path.open("r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 1))
+        if file.read() in (b"", b"\n"):
+            return
+        file.seek(0)
+        file.truncate(file.read().rfind(b"\n") + 1)

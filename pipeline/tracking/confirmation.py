@@ -21,7 +21,7 @@ from pipeline.tracking.client import connect, explained, first_line
 from pipeline.tracking.note import with_confirmed
 from pipeline.tracking.points import Points
 from pipeline.tracking.reader import RecordedTrial
-from pipeline.tracking.retraining import log_retraining, settled
+from pipeline.tracking.retraining import log_retraining, settle_the_dead, settled
 from pipeline.trial import TrialOutcome
 
 Repeated = tuple[int, int]
@@ -75,7 +75,8 @@ def _begin(trials: Sequence[RecordedTrial], n_seeds: int) -> "ConfirmRun":
     first = trials[0]
     client = connect(first.tracking_uri)
     study_run = _study_run(client, first.run_id)
-    _settle_the_dead(client, study_run)
+    for tag in (names.CONFIRM_OF_STUDY, names.CONFIRMS):
+        settle_the_dead(client, study_run.info.experiment_id, tag)
     run = client.create_run(
         study_run.info.experiment_id,
         run_name=names.CONFIRM_RUN,
@@ -88,13 +89,6 @@ def _begin(trials: Sequence[RecordedTrial], n_seeds: int) -> "ConfirmRun":
     )
     run_ids = {trial.record.trial.number: trial.run_id for trial in trials}
     return ConfirmRun(client, study_run, run.info, run_ids)
-
-
-def _settle_the_dead(client: MlflowClient, study_run: Run) -> None:
-    for tag in (names.CONFIRM_OF_STUDY, names.CONFIRMS):
-        condition = f"attributes.status = 'RUNNING' AND tags.{tag} != ''"
-        for run in list(runs.search(client, study_run.info.experiment_id, condition)):
-            client.set_terminated(run.info.run_id, "KILLED")
 
 
 class ConfirmRun:

@@ -11,7 +11,7 @@ from pipeline.config import TrialConfig
 from pipeline.tracking import names
 from pipeline.tracking.client import connect, explained
 from pipeline.tracking.reader import RecordedTrial
-from pipeline.tracking.retraining import log_retraining
+from pipeline.tracking.retraining import log_retraining, written_alone
 from pipeline.trial import TrialOutcome
 
 
@@ -38,18 +38,20 @@ def log_refit(original: RecordedTrial, config: TrialConfig, outcome: TrialOutcom
         outcome: How it ended.
     """
     client = connect(original.tracking_uri)
-    info = log_retraining(
-        client,
-        outcome,
-        config,
-        experiment_id=client.get_run(original.run_id).info.experiment_id,
-        run_name=f"refit-{names.trial_run(config.number)}",
-        tags={
-            names.PARENT: original.run_id,
-            names.STUDY: config.study,
-            names.REFITS: original.run_id,
-        },
-    )
+    experiment_id = client.get_run(original.run_id).info.experiment_id
+    with written_alone(client, experiment_id, names.REFITS):
+        info = log_retraining(
+            client,
+            outcome,
+            config,
+            experiment_id=experiment_id,
+            run_name=f"refit-{names.trial_run(config.number)}",
+            tags={
+                names.PARENT: original.run_id,
+                names.STUDY: config.study,
+                names.REFITS: original.run_id,
+            },
+        )
     return Logged(run_id=info.run_id, weights=_place_of_weights(info, original.tracking_uri))
 
 

@@ -6,6 +6,7 @@ from pipeline.tracking import names
 from pipeline.tracking.client import connect, explained
 from pipeline.tracking.points import Points
 from pipeline.tracking.reader import RecordedTrial
+from pipeline.tracking.retraining import settled, written_alone
 from pipeline.trial import Curve
 
 
@@ -37,19 +38,21 @@ def log_reproduction(
         names.WEIGHTS_SHA256: weights_sha256,
     }
     tags = {name: names.tag_text(text) for name, text in answers.items() if text is not None}
-    points = Points(_create(client, original), original.record.trial.params)
-    for scores in curve:
-        points.add(scores.metrics, step=scores.epoch, timestamp_ms=scores.ended_at_ms)
-    points.write(client, tags)
-    client.set_terminated(points.run_id, "FINISHED")
+    experiment_id = client.get_run(original.run_id).info.experiment_id
+    with written_alone(client, experiment_id, names.REPRODUCES):
+        points = Points(_create(client, original, experiment_id), original.record.trial.params)
+        for scores in curve:
+            points.add(scores.metrics, step=scores.epoch, timestamp_ms=scores.ended_at_ms)
+        with settled(client, points.run_id):
+            points.write(client, tags)
     return points.run_id
 
 
-def _create(client: MlflowClient, original: RecordedTrial) -> str:
+def _create(client: MlflowClient, original: RecordedTrial, experiment_id: str) -> str:
     """No tag ``trial_number``: the trial has its one run already."""
     trial = original.record.trial
     run = client.create_run(
-        client.get_run(original.run_id).info.experiment_id,
+        experiment_id,
         run_name=f"reproduce-{original.run_name}",
         tags={
             names.PARENT: original.run_id,

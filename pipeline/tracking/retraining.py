@@ -1,7 +1,7 @@
 """A setting trained once more in MLflow: a run that stands apart from the trial's own."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from mlflow.entities import RunInfo
 from mlflow.tracking import MlflowClient
@@ -10,7 +10,9 @@ from pipeline.config import TrialConfig
 from pipeline.tracking import names, runs
 from pipeline.tracking.client import explained
 from pipeline.tracking.datasets import dataset_input
+from pipeline.tracking.home import database_of
 from pipeline.tracking.points import Points
+from pipeline.tracking.schema import locked
 from pipeline.trial import TrialOutcome, TrialRecord, TrialState, sha256_of
 
 
@@ -28,6 +30,31 @@ def settled(client: MlflowClient, run_id: str, *, status: str = "FINISHED") -> I
 @explained
 def _end_run(client: MlflowClient, run_id: str, status: str) -> None:
     client.set_terminated(run_id, status)
+
+
+@contextmanager
+def written_alone(client: MlflowClient, experiment_id: str, tag: str) -> Iterator[None]:
+    """Write a run of one kind while no other process does, and settle those of the dead first.
+
+    Only runs of an embedded store can be known to have no writer: a server's are left as they are.
+
+    Args:
+        client: Connected to MLflow.
+        experiment_id: The study's.
+        tag: What all runs of the kind carry.
+    """
+    database = database_of(client.tracking_uri)
+    with locked(database) if database else nullcontext():
+        if database:
+            settle_the_dead(client, experiment_id, tag)
+        yield
+
+
+def settle_the_dead(client: MlflowClient, experiment_id: str, tag: str) -> None:
+    """Settle runs that a killed process left running; the caller knows that nobody writes them."""
+    condition = f"attributes.status = 'RUNNING' AND tags.{tag} != ''"
+    for run in list(runs.search(client, experiment_id, condition)):
+        client.set_terminated(run.info.run_id, "KILLED")
 
 
 def log_retraining(

@@ -154,6 +154,15 @@ def test_nursery_that_is_killed_is_started_again_when_it_is_needed(start: Start)
     assert engine._nursery.pid != nursery
 
 
+def test_nursery_killed_with_many_workers_asked_of_it_is_one_failed_start(start: Start) -> None:
+    engine = start(FIT, 8)
+    engine._nursery.send_signal(signal.SIGSTOP)
+    engine.open(None)
+    engine._nursery.kill()
+    engine.submit(cohort_of(1))
+    assert outcomes(news_until(engine, 1))[1].state is TrialState.COMPLETE
+
+
 def test_worker_goes_on_when_the_nursery_alone_is_killed_and_ends_with_the_engine(
     start: Start,
 ) -> None:
@@ -265,6 +274,25 @@ def test_workers_end_when_their_driver_is_killed(tmp_path: Path) -> None:
         finally:
             process.kill()
     assert are_gone(pids, within_seconds=3)
+
+
+def test_nursery_that_imports_ends_when_its_driver_is_killed(tmp_path: Path) -> None:
+    words = (
+        "import time; from pipeline.engines import LocalEngine; "
+        "engine = LocalEngine('tests.engines.slow_import:fit', n_workers=1); engine.open(None); "
+        "print(engine._nursery.pid, flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", words], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
+        try:
+            assert process.stdout is not None
+            nursery = int(process.stdout.readline())
+            time.sleep(1.0)  # it imports now, for 20 seconds
+            assert is_alive(nursery)
+        finally:
+            process.kill()
+    assert are_gone([nursery], within_seconds=5)
 
 
 def test_fit_is_resolved_by_module_and_name() -> None:

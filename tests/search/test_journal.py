@@ -54,6 +54,16 @@ def test_exception_drops_what_was_held_and_later_writes_go_on(path: Path) -> Non
     assert open_journal(path, to_write=False).get_trial(trial_id).user_attrs == {"later": 2}
 
 
+def test_writer_cuts_off_the_half_line_of_another_that_was_killed_meanwhile(path: Path) -> None:
+    storage = open_journal(path, to_write=True)
+    trial_id = trial_in(storage)
+    with path.open("ab") as killed:
+        killed.write(b'{"op_code":8,"half of')
+    assert open_journal(path, to_write=False).get_trial(trial_id).user_attrs == {}
+    storage.set_trial_user_attr(trial_id, "later", 3)
+    assert open_journal(path, to_write=False).get_trial(trial_id).user_attrs == {"later": 3}
+
+
 def test_other_storages_write_one_by_one() -> None:
     storage = InMemoryStorage()
     trial_id = trial_in(storage)

@@ -1,13 +1,17 @@
+import fcntl
 import os
+import platform
+import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from pipeline.errors import WorkFailedError
+from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.search.lock import hold_study
 
 HOLD = """
@@ -36,9 +40,23 @@ def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 def test_second_holder_is_refused_and_told_who_is_first(
     holder: subprocess.Popen[str], tmp_path: Path
 ) -> None:
-    words = f"study 'small': got a second run, expected one: process {holder.pid} runs it"
+    words = (
+        f"study 'small': got a second run, expected one: process {holder.pid} on "
+        + re.escape(platform.node())
+        + r" runs it since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d$"
+    )
     with pytest.raises(WorkFailedError, match=words), hold_study(tmp_path, "small"):
         pass
+
+
+def test_who_looks_at_the_lock_for_a_moment_refuses_nobody(tmp_path: Path) -> None:
+    (tmp_path / "locks").mkdir()
+    with (tmp_path / "locks" / "small.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        letting_go = threading.Timer(0.05, fcntl.flock, [file, fcntl.LOCK_UN])
+        letting_go.start()
+        with hold_study(tmp_path, "small"):
+            letting_go.join()
 
 
 def test_other_study_is_held_beside_it(holder: subprocess.Popen[str], tmp_path: Path) -> None:
@@ -52,11 +70,63 @@ def test_study_is_free_when_its_holder_is_killed(
     os.kill(holder.pid, signal.SIGKILL)
     holder.wait()
     with hold_study(tmp_path, "small"):
-        assert (tmp_path / "locks" / "small.lock").read_text() == str(os.getpid())
+        assert (tmp_path / "locks" / "small.lock").read_text().startswith(f"{os.getpid()} on ")
 
 
-def test_study_is_free_when_its_holder_is_done(tmp_path: Path) -> None:
+def test_file_of_a_process_that_is_long_dead_does_not_block(tmp_path: Path) -> None:
+    (tmp_path / "locks").mkdir()
+    (tmp_path / "locks" / "small.lock").write_text("1 on elsewhere runs it since long ago")
+    with hold_study(tmp_path, "small"):
+        assert (tmp_path / "locks" / "small.lock").read_text().startswith(f"{os.getpid()} on ")
+
+
+def test_study_is_free_when_its_holder_is_done_and_nothing_is_left(tmp_path: Path) -> None:
+    home = tmp_path / "new" / "home"
+    for _ in range(2):
+        with hold_study(home, "small"):
+            assert (home / "locks" / "small.lock").exists()
+        assert not any(tmp_path.iterdir())
+
+
+def test_home_that_was_written_to_or_was_there_before_stays(tmp_path: Path) -> None:
     with hold_study(tmp_path, "small"):
         pass
-    with hold_study(tmp_path, "small"):
+    assert tmp_path.exists()
+    with hold_study(tmp_path / "home", "small"):
+        (tmp_path / "home" / "mlflow.db").touch()
+    assert [path.name for path in (tmp_path / "home").iterdir()] == ["mlflow.db"]
+
+
+RACE = """
+import sys
+import threading
+from pathlib import Path
+from pipeline.errors import WorkFailedError
+from pipeline.search.lock import hold_study
+home, n_held = Path(sys.argv[1]) / "home", 0
+while n_held < 40:
+    try:
+        with hold_study(home, "small"):
+            (Path(sys.argv[1]) / "alone").mkdir()
+            (Path(sys.argv[1]) / "alone").rmdir()
+            n_held += 1
+    except WorkFailedError:
+        pass
+"""
+
+
+def test_processes_that_take_turns_never_hold_it_together(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", RACE, str(tmp_path)]
+    racers = [subprocess.Popen(words, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    assert [(racer.communicate()[1], racer.returncode) for racer in racers] == [("", 0)] * 3
+    assert not any(path.is_file() for path in tmp_path.rglob("*"))
+
+
+def test_home_that_can_hold_no_lock_is_bad_input(tmp_path: Path) -> None:
+    (tmp_path / "locks").write_text("a file where a folder belongs")
+    words = r"locks/small.lock: got .+, expected a file that can be made and locked"
+    with pytest.raises(BadInputError, match=words), hold_study(tmp_path, "small"):
+        pass
+    words = r"small.lock: got No such file or directory, expected a file that can be made"
+    with pytest.raises(BadInputError, match=words), hold_study(Path("/proc/none"), "small"):
         pass
