@@ -200,6 +200,16 @@ def test_trial_of_an_earlier_version_is_identical_without_its_record_s_tag(
     assert reproduced(planted, monkeypatch).verdict == "identical"
 
 
+def test_trial_that_failed_is_trained_past_the_last_epoch_that_it_scored(
+    planted: Planted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planted.edit_record(state="FAIL", cause="raised in epoch 2", epochs_run=1)
+    planted.tag(trial_state="FAIL")
+    answer = reproduced(planted, monkeypatch)
+    assert answer.epochs_compared == 3
+    assert "state: FAIL recorded, COMPLETE now (raised in epoch 2)" in answer.differences
+
+
 def remove(name: str) -> Callable[[Planted], None]:
     return lambda planted: planted.file(name).unlink()
 
