@@ -20,6 +20,7 @@ class Place:
         data_dir: Where data sets lie, in torchvision's layout; never written to.
         tracking_uri: MLflow's address; ``None``: the home's own database.
         storage: Optuna's address, an SQLAlchemy URL; ``None``: the home's own journal.
+        trusts_code: Whether code that is not the user's own may be imported (``--trust-code``).
     """
 
     home: Path = field(default_factory=lambda: Path(os.environ.get("PIPELINE_HOME") or "mlruns"))
@@ -28,6 +29,7 @@ class Place:
         default_factory=lambda: os.environ.get("MLFLOW_TRACKING_URI") or None
     )
     storage: str | None = None
+    trusts_code: bool = False
 
     @property
     def journal(self) -> Path:

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from pipeline.app import trust
 from pipeline.app.own import (
     Data,
     first_setting,
     locate_data,
     names_own_class,
     prepare_data,
-    search_own,
+    search_own_study,
 )
 from pipeline.app.place import Place
 from pipeline.config import StudyConfig, differences, digest, load_study
@@ -144,7 +145,7 @@ class Study:
 
         started = time.perf_counter() if started is None else started
         n_workers = workers or len(os.sched_getaffinity(0))
-        search_own(self.config, Path(self.file).parent)
+        search_own_study(self.config, self.place, self.file)
         # First of all: the workers' imports take longest, and all else is done meanwhile.
         with LocalEngine(FIT, n_workers=n_workers) as engine:
             return self._run_on(engine, watch=watch, started=started, cohort=cohort)
@@ -161,6 +162,9 @@ class Study:
         with seconds.starting("data"):
             data = self._prepare(source)
         self.place.make_home()
+        if names_own_class(self.config):
+            code = trust.own_code(self.config, [Path(self.file).parent], where=self.file)
+            trust.remember(self.config.name, code, self.place)
         with hold_study(self.place.home, self.config.name):
             engine.open(data)
             with seconds.starting("optuna"):

@@ -15,6 +15,7 @@ from pipeline.cli.options import (
     print_json,
     with_data_dir,
     with_place,
+    with_trust,
     with_workers,
 )
 from pipeline.cli.retraining import confirm, refit, reproduce
@@ -73,6 +74,7 @@ def commands() -> None:
 @click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Replace a value of the file."
 )
+@with_trust
 @with_data_dir
 @with_place
 def run(  # noqa: PLR0913 - one argument an option
@@ -83,6 +85,7 @@ def run(  # noqa: PLR0913 - one argument an option
     cohort: int | None,
     engine: str,
     overrides: tuple[str, ...],
+    trust_code: bool,
     data_dir: Path | None,
     home: Path,
     storage: str | None,
@@ -96,7 +99,9 @@ def run(  # noqa: PLR0913 - one argument an option
     del engine  # the only one so far
     if trials is not None:
         overrides = (*overrides, f"search.trials={trials}")
-    study = Study.load(file, overrides=overrides, place=place_of(home, storage, data_dir))
+    study = Study.load(
+        file, overrides=overrides, place=place_of(home, storage, data_dir, trust_code=trust_code)
+    )
     end_on_sigterm()
     with StudyProgress(study.config, study.rows()) as progress:
         result = study.run(workers=workers, cohort=cohort, watch=progress.watch, started=STARTED)

@@ -14,6 +14,7 @@ from pipeline.cli.options import (
     with_data_dir,
     with_place,
     with_trial,
+    with_trust,
     with_workers,
 )
 
@@ -21,12 +22,14 @@ from pipeline.cli.options import (
 @click.command()
 @click.argument("target", metavar="STUDY|RUN_ID")
 @with_trial
+@with_trust
 @with_data_dir
 @with_place
 def reproduce(
     *,
     target: str,
     trial: Trial | None,
+    trust_code: bool,
     data_dir: Path | None,
     home: Path,
     storage: str | None,
@@ -38,7 +41,7 @@ def reproduce(
 
     end_on_sigterm()
     with Epochs() as epochs:
-        place = place_of(home, storage, data_dir)
+        place = place_of(home, storage, data_dir, trust_code=trust_code)
         answer = reproduce_(place, target, trial=trial, watch=epochs.watch)
     if as_json:
         print_json(answer.as_json())
@@ -71,6 +74,7 @@ def reproduce(
     help="On how many new seeds each is trained.",
 )
 @with_workers
+@with_trust
 @with_data_dir
 @with_place
 def confirm(  # noqa: PLR0913 - one argument an option
@@ -79,6 +83,7 @@ def confirm(  # noqa: PLR0913 - one argument an option
     top: int,
     seeds: int,
     workers: int | None,
+    trust_code: bool,
     data_dir: Path | None,
     home: Path,
     storage: str | None,
@@ -90,7 +95,9 @@ def confirm(  # noqa: PLR0913 - one argument an option
     from pipeline.cli.screen import confirmed_lines
 
     end_on_sigterm()
-    candidates = Candidates.read(place_of(home, storage, data_dir), study, top=top)
+    candidates = Candidates.read(
+        place_of(home, storage, data_dir, trust_code=trust_code), study, top=top
+    )
     with RepeatsProgress(study, n_candidates=len(candidates.trials), n_seeds=seeds) as progress:
         confirmed = candidates.confirm(seeds=seeds, workers=workers, watch=progress.watch)
     if as_json:
@@ -104,12 +111,14 @@ def confirm(  # noqa: PLR0913 - one argument an option
 @click.command()
 @click.argument("study")
 @with_trial
+@with_trust
 @with_data_dir
 @with_place
 def refit(
     *,
     study: str,
     trial: Trial | None,
+    trust_code: bool,
     data_dir: Path | None,
     home: Path,
     storage: str | None,
@@ -121,7 +130,7 @@ def refit(
 
     end_on_sigterm()
     with Epochs() as epochs:
-        place = place_of(home, storage, data_dir)
+        place = place_of(home, storage, data_dir, trust_code=trust_code)
         answer = refit_(place, study, trial="best" if trial is None else trial, watch=epochs.watch)
     if as_json:
         print_json(answer.as_json())
