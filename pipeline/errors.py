@@ -1,12 +1,33 @@
 """The errors a user may meet; each carries the exit code that the command line gives."""
 
-from typing import ClassVar
+import re
+from typing import ClassVar, Final
+
+SECRETS: Final = (
+    # The password may hold what an address may not; everything up to the last @ goes.
+    (re.compile(r"://(?:[^:/\s]*:\S*|[^:/\s@]+)@"), "://…@"),
+    (re.compile(r"(?i)((?:password|passwd|pwd|token|secret)\w*=)[^&\s'\"]+"), r"\1…"),
+)
+
+
+def without_password(text: str) -> str:
+    """A text as errors may show it: its addresses without users and passwords.
+
+    >>> without_password("no answer from postgresql://me:secret@host/db?sslpassword=secret")
+    'no answer from postgresql://…@host/db?sslpassword=…'
+    """
+    for pattern, shown in SECRETS:
+        text = pattern.sub(shown, text)
+    return text
 
 
 class DropoutSearchError(Exception):
-    """Anything this project raises on purpose: one sentence, no traceback."""
+    """Anything this project raises on purpose: one sentence, no traceback, no password."""
 
     exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(without_password(message))
 
 
 class WorkFailedError(DropoutSearchError):
@@ -36,10 +57,3 @@ class BadInputError(DropoutSearchError):
 
 class EndOfEngineError(WorkFailedError):
     """The engine cannot go on: its workers do not start."""
-
-
-def without_password(address: str) -> str:
-    """An address as errors may show it."""
-    scheme, mark, rest = address.partition("://")
-    user, at, host = rest.partition("/")[0].rpartition("@")
-    return f"{scheme}{mark}…{rest.removeprefix(user)}" if at and host else address

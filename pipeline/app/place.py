@@ -89,9 +89,21 @@ class Place:
         from pipeline.tracking.home import database_of
 
         self.check_home(to_write=False)
+        self.confine_artifacts()
         database = database_of(self.ledger_uri)
         if self.tracking_uri is None and database is not None and not database.exists():
             raise self.no_study(target)
+
+    def confine_artifacts(self) -> None:
+        """Let the home's own ledger name no place outside the home.
+
+        Raises:
+            BadInputError: The ledger is damaged, or names a study as none can be named.
+        """
+        if self.tracking_uri is None:
+            from pipeline.tracking.confine import keep_inside
+
+            keep_inside(self.home)
 
     def no_study(self, target: str) -> BadInputError:
         """The error of a home without a study."""

@@ -213,6 +213,7 @@ class Study:
         """Find everything that is wrong before anything is written."""
         self.place.check_home(to_write=True)
         self._check_same()
+        self.place.confine_artifacts()
         if names_own_class(self.config):
             from pipeline.learning.own.check import check_own
 

@@ -1,11 +1,9 @@
 """Trials read back from MLflow alone: neither a study file nor Optuna's store is needed."""
 
 import math
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
-from pathlib import Path
 from typing import Any, Literal
 
 from mlflow.entities import Run
@@ -28,6 +26,7 @@ from pipeline.trial import (
 )
 
 LARGEST_RECORD_BYTES = 10_000_000
+LARGEST_WEIGHTS_BYTES = 16 * 2**30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,18 +187,14 @@ def _record(client: MlflowClient, run: Run) -> TrialRecord:
 def _weights(client: MlflowClient, run: Run, record: TrialRecord) -> bytes | None:
     if record.weights_sha256 is None:
         return None
-    return _content(client, run, names.WEIGHTS)
+    return _content(client, run, names.WEIGHTS, LARGEST_WEIGHTS_BYTES)
 
 
-def _content(client: MlflowClient, run: Run, name: str, largest: float = math.inf) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            path = Path(client.download_artifacts(run.info.run_id, name, folder))
-            if path.stat().st_size > largest:
-                raise _damaged(run, f"it has {path.stat().st_size} bytes", name)
-            return path.read_bytes()
-        except (MlflowException, OSError) as error:
-            raise _damaged(run, first_line(error), name) from None
+def _content(client: MlflowClient, run: Run, name: str, largest: int) -> bytes:
+    try:
+        return runs.read(client, run.info, name, largest=largest)
+    except (MlflowException, OSError) as error:
+        raise _damaged(run, first_line(error), name) from None
 
 
 def _damaged(run: Run, reason: str, name: str = names.RECORD) -> WorkFailedError:
