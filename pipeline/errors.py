@@ -3,6 +3,8 @@
 import re
 from typing import ClassVar, Final
 
+LONGEST_VALUE: Final = 1_000
+"""Characters of a value that an error shows."""
 SECRETS: Final = (
     # The password may hold what an address may not; everything up to the last @ goes.
     (re.compile(r"://(?:[^:/\s]*:\S*|[^:/\s@]+)@"), "://…@"),
@@ -19,6 +21,11 @@ def without_password(text: str) -> str:
     for pattern, shown in SECRETS:
         text = pattern.sub(shown, text)
     return text
+
+
+def visible(text: str) -> str:
+    """Show what cannot be printed by its code: a record's text may hold a terminal's commands."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 class DropoutSearchError(Exception):
@@ -52,7 +59,8 @@ class BadInputError(DropoutSearchError):
         self.got = got
         self.expected = expected
         place = f"{where}: {key}" if key else where
-        super().__init__(f"{place}: got {got}, expected {expected}")
+        told = got if len(got) <= LONGEST_VALUE else f"{got[:LONGEST_VALUE]}…"
+        super().__init__(f"{place}: got {told}, expected {expected}")
 
 
 class EndOfEngineError(WorkFailedError):

@@ -141,9 +141,9 @@ def _check_can_be_tested(place: Place, config: TrialConfig) -> None:
         expected = "rows kept for the test, which confirming opens"
         raise BadInputError(where=where, key="data.test", got="0", expected=expected)
     if config.data.class_path is not None:
+        search_own_trial(config, place, where=where)
         from pipeline.learning.own.check import check_has_test
 
-        search_own_trial(config, place, where=where)
         check_has_test(config.data.class_path, where)
 
 

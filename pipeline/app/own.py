@@ -112,9 +112,9 @@ def prepare_trial(config: TrialConfig, place: Place, *, where: str) -> Data:
         BadInputError: A class or the data is not here, or the class is not the user's own.
     """
     if names_own_class(config):
+        search_own_trial(config, place, where=where)
         from pipeline.learning.own.check import check_own_trial
 
-        search_own_trial(config, place, where=where)
         check_own_trial(config, where)
     source = locate_data(config.data, place, where=where)
     return prepare_data(config.data, config.params, place, source=source, where=where)

@@ -19,7 +19,7 @@ from pipeline.cli.options import (
     with_workers,
 )
 from pipeline.cli.retraining import confirm, refit, reproduce
-from pipeline.errors import DropoutSearchError
+from pipeline.errors import DropoutSearchError, visible
 
 STARTED = time.perf_counter()
 INTERRUPTED = 130
@@ -45,7 +45,8 @@ def main() -> NoReturn:
 
 
 def _complain(message: str) -> None:
-    click.echo(f"error: {message}", err=True)
+    lines = "\n".join(map(visible, message.splitlines()))
+    click.echo(f"error: {lines}", err=True)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -17,6 +17,7 @@ from pipeline.cli.options import (
     with_trust,
     with_workers,
 )
+from pipeline.errors import visible
 
 
 @click.command()
@@ -50,7 +51,7 @@ def reproduce(
         click.echo(f"  epochs compared: {answer.comparison.epochs_compared}")
         click.echo(f"  weights SHA-256: {answer.comparison.weights_again}")
         if answer.comparison.first_difference:
-            click.echo(f"  first difference: {answer.comparison.first_difference}")
+            click.echo(f"  first difference: {visible(answer.comparison.first_difference)}")
     if answer.comparison.verdict != "identical":
         sys.exit(1)
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.cli.progress import WORDS
+from pipeline.errors import visible
 from pipeline.trial import TrialRow, TrialState
 
 if TYPE_CHECKING:
@@ -161,8 +162,8 @@ def _parts(seconds: Mapping[str, float]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Keep rich from reading a cause or a name as markup."""
-    return text.replace("[", r"\[")
+    """Keep rich from reading a cause or a name as markup, and a terminal as a command."""
+    return visible(text).replace("[", r"\[")
 
 
 def _drawn(table: Table) -> str:

@@ -13,6 +13,7 @@ INSTALLED: Final = tuple(
     Path(sysconfig.get_path(kind)) for kind in ("purelib", "platlib", "stdlib")
 )
 """Where Python and its packages are."""
+PROGRAM: Final = "__main__"
 PACKAGES: Final = ("site-packages", "dist-packages")
 
 
@@ -38,14 +39,16 @@ def source_files(
         The files that there are, the outermost package's first.
 
     Raises:
-        BadInputError: The module is of Python's own library. No such class is there, and some of
-            its modules do things when they are imported.
+        BadInputError: The module is a package's program, or of Python's own library. No such class
+            is there, and some of these do things when they are imported.
     """
+    expected = "a class of your own or of an installed package"
     first, *rest = class_path.split(".")[:-1]
+    if PROGRAM in rest:
+        raise BadInputError(where=where, key=key, got=f"{class_path}, a program", expected=expected)
     specs = [_outermost(first, folders)]
     if specs[0] is not None and _is_of_python(specs[0]):
         got = f"{class_path}, of Python's own library"
-        expected = "a class of your own or of an installed package"
         raise BadInputError(where=where, key=key, got=got, expected=expected)
     for name in rest:
         inside = specs[-1] and specs[-1].submodule_search_locations
