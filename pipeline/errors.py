@@ -1,12 +1,40 @@
 """The errors a user may meet; each carries the exit code that the command line gives."""
 
-from typing import ClassVar
+import re
+from typing import ClassVar, Final
+
+LONGEST_VALUE: Final = 1_000
+"""Characters of a value that an error shows."""
+SECRETS: Final = (
+    # The password may hold what an address may not; everything up to the last @ goes.
+    (re.compile(r"://(?:[^:/\s]*:\S*|[^:/\s@]+)@"), "://…@"),
+    (re.compile(r"(?i)((?:password|passwd|pwd|token|secret)\w*=)[^&\s'\"]+"), r"\1…"),
+)
+
+
+def without_password(text: str) -> str:
+    """A text as errors may show it: its addresses without users and passwords.
+
+    >>> without_password("no answer from postgresql://me:secret@host/db?sslpassword=secret")
+    'no answer from postgresql://…@host/db?sslpassword=…'
+    """
+    for pattern, shown in SECRETS:
+        text = pattern.sub(shown, text)
+    return text
+
+
+def visible(text: str) -> str:
+    """Show what cannot be printed by its code: a record's text may hold a terminal's commands."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 class DropoutSearchError(Exception):
-    """Anything this project raises on purpose: one sentence, no traceback."""
+    """Anything this project raises on purpose: one sentence, no traceback, no password."""
 
     exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(without_password(message))
 
 
 class WorkFailedError(DropoutSearchError):
@@ -31,15 +59,9 @@ class BadInputError(DropoutSearchError):
         self.got = got
         self.expected = expected
         place = f"{where}: {key}" if key else where
-        super().__init__(f"{place}: got {got}, expected {expected}")
+        told = got if len(got) <= LONGEST_VALUE else f"{got[:LONGEST_VALUE]}…"
+        super().__init__(f"{place}: got {told}, expected {expected}")
 
 
 class EndOfEngineError(WorkFailedError):
     """The engine cannot go on: its workers do not start."""
-
-
-def without_password(address: str) -> str:
-    """An address as errors may show it."""
-    scheme, mark, rest = address.partition("://")
-    user, at, host = rest.partition("/")[0].rpartition("@")
-    return f"{scheme}{mark}…{rest.removeprefix(user)}" if at and host else address

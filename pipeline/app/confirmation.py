@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from pipeline.app.judgement import ConfirmedStudy, judge_trained
-from pipeline.app.own import Data, prepare_trial, search_own
+from pipeline.app.own import Data, prepare_trial, search_own_trial
 from pipeline.app.place import Place
 from pipeline.app.training import WatchTraining, train
 from pipeline.config import TrialConfig
@@ -59,7 +59,7 @@ class Candidates:
         n_fixed = read_n_fixed(place.ledger_uri, run_ids[0])
         chosen = choose_candidates(rows, top=top, n_fixed=n_fixed)
         trials = [read_run(place.ledger_uri, row.run_id) for row in chosen if row.run_id]
-        _check_can_be_tested(study, trials[0].record.trial)
+        _check_can_be_tested(place, trials[0].record.trial)
         return cls(place=place, study=study, trials=trials)
 
     def confirm(
@@ -133,15 +133,15 @@ def _none_complete(study: str, n_trials: int) -> BadInputError:
     return BadInputError(where=f"study {study!r}", got=got, expected="a complete trial to confirm")
 
 
-def _check_can_be_tested(study: str, config: TrialConfig) -> None:
-    where = f"study {study!r}"
+def _check_can_be_tested(place: Place, config: TrialConfig) -> None:
+    where = f"study {config.study!r}"
     if config.data.test == 0:
         expected = "rows kept for the test, which confirming opens"
         raise BadInputError(where=where, key="data.test", got="0", expected=expected)
     if config.data.class_path is not None:
+        search_own_trial(config, place, where=where)
         from pipeline.learning.own.check import check_has_test
 
-        search_own(config)
         check_has_test(config.data.class_path, where)
 
 

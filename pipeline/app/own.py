@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
+from pipeline.app import trust
 from pipeline.app.place import Place
 from pipeline.config import DataConfig, StudyConfig, TrialConfig
 from pipeline.config.domain import values_of
@@ -22,15 +23,37 @@ def names_own_class(config: StudyConfig | TrialConfig) -> bool:
     return bool(config.model.class_path or config.data.class_path)
 
 
-def search_own(config: StudyConfig | TrialConfig, *folders: Path) -> None:
-    """Look for the user's classes in the working folder and in others too.
+def search_own_study(config: StudyConfig, place: Place, file: str) -> None:
+    """Look for the user's classes in the working folder and in the study file's too.
 
     Call it before an engine is made: its workers search where this process does.
+
+    Raises:
+        BadInputError: The file or the code is somebody else's.
     """
     if names_own_class(config):
-        from pipeline.learning.own.search_path import search_also
+        trust.check_study(config, place, file)
+        _search(Path(file).parent)
 
-        search_also(Path.cwd(), *folders)
+
+def search_own_trial(config: TrialConfig, place: Place, *, where: str) -> None:
+    """Look for a recorded trial's classes in the working folder, if this user has run them.
+
+    Raises:
+        BadInputError: The record names code that this user has not run in its study.
+    """
+    if names_own_class(config):
+        code = trust.check_trial(config, place, where=where)
+        _search()
+        if place.trusts_code:
+            trust.remember(config.study, code, place)
+
+
+def _search(*folders: Path) -> None:
+    """Only now: Python imports more than it is asked for, if it finds it."""
+    from pipeline.learning.own.search_path import search_also
+
+    search_also(Path.cwd(), *folders)
 
 
 def locate_data(config: DataConfig, place: Place, *, where: str) -> "Source | None":
@@ -86,12 +109,12 @@ def prepare_trial(config: TrialConfig, place: Place, *, where: str) -> Data:
     """Find the classes and prepare the data of a recorded trial.
 
     Raises:
-        BadInputError: A class or the data is not here.
+        BadInputError: A class or the data is not here, or the class is not the user's own.
     """
     if names_own_class(config):
+        search_own_trial(config, place, where=where)
         from pipeline.learning.own.check import check_own_trial
 
-        search_own(config)
         check_own_trial(config, where)
     source = locate_data(config.data, place, where=where)
     return prepare_data(config.data, config.params, place, source=source, where=where)

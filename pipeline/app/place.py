@@ -20,6 +20,7 @@ class Place:
         data_dir: Where data sets lie, in torchvision's layout; never written to.
         tracking_uri: MLflow's address; ``None``: the home's own database.
         storage: Optuna's address, an SQLAlchemy URL; ``None``: the home's own journal.
+        trusts_code: Whether code that is not the user's own may be imported (``--trust-code``).
     """
 
     home: Path = field(default_factory=lambda: Path(os.environ.get("PIPELINE_HOME") or "mlruns"))
@@ -28,6 +29,7 @@ class Place:
         default_factory=lambda: os.environ.get("MLFLOW_TRACKING_URI") or None
     )
     storage: str | None = None
+    trusts_code: bool = False
 
     @property
     def journal(self) -> Path:
@@ -87,9 +89,21 @@ class Place:
         from pipeline.tracking.home import database_of
 
         self.check_home(to_write=False)
+        self.confine_artifacts()
         database = database_of(self.ledger_uri)
         if self.tracking_uri is None and database is not None and not database.exists():
             raise self.no_study(target)
+
+    def confine_artifacts(self) -> None:
+        """Let the home's own ledger name no place outside the home.
+
+        Raises:
+            BadInputError: The ledger is damaged, or names a study as none can be named.
+        """
+        if self.tracking_uri is None:
+            from pipeline.tracking.confine import keep_inside
+
+            keep_inside(self.home)
 
     def no_study(self, target: str) -> BadInputError:
         """The error of a home without a study."""

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from pipeline.app import trust
 from pipeline.app.own import (
     Data,
     first_setting,
     locate_data,
     names_own_class,
     prepare_data,
-    search_own,
+    search_own_study,
 )
 from pipeline.app.place import Place
 from pipeline.config import StudyConfig, differences, digest, load_study
@@ -146,7 +147,7 @@ class Study:
         started = time.perf_counter() if started is None else started
         n_workers = workers or len(os.sched_getaffinity(0))
         self.place.check_home(to_write=True)
-        search_own(self.config, Path(self.file).parent)
+        search_own_study(self.config, self.place, self.file)
         with (
             hold_study(self.place.home, self.config.name),
             # Before all else: the workers' imports take longest, and the rest is done meanwhile.
@@ -164,6 +165,9 @@ class Study:
             source = self._check()
         with seconds.starting("data"):
             data = self._prepare(source)
+        if names_own_class(self.config):
+            code = trust.own_code(self.config, [Path(self.file).parent], where=self.file)
+            trust.remember(self.config.name, code, self.place)
         engine.open(data)
         with seconds.starting("optuna"):
             storage = open_storage(self.place.storage, self.place.journal, to_write=True)
@@ -210,6 +214,7 @@ class Study:
     def _check(self) -> "Source | None":
         """Find everything that is wrong before anything is written."""
         self._check_same()
+        self.place.confine_artifacts()
         if names_own_class(self.config):
             from pipeline.learning.own.check import check_own
 

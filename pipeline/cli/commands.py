@@ -15,10 +15,11 @@ from pipeline.cli.options import (
     print_json,
     with_data_dir,
     with_place,
+    with_trust,
     with_workers,
 )
 from pipeline.cli.retraining import confirm, refit, reproduce
-from pipeline.errors import DropoutSearchError
+from pipeline.errors import DropoutSearchError, visible
 
 STARTED = time.perf_counter()
 
@@ -44,7 +45,8 @@ def main() -> NoReturn:
 
 
 def _complain(message: str) -> None:
-    click.echo(f"error: {message}", err=True)
+    lines = "\n".join(map(visible, message.splitlines()))
+    click.echo(f"error: {lines}", err=True)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -73,6 +75,7 @@ def commands() -> None:
 @click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Replace a value of the file."
 )
+@with_trust
 @with_data_dir
 @with_place
 def run(  # noqa: PLR0913 - one argument an option
@@ -83,6 +86,7 @@ def run(  # noqa: PLR0913 - one argument an option
     cohort: int | None,
     engine: str,
     overrides: tuple[str, ...],
+    trust_code: bool,
     data_dir: Path | None,
     home: Path,
     storage: str | None,
@@ -96,7 +100,9 @@ def run(  # noqa: PLR0913 - one argument an option
     del engine  # the only one so far
     if trials is not None:
         overrides = (*overrides, f"search.trials={trials}")
-    study = Study.load(file, overrides=overrides, place=place_of(home, storage, data_dir))
+    study = Study.load(
+        file, overrides=overrides, place=place_of(home, storage, data_dir, trust_code=trust_code)
+    )
     with StudyProgress(study.config, study.rows()) as progress:
         result = study.run(workers=workers, cohort=cohort, watch=progress.watch, started=STARTED)
     if as_json:

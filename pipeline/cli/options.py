@@ -52,6 +52,12 @@ with_data_dir = click.option(
     help="Folder of data sets in torchvision's layout; never written to.",
 )
 
+with_trust = click.option(
+    "--trust-code",
+    is_flag=True,
+    help="Import the class that the study names though its code is not your own.",
+)
+
 with_workers = click.option(
     "--workers", type=click.IntRange(1, 1024), help="Worker processes; one a core."
 )
@@ -74,11 +80,13 @@ with_trial = click.option(
 )
 
 
-def place_of(home: Path, storage: str | None, data_dir: Path | None = None) -> "Place":
+def place_of(
+    home: Path, storage: str | None, data_dir: Path | None = None, *, trust_code: bool = False
+) -> "Place":
     """The place that a command's options name."""
     from pipeline.app import Place
 
-    return Place(home=home, storage=storage, data_dir=data_dir)
+    return Place(home=home, storage=storage, data_dir=data_dir, trusts_code=trust_code)
 
 
 def print_json(value: Mapping[str, Any]) -> None:

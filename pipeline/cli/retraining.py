@@ -13,6 +13,7 @@ from pipeline.cli.options import (
     with_data_dir,
     with_place,
     with_trial,
+    with_trust,
     with_workers,
 )
 
@@ -20,12 +21,14 @@ from pipeline.cli.options import (
 @click.command()
 @click.argument("target", metavar="STUDY|RUN_ID")
 @with_trial
+@with_trust
 @with_data_dir
 @with_place
 def reproduce(
     *,
     target: str,
     trial: Trial | None,
+    trust_code: bool,
     data_dir: Path | None,
     home: Path,
     storage: str | None,
@@ -37,7 +40,7 @@ def reproduce(
     from pipeline.cli.screen import reproduced_lines
 
     with Epochs() as epochs:
-        place = place_of(home, storage, data_dir)
+        place = place_of(home, storage, data_dir, trust_code=trust_code)
         answer = reproduce_(place, target, trial=trial, watch=epochs.watch)
     if as_json:
         print_json(answer.as_json())
@@ -66,6 +69,7 @@ def reproduce(
     help="On how many new seeds each is trained.",
 )
 @with_workers
+@with_trust
 @with_data_dir
 @with_place
 def confirm(  # noqa: PLR0913 - one argument an option
@@ -74,6 +78,7 @@ def confirm(  # noqa: PLR0913 - one argument an option
     top: int,
     seeds: int,
     workers: int | None,
+    trust_code: bool,
     data_dir: Path | None,
     home: Path,
     storage: str | None,
@@ -84,7 +89,9 @@ def confirm(  # noqa: PLR0913 - one argument an option
     from pipeline.cli.progress import RepeatsProgress
     from pipeline.cli.screen import confirmed_lines
 
-    candidates = Candidates.read(place_of(home, storage, data_dir), study, top=top)
+    candidates = Candidates.read(
+        place_of(home, storage, data_dir, trust_code=trust_code), study, top=top
+    )
     with RepeatsProgress(study, n_candidates=len(candidates.trials), n_seeds=seeds) as progress:
         confirmed = candidates.confirm(seeds=seeds, workers=workers, watch=progress.watch)
     if as_json:
@@ -98,12 +105,14 @@ def confirm(  # noqa: PLR0913 - one argument an option
 @click.command()
 @click.argument("study")
 @with_trial
+@with_trust
 @with_data_dir
 @with_place
 def refit(
     *,
     study: str,
     trial: Trial | None,
+    trust_code: bool,
     data_dir: Path | None,
     home: Path,
     storage: str | None,
@@ -114,7 +123,7 @@ def refit(
     from pipeline.cli.progress import Epochs
 
     with Epochs() as epochs:
-        place = place_of(home, storage, data_dir)
+        place = place_of(home, storage, data_dir, trust_code=trust_code)
         answer = refit_(place, study, trial="best" if trial is None else trial, watch=epochs.watch)
     if as_json:
         print_json(answer.as_json())

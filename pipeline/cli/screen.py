@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.cli.progress import WORDS
+from pipeline.errors import visible
 from pipeline.trial import TrialRow, TrialState
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def reproduced_lines(answer: "Reproduction") -> list[str]:
         ("run", f"{answer.run_id}, reproduces {answer.original_run_id}"),
     ]
     head = f"trial {answer.number}{repeat} of {answer.study}: {comparison.verdict.value}"
-    return [head, *(f"  {name:<18}{text}" for name, text in facts)]
+    return [head, *(visible(f"  {name:<18}{text}") for name, text in facts)]
 
 
 def _difference_facts(differences: Sequence[str]) -> list[tuple[str, str]]:
@@ -198,8 +199,8 @@ def _parts(seconds: Mapping[str, float]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Keep rich from reading a cause or a name as markup."""
-    return text.replace("[", r"\[")
+    """Keep rich from reading a cause or a name as markup, and a terminal as a command."""
+    return visible(text).replace("[", r"\[")
 
 
 def _drawn(table: Table) -> str:

@@ -10,6 +10,7 @@ from pipeline.errors import BadInputError
 
 LARGEST_FILE_BYTES: Final = 1_000_000
 LARGEST_NODES: Final = 20_000
+LARGEST_DEPTH: Final = 50
 LARGEST_DIGITS: Final = 100
 TEXT_TAGS: Final = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")
 
@@ -69,6 +70,8 @@ def read_text(path: Path) -> str:
         BadInputError: It cannot be read, is too large, or is no text.
     """
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise _unreadable(path, "no file but a pipe or a device")  # a pipe may never end
         with path.open("rb") as file:
             content = file.read(LARGEST_FILE_BYTES + 1)
         text = content.decode()
@@ -102,25 +105,41 @@ def parse(text: str, where: str) -> Any:
     except yaml.YAMLError as error:
         got = str(error).splitlines()[0]
         raise BadInputError(where=where, got=got, expected="plain YAML") from None
-    except RecursionError:
-        got = "maps or lists nested too deeply"
-        raise BadInputError(where=where, got=got, expected="plain YAML") from None
     except ValueError as error:
         got = f"a value that cannot be read ({error})"
         raise BadInputError(where=where, got=got, expected="plain YAML") from None
 
 
 def _constructed(text: str, where: str) -> Any:
+    _check_events(text, where)
     loader = StudyLoader(text)
     try:
         node = loader.get_single_node()
         if node is None:
             raise BadInputError(where=where, got="an empty file", expected="a study file (YAML)")
         _refuse_bombs(node, where)
-        _refuse_tags(text, where)
         return loader.construct_document(node)
     finally:
         loader.dispose()
+
+
+def _check_events(text: str, where: str) -> None:
+    """Read the file as it stands, before anything is built from it, and no further than needed."""
+    depth = 0
+    for number, event in enumerate(yaml.parse(text, Loader=yaml.SafeLoader)):
+        tag = getattr(event, "tag", None)
+        if tag is not None:
+            mark = event.start_mark
+            line = f"line {mark.line + 1}" if mark else ""
+            got = f"the YAML tag {tag!r}"
+            raise BadInputError(where=where, key=line, got=got, expected="plain values")
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > LARGEST_DEPTH:
+            got = "maps or lists nested too deeply"
+            raise BadInputError(where=where, got=got, expected=f"at most {LARGEST_DEPTH} levels")
+        if number > 2 * LARGEST_NODES:  # a map or list has a start and an end
+            raise _too_many(where)
 
 
 def _refuse_bombs(root: yaml.Node, where: str) -> None:
@@ -130,21 +149,15 @@ def _refuse_bombs(root: yaml.Node, where: str) -> None:
         node = pending.pop()
         n_seen += 1
         if n_seen > LARGEST_NODES:
-            got = f"more than {LARGEST_NODES:,} values, aliases written out"
-            expected = f"a study file of at most {LARGEST_NODES:,} values"
-            raise BadInputError(where=where, got=got, expected=expected)
+            raise _too_many(where)
         for child in node.value if not isinstance(node, yaml.ScalarNode) else ():
             pending.extend(child if isinstance(child, tuple) else (child,))
 
 
-def _refuse_tags(text: str, where: str) -> None:
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        tag = getattr(event, "tag", None)
-        if tag is not None:
-            mark = event.start_mark
-            line = f"line {mark.line + 1}" if mark else ""
-            got = f"the YAML tag {tag!r}"
-            raise BadInputError(where=where, key=line, got=got, expected="plain values")
+def _too_many(where: str) -> BadInputError:
+    got = f"more than {LARGEST_NODES:,} values, aliases written out"
+    expected = f"a study file of at most {LARGEST_NODES:,} values"
+    return BadInputError(where=where, got=got, expected=expected)
 
 
 def _source(node: yaml.Node) -> str:

@@ -2,12 +2,14 @@
 
 import torch
 
+from pipeline.errors import without_password
+
 OUT_OF_MEMORY = ("not enough memory", "can't allocate memory", "out of memory")
 
 
 def describe_failure(error: Exception) -> str:
     """Name a failure in one line: its kind, what it says, and the line that raised it."""
-    text = " ".join(str(error).split())[:300]
+    text = without_password(" ".join(str(error).split()))[:300]
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return f"out of memory: {text}"
     # On the CPU torch raises a plain RuntimeError, and words it by the platform.

@@ -1,21 +1,18 @@
 """A confirmation in MLflow: one run below the study's, and below it one for each repeat."""
 
 import json
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-import yaml
 from mlflow.entities import Run, RunInfo
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from pipeline.config import TrialConfig
-from pipeline.errors import WorkFailedError
+from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.tracking import names, runs
 from pipeline.tracking.client import connect, explained, first_line
 from pipeline.tracking.note import with_confirmed
@@ -43,14 +40,11 @@ def read_n_fixed(tracking_uri: str, run_id: str) -> int:
     """
     client = connect(tracking_uri)
     study_run = _study_run(client, run_id)
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            path = client.download_artifacts(study_run.info.run_id, names.STUDY_FILE, folder)
-            document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-            return len(document.get("trials") or ())
-        except (MlflowException, OSError, ValueError, AttributeError, yaml.YAMLError) as error:
-            message = f"run {study_run.info.run_id}: {names.STUDY_FILE} is damaged: "
-            raise WorkFailedError(message + first_line(error)) from None
+    try:
+        return len(runs.read_study_file(client, study_run).get("trials") or ())
+    except (MlflowException, OSError, TypeError, BadInputError) as error:
+        message = f"run {study_run.info.run_id}: {names.STUDY_FILE} is damaged: "
+        raise WorkFailedError(message + first_line(error)) from None
 
 
 @contextmanager

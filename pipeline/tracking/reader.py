@@ -3,12 +3,10 @@
 import hashlib
 import json
 import math
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from itertools import chain
-from pathlib import Path
 from typing import Any, Literal
 
 from mlflow.entities import Run
@@ -32,6 +30,7 @@ from pipeline.trial import (
 
 LARGEST_RECORD_BYTES = 10_000_000
 DISTRIBUTION = "dropout-search"
+LARGEST_WEIGHTS_BYTES = 16 * 2**30
 RECORDED = (names.TRIAL_NUMBER, names.CONFIRMS, names.REFITS)
 """Tags of runs that have a record."""
 
@@ -242,20 +241,16 @@ def _version_of(content: bytes) -> str | None:
 def _weights(client: MlflowClient, run: Run, record: TrialRecord) -> bytes | None:
     if record.weights_sha256 is None:
         return None
-    return _content(client, run, names.WEIGHTS)
+    return _content(client, run, names.WEIGHTS, LARGEST_WEIGHTS_BYTES)
 
 
-def _content(client: MlflowClient, run: Run, name: str, largest: float = math.inf) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            path = Path(client.download_artifacts(run.info.run_id, name, folder))
-            if path.stat().st_size > largest:
-                raise _damaged(run, f"it has {path.stat().st_size} bytes", name)
-            return path.read_bytes()
-        except (MlflowException, OSError) as error:
-            place = f"run {run.info.run_id} ({run.info.run_name})"
-            message = f"{place}: {name} is missing or cannot be read: {first_line(error)}"
-            raise WorkFailedError(message) from None
+def _content(client: MlflowClient, run: Run, name: str, largest: int) -> bytes:
+    try:
+        return runs.read(client, run.info, name, largest=largest)
+    except (MlflowException, OSError) as error:
+        place = f"run {run.info.run_id} ({run.info.run_name})"
+        message = f"{place}: {name} is missing or cannot be read: {first_line(error)}"
+        raise WorkFailedError(message) from None
 
 
 def _damaged(run: Run, reason: str, name: str = names.RECORD) -> WorkFailedError:

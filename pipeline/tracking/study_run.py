@@ -1,6 +1,5 @@
 """The study's own place in MLflow: its experiment, and in that the run above all trial runs."""
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from mlflow.tracking import MlflowClient
 from pipeline.config import StudyConfig, differences, digest
 from pipeline.errors import BadInputError
 from pipeline.tracking import names, runs
+from pipeline.tracking.confine import check_inside
 from pipeline.tracking.note import escape
 
 
@@ -57,6 +57,8 @@ def _take_experiment(
             expected="another name, or the experiment restored "
             f"(mlflow experiments restore -x {found.experiment_id})",
         )
+    if artifact_root is not None:
+        check_inside(found.artifact_location, artifact_root, name=name, where=where)
     return str(found.experiment_id)
 
 
@@ -95,10 +97,7 @@ def _refuse_another(client: MlflowClient, run: Run, study: StudyConfig, where: s
 
 def _recorded(client: MlflowClient, run: Run) -> dict[str, Any]:
     """The study file of the run; empty where it cannot be read."""
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            path = client.download_artifacts(run.info.run_id, names.STUDY_FILE, folder)
-            document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except (MlflowException, OSError, ValueError, yaml.YAMLError):
-            return {}
-    return document if isinstance(document, dict) else {}
+    try:
+        return runs.read_study_file(client, run)
+    except (MlflowException, OSError, BadInputError):
+        return {}

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipeline.config import Frozen, Scalar, TrialConfig
+from pipeline.config.frozen import OutOfLimitsError
 from pipeline.trial.scores import Curve, EpochScores, TrialKey, curve_sha256
 
 
@@ -215,6 +216,17 @@ class TrialRecord(Frozen):
     def file(self) -> bytes:
         """The content of ``record.json``."""
         return self.model_dump_json(indent=1).encode()
+
+    @model_validator(mode="after")
+    def _check_epochs(self) -> Self:
+        """Refuse to train for longer than any study could have."""
+        if self.epochs_run > self.trial.training.epochs:
+            expected = f"at most {self.trial.training.epochs}, the study's epochs"
+            raise OutOfLimitsError(key="epochs_run", got=str(self.epochs_run), expected=expected)
+        if self.best_epoch is not None and not 1 <= self.best_epoch <= self.epochs_run:
+            expected = f"one of the {self.epochs_run} epochs that were run"
+            raise OutOfLimitsError(key="best_epoch", got=str(self.best_epoch), expected=expected)
+        return self
 
     @classmethod
     def of(cls, config: TrialConfig, outcome: TrialOutcome) -> "TrialRecord":

@@ -4,6 +4,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pipeline.errors import without_password
 from pipeline.learning.failures import describe_failure
 from pipeline.learning.progress import Progress
 
@@ -21,7 +22,7 @@ def own_fault(error: BaseException, *class_paths: str) -> str:
     if isinstance(error, Exception):
         told = describe_failure(error)
     else:
-        told = f"{type(error).__name__}: {error}".removesuffix(": ")
+        told = without_password(f"{type(error).__name__}: {error}").removesuffix(": ")
     place = _own_place(error, {path.partition(".")[0] for path in class_paths})
     return told if place is None or place in told else f"{told}, in {place}"
 

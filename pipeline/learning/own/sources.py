@@ -3,13 +3,11 @@
 import functools
 import hashlib
 import sys
-import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.learning.own.classes import module_of
-
-INSTALLED = tuple(Path(sysconfig.get_path(kind)) for kind in ("purelib", "platlib", "stdlib"))
+from pipeline.learning.own.origin import is_installed
 
 
 @functools.cache
@@ -38,7 +36,7 @@ def _files(cls: type) -> tuple[Path, set[Path]]:
     path = Path(file).resolve()
     package = _package(cls, path)
     root = path.parent if package is None else package.parent
-    if _is_installed(path):
+    if is_installed(path):
         return root, {path}
     own = set(_imported_from(root)) | {path}
     return root, own if package is None else own | set(package.rglob("*.py"))
@@ -57,7 +55,3 @@ def _imported_from(root: Path) -> Iterator[Path]:
         path = Path(getattr(module, "__file__", None) or "")
         if path.suffix == ".py" and path.is_absolute() and path.resolve().parent == root:
             yield path.resolve()
-
-
-def _is_installed(path: Path) -> bool:
-    return any(path.is_relative_to(folder) for folder in INSTALLED)
