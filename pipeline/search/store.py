@@ -125,6 +125,16 @@ class TrialStore:
         digest_: str | None = self._study.user_attrs.get("digest")
         return digest_
 
+    @property
+    def n_forgiven(self) -> int:
+        """How many trials there were when the study last stopped for their failures."""
+        n_forgiven: int = self._study.user_attrs.get("n_forgiven", 0)
+        return n_forgiven
+
+    def forgive(self) -> None:
+        """Note that the user was told of the failures so far: they stop no later run."""
+        self._study.set_user_attr("n_forgiven", len(self._study.get_trials(deepcopy=False)))
+
     def rows(self) -> list[TrialRow]:
         """All trials by number."""
         return [_row(trial) for trial in self._study.get_trials(deepcopy=False)]
@@ -232,4 +242,4 @@ def _seen(trial: FrozenTrial) -> Seen:
     state = TrialState(trial.state.name)
     losses = tuple(loss for _, loss in sorted(trial.intermediate_values.items()))
     value = trial.value if state is TrialState.COMPLETE else None
-    return Seen(trial.number, state, value, losses)
+    return Seen(trial.number, state, value, losses, trial.user_attrs.get("cause"))
