@@ -104,6 +104,8 @@ def run(  # noqa: PLR0913 - one argument an option
         print_json(result.as_json())
     else:
         click.echo("\n".join(result_lines(result, home_option(home))))
+    if result.outbox:
+        click.echo(f"warning: {result.outbox}", err=True)
 
 
 @commands.command("list")

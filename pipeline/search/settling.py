@@ -33,6 +33,10 @@ def settle(study: StudyConfig, store: TrialStore, ledger: Ledger) -> list[TrialR
 
 def note_runs(store: TrialStore, ledger: Ledger) -> None:
     """Write down the runs that trials got when nobody could note it, or since they are late."""
-    run_ids = ledger.run_ids
-    numbers = [row.number for row in store.rows() if row.run_id is None]
-    store.note_runs({number: run_ids[number] for number in numbers if number in run_ids})
+    bare = [row for row in store.rows() if row.run_id is None]
+    run_ids = ledger.run_ids if bare else {}
+    found = [row for row in bare if row.number in run_ids]
+    store.note_runs({row.number: run_ids[row.number] for row in found if not row.state.is_finished})
+    store.note_late_runs(
+        {row.number: run_ids[row.number] for row in found if row.state.is_finished}
+    )

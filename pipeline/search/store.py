@@ -137,7 +137,11 @@ class TrialStore:
 
     def rows(self) -> list[TrialRow]:
         """All trials by number."""
-        return [_row(trial) for trial in self._study.get_trials(deepcopy=False)]
+        late = self._late_runs
+        return [
+            _row(trial, run_id=late.get(str(trial.number)) or trial.user_attrs.get("run_id"))
+            for trial in self._study.get_trials(deepcopy=False)
+        ]
 
     def suggested(self) -> list[Params]:
         """Each trial's parameters by number, those of inactive layers included."""
@@ -182,6 +186,19 @@ class TrialStore:
             for number, run_id in run_ids.items():
                 self._annotate(number, {"run_id": run_id})
 
+    def note_late_runs(self, run_ids: Mapping[int, str]) -> None:
+        """Write down runs that were made after their trials ended.
+
+        They stand at the study, since Optuna lets nothing be added to a trial that is finished.
+        """
+        if run_ids:
+            late = {str(number): run_id for number, run_id in run_ids.items()}
+            self._study.set_user_attr("late_runs", self._late_runs | late)
+
+    @property
+    def _late_runs(self) -> dict[str, str]:
+        return dict(self._study.user_attrs.get("late_runs", {}))
+
     def release(self, number: int) -> None:
         """Note that a trial was interrupted and waits to be trained again."""
         self._storage.set_trial_state_values(self._trial_id(number), OptunaState.WAITING)
@@ -223,7 +240,7 @@ def _waiting(study: StudyConfig, params: Params) -> FrozenTrial:
     )
 
 
-def _row(trial: FrozenTrial) -> TrialRow:
+def _row(trial: FrozenTrial, *, run_id: str | None) -> TrialRow:
     state = TrialState(trial.state.name)
     return TrialRow(
         number=trial.number,
@@ -231,7 +248,7 @@ def _row(trial: FrozenTrial) -> TrialRow:
         value=trial.value if state is TrialState.COMPLETE else None,
         best_epoch=trial.user_attrs.get("best_epoch"),
         params=trial.params,
-        run_id=trial.user_attrs.get("run_id"),
+        run_id=run_id,
         weights_sha256=trial.user_attrs.get("weights_sha256"),
         cause=trial.user_attrs.get("cause"),
         warning=trial.user_attrs.get("warning"),
