@@ -40,6 +40,9 @@ def main() -> NoReturn:
     except BrokenPipeError:
         sys.stderr.close()
         code = 1
+    except OSError as error:  # no room, no right to write: what nobody has put into words before
+        _complain(f"{error.filename or 'the system'}: {error.strerror or error}")
+        code = 1
     sys.exit(code if isinstance(code, int) else 0)
 
 

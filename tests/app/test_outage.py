@@ -36,12 +36,12 @@ def at_outcomes(**moments: Callable[[], None]) -> Callable[[EpochScores | TrialO
     return watch
 
 
-def test_server_that_dies_comes_back_and_dies_for_good_costs_no_trial(
+def test_server_that_dies_comes_back_and_hangs_for_good_costs_no_trial(
     home: Path, tmp_path: Path
 ) -> None:
     with Server(tmp_path) as server:
         study = study_behind(server, tmp_path)
-        watch = at_outcomes(n3=server.kill, n7=server.start, n11=server.kill)
+        watch = at_outcomes(n3=server.kill, n7=server.start, n11=server.stop)
         result = study.run(workers=2, watch=watch)
         assert result.counts["failed"] == 0
         assert sum(result.counts.values()) == N_TRIALS
@@ -50,7 +50,7 @@ def test_server_that_dies_comes_back_and_dies_for_good_costs_no_trial(
         assert (result.outbox.study, result.outbox.address) == ("small", server.address)
         with pytest.raises(BadInputError, match="expected the address of a running MLflow"):
             list(deliver(study.place))
-        server.start()
+        server.go_on()
         (delivery,) = deliver(study.place)
         assert (delivery.trials, delivery.left) == (result.outbox.trials, None)
         assert list(deliver(study.place)) == []
