@@ -244,6 +244,11 @@ class FakeLedger:
         self.held = held if held is not None else Browsable()
         self._fuse = fuse or Fuse()
 
+    @property
+    def run_ids(self) -> dict[int, str]:
+        """The run id of every trial that has a run."""
+        return {number: run.run_id for number, run in self.held.runs.items()}
+
     def open(self, study: StudyConfig) -> None:
         """Make the study's run or take it up again."""
         del study
@@ -270,6 +275,8 @@ class FakeLedger:
 
     def finish(self, config: TrialConfig, outcome: TrialOutcome) -> None:
         """Write all that is left of a trial."""
+        if config.number not in self.held.runs:
+            self.start(config)
         self._fuse.burn()
         for scores in outcome.curve:
             self.report(scores)

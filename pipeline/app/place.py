@@ -2,10 +2,11 @@
 
 import os
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.errors import BadInputError
+from pipeline.errors import BadInputError, without_password
 
 if TYPE_CHECKING:
     from pipeline.trial import Ledger
@@ -55,11 +56,18 @@ class Place:
 
         return None if self.tracking_uri else artifact_root(self.home)
 
-    def open_ledger(self) -> "Ledger":
-        """Connect to MLflow's runs."""
+    def open_ledger(self, study: str) -> "Ledger":
+        """Make the ledger of a study; what a server does not take is kept in ``HOME/outbox``."""
+        from pipeline.tracking.home import database_of
         from pipeline.tracking.ledger import MlflowLedger
+        from pipeline.tracking.outbox import Outbox
+        from pipeline.tracking.outbox_ledger import OutboxLedger
 
-        return MlflowLedger(self.ledger_uri, self.artifacts)
+        connect = partial(MlflowLedger, self.ledger_uri, self.artifacts)
+        outbox = Outbox(self.home, study)
+        if database_of(self.ledger_uri) and outbox.waiting is None:
+            return connect()
+        return OutboxLedger(connect, outbox, address=without_password(self.ledger_uri))
 
     def check_home(self, *, to_write: bool) -> None:
         """Refuse a home that cannot be used, before anything is written.

@@ -5,11 +5,12 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pipeline.app import trust
+from pipeline.app.outbox import waiting_of
 from pipeline.app.own import (
     Data,
     first_setting,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pipeline.engines import LocalEngine
     from pipeline.learning.data import Source
     from pipeline.search import TrialStore
+    from pipeline.tracking.outbox import Waiting
 
 FIT = "pipeline.learning.fit:fit_cohort"
 """What a worker does with a cohort; a string, so that the driver need not import torch."""
@@ -47,6 +49,7 @@ class StudyResult:
         seconds: Where the wall time of this run went; ``total`` is the sum of the others.
         start_up: What the start-up waited for, in seconds that sum to its own.
         machinery: Seconds that the machinery took, whether or not a worker waited for it.
+        outbox: What waits for an MLflow server that did not answer; ``None``: nothing.
     """
 
     study: str
@@ -54,6 +57,7 @@ class StudyResult:
     seconds: Mapping[str, float] = field(default_factory=dict)
     start_up: Mapping[str, float] = field(default_factory=dict)
     machinery: Mapping[str, float] = field(default_factory=dict)
+    outbox: "Waiting | None" = None
 
     @property
     def best(self) -> TrialRow | None:
@@ -82,6 +86,7 @@ class StudyResult:
             "seconds": _rounded(self.seconds),
             "start_up": _rounded(self.start_up),
             "machinery": _rounded(self.machinery),
+            "outbox": self.outbox and asdict(self.outbox),
         }
 
 
@@ -139,7 +144,8 @@ class Study:
         Raises:
             BadInputError: Data, address or home are not usable, or the same name stands for
                 another study; nothing was written.
-            WorkFailedError: Another process runs the study, or no worker starts.
+            WorkFailedError: Another process runs the study, no worker starts, trials failed in a
+                row for one cause, or a ledger cannot be written.
         """
         from pipeline.engines import LocalEngine
         from pipeline.search.lock import hold_study
@@ -174,7 +180,7 @@ class Study:
             assert storage is not None, "a writer makes the storage"  # noqa: S101
             store = TrialStore.create(storage, self.config)
         with seconds.starting("mlflow"):
-            ledger = self.place.open_ledger()
+            ledger = self.place.open_ledger(self.config.name)
         driver = Driver(
             self.config,
             store=store,
@@ -195,6 +201,7 @@ class Study:
             seconds=seconds.summary(),
             start_up=seconds.start_up(),
             machinery=seconds.machinery(),
+            outbox=waiting_of(self.place, self.config.name),
         )
 
     def rows(self) -> list[TrialRow]:

@@ -41,6 +41,9 @@ def main() -> NoReturn:
     except BrokenPipeError:
         sys.stderr.close()
         code = 1
+    except OSError as error:  # no room, no right to write: what nobody has put into words before
+        _complain(f"{error.filename or 'the system'}: {error.strerror or error}")
+        code = 1
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -109,6 +112,8 @@ def run(  # noqa: PLR0913 - one argument an option
         print_json(result.as_json())
     else:
         click.echo("\n".join(result_lines(result, home_option(home))))
+    if result.outbox:
+        click.echo(f"warning: {result.outbox}", err=True)
 
 
 @commands.command("list")

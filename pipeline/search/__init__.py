@@ -5,14 +5,24 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pipeline.search.driver import Driver, Watch
     from pipeline.search.seconds import SecondsLedger
+    from pipeline.search.settling import settle
     from pipeline.search.store import TrialStore, open_storage, study_names
 
-__all__ = ["Driver", "SecondsLedger", "TrialStore", "Watch", "open_storage", "study_names"]
+__all__ = [
+    "Driver",
+    "SecondsLedger",
+    "TrialStore",
+    "Watch",
+    "open_storage",
+    "settle",
+    "study_names",
+]
 
 _HOMES = {
     "Driver": "driver",
     "Watch": "driver",
     "SecondsLedger": "seconds",
+    "settle": "settling",
     "TrialStore": "store",
     "open_storage": "store",
     "study_names": "store",

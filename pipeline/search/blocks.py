@@ -6,6 +6,7 @@ from typing import Any
 
 from pipeline.config import Params, StudyConfig, TrialConfig
 from pipeline.search.stopping import StoppingRule
+from pipeline.search.streak import MOST_IN_A_ROW, Streak, find_streak
 from pipeline.search.suggest import Seen, make_suggester
 from pipeline.trial import Assignment, TrialOutcome
 
@@ -35,10 +36,16 @@ class Blocks:
         study: What is asked.
         suggested: What earlier runs tried, by number.
         finished: What came of those that are finished.
+        n_forgiven: Failures of so many first trials stop nothing: an earlier run stopped for them.
     """
 
     def __init__(
-        self, study: StudyConfig, suggested: Sequence[Params], finished: Iterable[Seen]
+        self,
+        study: StudyConfig,
+        suggested: Sequence[Params],
+        finished: Iterable[Seen],
+        *,
+        n_forgiven: int = 0,
     ) -> None:
         """Start before the first block, whatever earlier runs have finished."""
         self._study = study
@@ -46,6 +53,7 @@ class Blocks:
         self._finished = {seen.number: seen for seen in finished}
         self._suggester = make_suggester(study)
         self._rule = StoppingRule(study)
+        self._n_forgiven = n_forgiven
         self._n_told = 0
         self._next = 0
 
@@ -56,10 +64,17 @@ class Blocks:
 
     @property
     def is_next_decided(self) -> bool:
-        """Whether there is a next block, and all that it may see has happened."""
+        """Whether there is a next block, and all that it may see has happened and forbids none."""
         if self._next >= self._study.search.trials:
             return False
-        return all(n in self._finished for n in range(self._n_told, self._n_visible))
+        if not all(n in self._finished for n in range(self._n_told, self._n_visible)):
+            return False
+        return self._find_streak(range(self._n_told - MOST_IN_A_ROW + 1, self._n_visible)) is None
+
+    @property
+    def streak(self) -> Streak | None:
+        """The trials that stop the study, by their failures in a row."""
+        return self._find_streak(range(self._study.search.trials))
 
     @property
     def is_next_finished(self) -> bool:
@@ -85,6 +100,10 @@ class Blocks:
     def finish(self, outcome: TrialOutcome) -> None:
         """Take an outcome in; the block after the next will see it."""
         self._finished[outcome.number] = Seen.of(outcome)
+
+    def _find_streak(self, numbers: range) -> Streak | None:
+        unforgiven = range(max(numbers.start, self._n_forgiven), numbers.stop)
+        return find_streak(self._finished[n] for n in unforgiven if n in self._finished)
 
     @property
     def _numbers(self) -> range:

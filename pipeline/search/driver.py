@@ -9,12 +9,14 @@ whoever is trained together with whom.
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, suppress
 
 from pipeline.config import StudyConfig, TrialConfig
-from pipeline.search.blocks import Blocks, resolve
+from pipeline.errors import WorkFailedError
+from pipeline.search.blocks import Blocks
 from pipeline.search.cohorts import companies, form_cohorts, largest_cohort
 from pipeline.search.seconds import Activity, SecondsLedger
+from pipeline.search.settling import note_runs, settle
 from pipeline.search.store import TrialStore
 from pipeline.trial import (
     Assignment,
@@ -24,7 +26,6 @@ from pipeline.trial import (
     Ledger,
     TrialOutcome,
     TrialRow,
-    TrialState,
 )
 
 TICK_SECONDS = 0.5
@@ -67,7 +68,7 @@ class Driver:
         self._seconds = seconds
         self._watch = watch
         self._most = cohort
-        self._blocks = Blocks(study, store.suggested(), store.seen())
+        self._blocks = Blocks(study, store.suggested(), store.seen(), n_forgiven=store.n_forgiven)
         self._asked: deque[Cohort] = deque()
         self._in_flight: dict[int, TrialConfig] = {}
         self._epochs: dict[int, int] = {}
@@ -81,32 +82,34 @@ class Driver:
 
         Returns:
             The study's table.
+
+        Raises:
+            WorkFailedError: Trials failed in a row for one cause, or a ledger cannot be written.
         """
         with closing(self._engine):
             with self._seconds.starting("mlflow"):
                 self._ledger.open(self._study)
+                note_runs(self._store, self._ledger)
             try:
                 self._go()
-            finally:
-                self._engine.close()
-                rows = self._settle()
+            except BaseException:
+                with suppress(WorkFailedError):  # what follows from the first failure is not told
+                    self._settle()
+                raise
+            rows = self._settle()
+        self._refuse_to_fail_on()
         return rows
 
     def _settle(self) -> list[TrialRow]:
-        """Leave nothing running and nothing without a run, be it of this run or of one before."""
-        with self._spent("optuna"):
-            left = [row for row in self._store.rows() if not row.state.is_finished]
-            for row in left:
-                if row.state is TrialState.RUNNING:
-                    self._store.release(row.number)
-        bare = [row for row in left if row.run_id is None]
-        self._start_runs(resolve(self._study, row.number, row.params) for row in bare)
+        self._engine.close()
         with self._spent("mlflow"):
-            for row in left:
-                self._ledger.release(row.number)
-            rows = self._store.rows()
-            self._ledger.close(rows, is_done=self._blocks.are_over)
-        return rows
+            return settle(self._study, self._store, self._ledger)
+
+    def _refuse_to_fail_on(self) -> None:
+        """End with an error where trials failed in a row; the next run is not held up by them."""
+        if streak := self._blocks.streak:
+            self._store.forgive()
+            raise WorkFailedError(streak.told_of(self._study.name))
 
     def _go(self) -> None:
         self._hand_out()
@@ -160,9 +163,9 @@ class Driver:
 
     def _start_runs(self, configs: Iterable[TrialConfig]) -> None:
         with self._spent("mlflow"):
-            run_ids = {config.number: self._ledger.start(config) for config in configs}
+            started = {config.number: self._ledger.start(config) for config in configs}
         with self._spent("optuna"):
-            self._store.note_runs(run_ids)
+            self._store.note_runs({number: id_ for number, id_ in started.items() if id_})
 
     def _take(self, news: News) -> None:
         """Take an epoch or an outcome; a trial trained twice sends its epochs twice."""

@@ -1,19 +1,22 @@
 """Optuna's journal file, kept whole when its writer is killed."""
 
 import fcntl
+import json
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from io import BufferedRandom
+from io import BufferedRandom, FileIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.storages.journal._file import (  # no public names for them
-    BaseJournalFileLock,
-    get_lock_file,
-)
+from optuna.storages.journal._file import BaseJournalFileLock  # no public name for it
+
+from pipeline.errors import WorkFailedError
+
+STEP: Final = 4096
+"""A line's beginning is looked for so many bytes at a time, from the file's end."""
 
 
 class KernelLock(BaseJournalFileLock):
@@ -41,35 +44,8 @@ class KernelLock(BaseJournalFileLock):
             self._file = None
 
 
-class MendingLock(KernelLock):
-    """The lock of a journal; who gets it finds a file of whole lines.
-
-    Half a line, left by a writer that was killed, and a new one after it would spoil the file
-    for good.
-
-    Args:
-        journal: The file that the lock guards.
-    """
-
-    def __init__(self, journal: Path) -> None:
-        """Name the files; nothing is locked yet."""
-        super().__init__(journal.with_suffix(".lock"))
-        self._journal = journal
-
-    def acquire(self) -> bool:
-        """Wait for the lock, then cut off half a line at the file's end."""
-        super().acquire()
-        try:
-            if self._journal.exists():
-                _cut_partial_line(self._journal)
-        except OSError:
-            self.release()
-            raise
-        return True
-
-
 class BatchedJournal(JournalFileBackend):
-    """A journal file that can write several lines with one flush to the disk.
+    """A journal file that can write several lines with one flush to the disk, or nothing of them.
 
     Args:
         path: The file.
@@ -77,7 +53,8 @@ class BatchedJournal(JournalFileBackend):
 
     def __init__(self, path: Path) -> None:
         """Open the file, or make it."""
-        super().__init__(str(path), lock_obj=MendingLock(path))
+        super().__init__(str(path), lock_obj=KernelLock(path.with_suffix(".lock")))
+        self._path = path
         self._held: list[dict[str, Any]] | None = None
 
     @contextmanager
@@ -93,11 +70,21 @@ class BatchedJournal(JournalFileBackend):
             self.append_logs(held)
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Write lines, or hold them back."""
-        if self._held is None:
-            super().append_logs(logs)
-        else:
+        """Write lines, or hold them back.
+
+        Raises:
+            WorkFailedError: There is no room; nothing of the lines is left in the file.
+        """
+        if self._held is not None:
             self._held.extend(logs)
+            return
+        lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
+        with locked(self._path):
+            try:
+                append_whole(self._path, lines.encode())
+            except OSError as error:
+                message = f"{self._path} cannot be written: {error.strerror or error}"
+                raise WorkFailedError(message) from error
 
 
 def written_together(storage: BaseStorage) -> AbstractContextManager[None]:
@@ -107,18 +94,76 @@ def written_together(storage: BaseStorage) -> AbstractContextManager[None]:
 
 
 def open_journal(path: Path, *, to_write: bool) -> JournalStorage:
-    """Open a journal; a writer cuts off what a killed one left half-written, a reader does not."""
-    if to_write:
-        with get_lock_file(MendingLock(path)):
-            pass
+    """Open a journal; a writer first cuts off a line that a killed writer left half-written.
+
+    Raises:
+        ValueError: A line is damaged; its number is named.
+    """
+    if to_write and path.exists():
+        with locked(path), path.open("r+b", buffering=0) as file:
+            _cut_partial_line(file)
+    check_lines(path)
     return JournalStorage(BatchedJournal(path))
 
 
-def _cut_partial_line(path: Path) -> None:
-    with path.open("r+b") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - 1))
-        if file.read() in (b"", b"\n"):
-            return
-        file.seek(0)
-        file.truncate(file.read().rfind(b"\n") + 1)
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a journal's lock."""
+    lock = KernelLock(path.with_suffix(".lock"))
+    lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def append_whole(path: Path, lines: bytes) -> None:
+    """Append lines to a file, all of them or nothing, and see them on the disk.
+
+    Half a line and a new one after it would spoil the file for good: what another process that
+    was killed has left half-written is cut off first.
+    """
+    with path.open("r+b", buffering=0) as file:
+        whole, left = _cut_partial_line(file), memoryview(lines)
+        try:
+            while left:
+                left = left[os.write(file.fileno(), left) :]
+            os.fsync(file.fileno())
+        except OSError:
+            file.truncate(whole)
+            raise
+
+
+def check_lines(path: Path) -> None:
+    """Find a line that is no JSON; Optuna would read past the last one, and write after it.
+
+    Raises:
+        ValueError: Naming the line.
+    """
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                is_entry = not line.endswith(b"\n") or isinstance(json.loads(line), dict)
+            except ValueError:
+                is_entry = False
+            if not is_entry:
+                message = f"line {number} is damaged"
+                raise ValueError(message)
+
+
+def _cut_partial_line(file: FileIO) -> int:
+    """Cut a file to its last whole line, and stand at its end."""
+    end = whole = file.seek(0, os.SEEK_END)
+    while whole > 0:
+        start = max(whole - STEP, 0)
+        file.seek(start)
+        newline = file.read(whole - start).rfind(b"\n")
+        if newline >= 0:
+            whole = start + newline + 1
+            break
+        whole = start
+    if whole < end:
+        file.truncate(whole)
+    return file.seek(whole)

@@ -16,6 +16,7 @@ from sqlalchemy import make_url
 from pipeline.config import Params, StudyConfig, digest
 from pipeline.errors import BadInputError, without_password
 from pipeline.search.distributions import all_distributions
+from pipeline.search.explained import explained
 from pipeline.search.journal import open_journal, written_together
 from pipeline.search.suggest import Seen
 from pipeline.trial import TrialOutcome, TrialRow, TrialState
@@ -39,7 +40,7 @@ def open_storage(address: str | None, journal: Path, *, to_write: bool) -> BaseS
             return None
         try:
             return open_journal(journal, to_write=to_write)
-        except (OSError, ValueError, KeyError) as error:
+        except Exception as error:  # noqa: BLE001 - a damaged line raises whatever it leads to
             got = f"a file that cannot be read ({error})"
             raise BadInputError(where=str(journal), got=got, expected="Optuna's journal") from None
     # Optuna's own limit of 5 seconds is short where several processes write.
@@ -104,6 +105,7 @@ class TrialStore:
         self._study_id = storage.get_study_id_from_name(name)
 
     @classmethod
+    @explained
     def create(cls, storage: BaseStorage, study: StudyConfig) -> "TrialStore":
         """Make the study in the storage, or load it where it is there already."""
         if study.name not in study_names(storage):
@@ -125,9 +127,25 @@ class TrialStore:
         digest_: str | None = self._study.user_attrs.get("digest")
         return digest_
 
+    @property
+    def n_forgiven(self) -> int:
+        """How many trials there were when the study last stopped for their failures."""
+        n_forgiven: int = self._study.user_attrs.get("n_forgiven", 0)
+        return n_forgiven
+
+    @explained
+    def forgive(self) -> None:
+        """Note that the user was told of the failures so far: they stop no later run."""
+        self._study.set_user_attr("n_forgiven", len(self._study.get_trials(deepcopy=False)))
+
+    @explained
     def rows(self) -> list[TrialRow]:
         """All trials by number."""
-        return [_row(trial) for trial in self._study.get_trials(deepcopy=False)]
+        late = self._late_runs
+        return [
+            _row(trial, run_id=late.get(str(trial.number)) or trial.user_attrs.get("run_id"))
+            for trial in self._study.get_trials(deepcopy=False)
+        ]
 
     def suggested(self) -> list[Params]:
         """Each trial's parameters by number, those of inactive layers included."""
@@ -144,6 +162,7 @@ class TrialStore:
             if trial.state.is_finished()
         ]
 
+    @explained
     def add(self, study: StudyConfig, first: int, suggested: Sequence[Params]) -> None:
         """Write new trials as waiting, each in one step.
 
@@ -160,22 +179,40 @@ class TrialStore:
                 message = f"trial {number} became trial {written}: {reason}"
                 raise RuntimeError(message)
 
+    @explained
     def begin(self, numbers: Sequence[int]) -> None:
         """Note that waiting trials are trained now, be it for the first time or again."""
         with written_together(self._storage):
             for number in numbers:
                 self._storage.set_trial_state_values(self._trial_id(number), OptunaState.RUNNING)
 
+    @explained
     def note_runs(self, run_ids: Mapping[int, str]) -> None:
         """Write down which MLflow run shows a trial, by the trial's number."""
         with written_together(self._storage):
             for number, run_id in run_ids.items():
                 self._annotate(number, {"run_id": run_id})
 
+    @explained
+    def note_late_runs(self, run_ids: Mapping[int, str]) -> None:
+        """Write down runs that were made after their trials ended.
+
+        They stand at the study, since Optuna lets nothing be added to a trial that is finished.
+        """
+        if run_ids:
+            late = {str(number): run_id for number, run_id in run_ids.items()}
+            self._study.set_user_attr("late_runs", self._late_runs | late)
+
+    @property
+    def _late_runs(self) -> dict[str, str]:
+        return dict(self._study.user_attrs.get("late_runs", {}))
+
+    @explained
     def release(self, number: int) -> None:
         """Note that a trial was interrupted and waits to be trained again."""
         self._storage.set_trial_state_values(self._trial_id(number), OptunaState.WAITING)
 
+    @explained
     def finish(self, outcome: TrialOutcome) -> None:
         """Write a trial's outcome; the state comes last and makes it final."""
         seen = Seen.of(outcome)
@@ -213,7 +250,7 @@ def _waiting(study: StudyConfig, params: Params) -> FrozenTrial:
     )
 
 
-def _row(trial: FrozenTrial) -> TrialRow:
+def _row(trial: FrozenTrial, *, run_id: str | None) -> TrialRow:
     state = TrialState(trial.state.name)
     return TrialRow(
         number=trial.number,
@@ -221,7 +258,7 @@ def _row(trial: FrozenTrial) -> TrialRow:
         value=trial.value if state is TrialState.COMPLETE else None,
         best_epoch=trial.user_attrs.get("best_epoch"),
         params=trial.params,
-        run_id=trial.user_attrs.get("run_id"),
+        run_id=run_id,
         weights_sha256=trial.user_attrs.get("weights_sha256"),
         cause=trial.user_attrs.get("cause"),
         warning=trial.user_attrs.get("warning"),
@@ -232,4 +269,4 @@ def _seen(trial: FrozenTrial) -> Seen:
     state = TrialState(trial.state.name)
     losses = tuple(loss for _, loss in sorted(trial.intermediate_values.items()))
     value = trial.value if state is TrialState.COMPLETE else None
-    return Seen(trial.number, state, value, losses)
+    return Seen(trial.number, state, value, losses, trial.user_attrs.get("cause"))

@@ -27,12 +27,14 @@ class Seen:
 
     Attributes:
         val_losses: One entry an epoch, as measured.
+        cause: Why it failed; no sampler and no rule looks at it.
     """
 
     number: int
     state: TrialState
     value: float | None
     val_losses: tuple[float, ...]
+    cause: str | None = None
 
     @property
     def lowest(self) -> tuple[float, ...]:
@@ -44,7 +46,7 @@ class Seen:
     def of(cls, outcome: TrialOutcome) -> "Seen":
         """Keep what matters of an outcome."""
         losses = tuple(scores.val_loss for scores in outcome.curve)
-        return cls(outcome.number, outcome.state, outcome.value, losses)
+        return cls(outcome.number, outcome.state, outcome.value, losses, outcome.cause)
 
 
 SamplerOf = Callable[[StudyConfig, int, Mapping[str, BaseDistribution], int], BaseSampler]

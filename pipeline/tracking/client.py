@@ -4,8 +4,9 @@ import os
 import socket
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import wraps
+from http import HTTPStatus
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 FIRST_CALL = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
+"""MLflow itself would try for minutes, and what waits for the answer would stand still."""
 SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")
 DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
@@ -63,6 +65,20 @@ def explained(work: Callable[P, R]) -> Callable[P, R]:
             raise WorkFailedError(message) from error
 
     return attempt
+
+
+def with_patience() -> AbstractContextManager[None]:
+    """Have a server's calls fail within seconds, unless the user's environment says otherwise."""
+    return _environment({name: os.environ.get(name, value) for name, value in FIRST_CALL.items()})
+
+
+def is_away(error: BaseException | None) -> bool:
+    """Whether MLflow's error means that a server does not answer, or cannot now."""
+    if isinstance(error, MlflowException):
+        status: int = error.get_http_status_code()  # type: ignore[no-untyped-call]
+        return status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    answer = getattr(error, "response", None)  # of an artifact that was refused
+    return answer is not None and answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def first_line(error: BaseException) -> str:

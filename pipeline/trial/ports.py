@@ -1,6 +1,6 @@
 """The ports that records travel through; the five rooms know each other by them alone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from pipeline.config import StudyConfig, TrialConfig
@@ -40,11 +40,15 @@ class Engine(Protocol):
 class Ledger(Protocol):
     """Where people browse a study: one run for it, and below that one run for each trial."""
 
+    @property
+    def run_ids(self) -> Mapping[int, str]:
+        """The run id of every trial that has a run, by the trial's number."""
+
     def open(self, study: StudyConfig) -> None:
         """Make the study's run or take it up again; nothing is made twice."""
 
-    def start(self, config: TrialConfig) -> str:
-        """Make a trial's run, or take it up again, and return its run id."""
+    def start(self, config: TrialConfig) -> str | None:
+        """Make a trial's run, or take it up again; its run id, or ``None`` where it comes later."""
 
     def report(self, scores: EpochScores) -> None:
         """Take an epoch's scores; they are visible within two seconds, each point once."""

@@ -1,5 +1,6 @@
 """What a worker does in tests: the real fit, with delays at random moments."""
 
+import os
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -12,12 +13,13 @@ from pipeline.trial import Cohort, EpochScores, TrialOutcome
 def fit_with_delays(
     cohort: Cohort, data: PreparedData, report: Callable[[EpochScores], None]
 ) -> Sequence[TrialOutcome]:
-    """Fit as always, but sleep up to 0.1 s before the trial and after each epoch."""
+    """Fit as always, but sleep up to ``DELAY_SECONDS`` before the trial and after each epoch."""
     clock = random.SystemRandom()
+    most = float(os.environ.get("DELAY_SECONDS", "0.05"))
 
     def report_late(scores: EpochScores) -> None:
-        time.sleep(clock.uniform(0, 0.05))
+        time.sleep(clock.uniform(0, most))
         report(scores)
 
-    time.sleep(clock.uniform(0, 0.1))
+    time.sleep(clock.uniform(0, 2 * most))
     return fit_cohort(cohort, data, report_late)

@@ -114,7 +114,7 @@ def test_trial_that_ends_early_has_a_cause_and_no_value(
     store.finish(outcome(0, (0.7, 0.4), state))
     row = places.store().rows()[0]
     assert (row.state, row.value, row.cause) == (state, None, "told")
-    assert places.store().seen() == [Seen(0, state, None, (0.7, 0.4))]
+    assert places.store().seen() == [Seen(0, state, None, (0.7, 0.4), "told")]
 
 
 def test_diverged_curve_is_kept_with_each_loss_at_its_epoch(places: Reopened) -> None:
@@ -130,7 +130,7 @@ def test_trial_without_an_epoch_fails_with_its_cause(places: Reopened) -> None:
     store = begun(places)
     store.finish(outcome(0, (), TrialState.FAIL))
     assert places.store().rows()[0].best_epoch is None
-    assert places.store().seen() == [Seen(0, TrialState.FAIL, None, ())]
+    assert places.store().seen() == [Seen(0, TrialState.FAIL, None, (), "told")]
 
 
 def test_interrupted_trial_waits_and_is_taken_up_again(places: Reopened) -> None:
