@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from pipeline.errors import WorkFailedError
 
@@ -30,3 +31,31 @@ def hold_study(home: Path, name: str) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+class LockState(NamedTuple):
+    """A study's lock as it stands.
+
+    Attributes:
+        process: Who holds the study; ``None``: nobody.
+        taken_ns: When it was last taken.
+    """
+
+    process: str | None
+    taken_ns: int
+
+
+def lock_states(home: Path) -> dict[str, LockState]:
+    """Look at the lock of each study that was ever held, by its name; nothing is written."""
+    return {path.stem: _state(path) for path in (home / "locks").glob("*.lock")}
+
+
+def _state(path: Path) -> LockState:
+    """Share the lock for a moment, which only its holder prevents."""
+    with path.open(encoding="utf-8") as file:
+        taken_ns = os.fstat(file.fileno()).st_mtime_ns
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return LockState(file.read().strip() or "unknown", taken_ns)
+    return LockState(None, taken_ns)

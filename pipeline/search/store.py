@@ -18,9 +18,12 @@ from pipeline.errors import BadInputError, without_password
 from pipeline.search.distributions import all_distributions
 from pipeline.search.journal import open_journal, written_together
 from pipeline.search.suggest import Seen
-from pipeline.trial import TrialOutcome, TrialRow, TrialState
+from pipeline.trial import StoredTrial, TrialOutcome, TrialRow, TrialState
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+RENEWED_RUNS = "renewed_runs"
+"""The study's attribute with the run ids that have taken the place of a finished trial's."""
 
 
 def open_storage(address: str | None, journal: Path, *, to_write: bool) -> BaseStorage | None:
@@ -127,7 +130,18 @@ class TrialStore:
 
     def rows(self) -> list[TrialRow]:
         """All trials by number."""
-        return [_row(trial) for trial in self._study.get_trials(deepcopy=False)]
+        return [trial.row for trial in self.trials()]
+
+    def trials(self) -> list[StoredTrial]:
+        """All trials by number, with their validation losses."""
+        renewed = self._study.user_attrs.get(RENEWED_RUNS, {})
+        return [
+            StoredTrial(
+                row=_row(trial, renewed.get(str(trial.number))),
+                val_losses=_val_losses(trial),
+            )
+            for trial in self._study.get_trials(deepcopy=False)
+        ]
 
     def suggested(self) -> list[Params]:
         """Each trial's parameters by number, those of inactive layers included."""
@@ -172,6 +186,16 @@ class TrialStore:
             for number, run_id in run_ids.items():
                 self._annotate(number, {"run_id": run_id})
 
+    def renew_runs(self, run_ids: Mapping[int, str]) -> None:
+        """Write down which new MLflow run shows a trial that is finished.
+
+        Optuna lets nobody change a finished trial, so the study says it.
+        """
+        if run_ids:
+            renewed = {str(number): run_id for number, run_id in run_ids.items()}
+            known = self._study.user_attrs.get(RENEWED_RUNS, {})
+            self._study.set_user_attr(RENEWED_RUNS, known | renewed)
+
     def release(self, number: int) -> None:
         """Note that a trial was interrupted and waits to be trained again."""
         self._storage.set_trial_state_values(self._trial_id(number), OptunaState.WAITING)
@@ -213,7 +237,7 @@ def _waiting(study: StudyConfig, params: Params) -> FrozenTrial:
     )
 
 
-def _row(trial: FrozenTrial) -> TrialRow:
+def _row(trial: FrozenTrial, renewed_run: str | None) -> TrialRow:
     state = TrialState(trial.state.name)
     return TrialRow(
         number=trial.number,
@@ -221,7 +245,7 @@ def _row(trial: FrozenTrial) -> TrialRow:
         value=trial.value if state is TrialState.COMPLETE else None,
         best_epoch=trial.user_attrs.get("best_epoch"),
         params=trial.params,
-        run_id=trial.user_attrs.get("run_id"),
+        run_id=renewed_run or trial.user_attrs.get("run_id"),
         weights_sha256=trial.user_attrs.get("weights_sha256"),
         cause=trial.user_attrs.get("cause"),
         warning=trial.user_attrs.get("warning"),
@@ -230,6 +254,9 @@ def _row(trial: FrozenTrial) -> TrialRow:
 
 def _seen(trial: FrozenTrial) -> Seen:
     state = TrialState(trial.state.name)
-    losses = tuple(loss for _, loss in sorted(trial.intermediate_values.items()))
     value = trial.value if state is TrialState.COMPLETE else None
-    return Seen(trial.number, state, value, losses)
+    return Seen(trial.number, state, value, _val_losses(trial))
+
+
+def _val_losses(trial: FrozenTrial) -> tuple[float, ...]:
+    return tuple(loss for _, loss in sorted(trial.intermediate_values.items()))

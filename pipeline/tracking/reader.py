@@ -2,13 +2,13 @@
 
 import math
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
-from mlflow.entities import Run
+from mlflow.entities import Metric, Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from pydantic import ValidationError
@@ -105,7 +105,7 @@ def read_rows(tracking_uri: str, study: str) -> tuple[TrialRow, ...]:
     client = connect(tracking_uri)
     parent = _study_run(client, study, without_password(tracking_uri))
     trials = dict(runs.trial_runs(client, parent))
-    return tuple(_row(number, trials[number]) for number in sorted(trials))
+    return tuple(row_of(number, trials[number]) for number in sorted(trials))
 
 
 def _study_run(client: MlflowClient, study: str, where: str) -> Run:
@@ -114,11 +114,12 @@ def _study_run(client: MlflowClient, study: str, where: str) -> Run:
         found = runs.study_run(client, experiment.experiment_id)
         if found is not None:
             return found
-    studies = ", ".join(sorted(_studies(client))) or "none yet"
-    raise BadInputError(where=where, key="study", got=repr(study), expected=f"one of: {studies}")
+    known = ", ".join(sorted(studies(client))) or "none yet"
+    raise BadInputError(where=where, key="study", got=repr(study), expected=f"one of: {known}")
 
 
-def _studies(client: MlflowClient) -> Iterator[str]:
+def studies(client: MlflowClient) -> Iterator[str]:
+    """Yield the names of all studies."""
     for experiment in client.search_experiments():
         if runs.study_run(client, experiment.experiment_id):
             yield str(experiment.name)
@@ -155,7 +156,7 @@ def _recorded(client: MlflowClient, run: Run, tracking_uri: str) -> RecordedTria
         got = f"a trial that is {_state(run)}"
         where = f"run {run.info.run_id} ({run.info.run_name})"
         raise BadInputError(where=where, key="trial", got=got, expected="a finished trial")
-    record = _record(client, run)
+    record = read_record(client, run)
     return RecordedTrial(
         tracking_uri=tracking_uri,
         run_id=run.info.run_id,
@@ -170,7 +171,12 @@ def _recorded(client: MlflowClient, run: Run, tracking_uri: str) -> RecordedTria
     )
 
 
-def _record(client: MlflowClient, run: Run) -> TrialRecord:
+def read_record(client: MlflowClient, run: Run) -> TrialRecord:
+    """Read a trial's record.
+
+    Raises:
+        WorkFailedError: It is missing, damaged, or another trial's.
+    """
     content = _content(client, run, names.RECORD, LARGEST_RECORD_BYTES)
     try:
         record = TrialRecord.model_validate_json(content)
@@ -217,12 +223,25 @@ def read_curve(client: MlflowClient, run_id: str, number: int, *, n_folds: int =
         number: The trial's.
         n_folds: The folds that the trial was trained on; 0: none.
     """
+    named = score_names(n_folds)
+    history = [point for name in named for point in client.get_metric_history(run_id, name)]
+    return curve_of(history, number, n_folds=n_folds)
+
+
+def curve_of(history: Iterable[Metric], number: int, *, n_folds: int = 0) -> Curve:
+    """Put points together into epochs; where a point stands twice, the first one counts.
+
+    Args:
+        history: The points; those that are no epoch's scores are left out.
+        number: The trial's.
+        n_folds: The folds that the trial was trained on; 0: none.
+    """
+    named = set(score_names(n_folds))
     points: dict[int, dict[str, float]] = {}
     ended: dict[int, int] = {}
-    folds = [[f"{name}_fold_{1 + fold}" for name in FoldScores._fields] for fold in range(n_folds)]
-    for name in (*names.SCORES, *chain(*folds)):
-        for point in client.get_metric_history(run_id, name):
-            points.setdefault(point.step, {}).setdefault(name, point.value)
+    for point in history:
+        if point.key in named:
+            points.setdefault(point.step, {}).setdefault(point.key, point.value)
             ended.setdefault(point.step, point.timestamp)
     return tuple(
         EpochScores(
@@ -231,18 +250,28 @@ def read_curve(client: MlflowClient, run_id: str, number: int, *, n_folds: int =
             ended_at_ms=ended[step],
             **_measured(found),
             folds=tuple(
-                FoldScores(*(found.get(name, math.nan) for name in named)) for named in folds
+                FoldScores(*(found.get(name, math.nan) for name in fold))
+                for fold in _fold_names(n_folds)
             ),
         )
         for step, found in sorted(points.items())
     )
 
 
+def score_names(n_folds: int) -> list[str]:
+    """The metrics that hold an epoch's scores."""
+    return [*names.SCORES, *chain(*_fold_names(n_folds))]
+
+
+def _fold_names(n_folds: int) -> list[list[str]]:
+    return [[f"{name}_fold_{1 + fold}" for name in FoldScores._fields] for fold in range(n_folds)]
+
+
 def _measured(found: dict[str, float]) -> dict[str, Any]:
     return {name: found.get(name, math.nan) for name in names.SCORES}
 
 
-def _row(number: int, run: Run) -> TrialRow:
+def row_of(number: int, run: Run) -> TrialRow:
     """Build a line from tags, params and metrics alone: a table of 1,000 reads no file."""
     state, tags, metrics = _state(run), run.data.tags, run.data.metrics
     best_epoch = metrics.get(names.BEST_EPOCH)
