@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from pipeline.app.own import prepare_trial
 from pipeline.app.place import Place
 from pipeline.app.training import train
-from pipeline.config import TrialConfig, check_study
-from pipeline.errors import DropoutSearchError
+from pipeline.config import StudyConfig, TrialConfig, check_study
+from pipeline.errors import DropoutSearchError, WorkFailedError
 from pipeline.trial import (
     Assignment,
     Cohort,

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from mlflow.entities import Experiment, Metric, Run
 from mlflow.tracking import MlflowClient
@@ -11,7 +10,14 @@ from pipeline.errors import WorkFailedError
 from pipeline.tracking import names, runs
 from pipeline.tracking.client import connect, explained
 from pipeline.tracking.home import database_of
-from pipeline.tracking.reader import curve_of, read_record, row_of, score_names, studies
+from pipeline.tracking.reader import (
+    LARGEST_RECORD_BYTES,
+    curve_of,
+    parse_record,
+    row_of,
+    score_names,
+    studies,
+)
 from pipeline.trial import KeptRun, KeptStudy, OtherRun, Point, TrialRecord, sha256_of
 
 APART = (names.REPRODUCES, names.REFITS, names.CONFIRM_OF_STUDY, names.CONFIRMS)
@@ -101,7 +107,8 @@ def _others(found: Iterable[Run]) -> Iterator[OtherRun]:
 
 def _kept(client: MlflowClient, run: Run, own: Run) -> KeptRun:
     row = row_of(int(run.data.tags[names.TRIAL_NUMBER]), run)
-    record, fault = _record(client, run)
+    files = runs.files(client, run.info)
+    record, fault = _record(run, files.get(names.RECORD))
     n_folds = (record.trial.data.folds or 0) if record else 0
     history = _history(client, run, n_folds)
     return KeptRun(
@@ -112,13 +119,17 @@ def _kept(client: MlflowClient, run: Run, own: Run) -> KeptRun:
         fault=fault,
         points=_points(history),
         curve=curve_of(history, row.number, n_folds=n_folds),
-        files={name: str(sha256_of(content)) for name, content in _files(client, run)},
+        files={name: str(sha256_of(content)) for name, content in files.items()},
     )
 
 
-def _record(client: MlflowClient, run: Run) -> tuple[TrialRecord | None, str | None]:
+def _record(run: Run, content: bytes | None) -> tuple[TrialRecord | None, str | None]:
+    if content is None:
+        return None, "no such file"
+    if len(content) > LARGEST_RECORD_BYTES:
+        return None, f"it has {len(content)} bytes"
     try:
-        return read_record(client, run), None
+        return parse_record(run, content), None
     except WorkFailedError as error:
         return None, str(error).rpartition(" is damaged: ")[2]
 
@@ -140,13 +151,4 @@ def _points(history: Iterable[Metric]) -> dict[Point, list[float]]:
 def read_files(tracking_uri: str, run_id: str) -> dict[str, bytes]:
     """Read a run's artifacts by name."""
     client = connect(tracking_uri)
-    return dict(_files(client, client.get_run(run_id)))
-
-
-def _files(client: MlflowClient, run: Run) -> Iterator[tuple[str, bytes]]:
-    run_id = run.info.run_id
-    with TemporaryDirectory() as folder:
-        for file in client.list_artifacts(run_id):
-            if not file.is_dir:
-                path = Path(client.download_artifacts(run_id, file.path, folder))
-                yield file.path, path.read_bytes()
+    return runs.files(client, client.get_run(run_id).info)

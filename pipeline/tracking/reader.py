@@ -156,7 +156,7 @@ def _recorded(client: MlflowClient, run: Run, tracking_uri: str) -> RecordedTria
         got = f"a trial that is {_state(run)}"
         where = f"run {run.info.run_id} ({run.info.run_name})"
         raise BadInputError(where=where, key="trial", got=got, expected="a finished trial")
-    record = read_record(client, run)
+    record = parse_record(run, _content(client, run, names.RECORD, LARGEST_RECORD_BYTES))
     return RecordedTrial(
         tracking_uri=tracking_uri,
         run_id=run.info.run_id,
@@ -171,13 +171,12 @@ def _recorded(client: MlflowClient, run: Run, tracking_uri: str) -> RecordedTria
     )
 
 
-def read_record(client: MlflowClient, run: Run) -> TrialRecord:
-    """Read a trial's record.
+def parse_record(run: Run, content: bytes) -> TrialRecord:
+    """Read a trial's record from its file.
 
     Raises:
-        WorkFailedError: It is missing, damaged, or another trial's.
+        WorkFailedError: It is damaged, or another trial's.
     """
-    content = _content(client, run, names.RECORD, LARGEST_RECORD_BYTES)
     try:
         record = TrialRecord.model_validate_json(content)
     except ValidationError as error:
