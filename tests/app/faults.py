@@ -14,7 +14,8 @@ from pipeline.tracking.home import tracking_uri
 from tests.app.studies import trial_runs
 from tests.tracking.builders import folder_of
 
-Plant = Callable[[Path], None]
+Plant = Callable[[Path, int], None]
+"""Plants a fault in a home, with the trial of a number."""
 
 KILLED = """
 import os, sys
@@ -70,43 +71,42 @@ def change(home: Path, sql: str, *values: object) -> None:
         assert connection.execute(sql, values).rowcount > 0
 
 
-def leave_run_running(home: Path) -> None:
-    client_of(home).update_run(run_of(home, 1).info.run_id, status="RUNNING")
+def leave_run_running(home: Path, number: int) -> None:
+    client_of(home).update_run(run_of(home, number).info.run_id, status="RUNNING")
 
 
-def leave_study_running(home: Path) -> None:
+def leave_study_running(home: Path, _number: int) -> None:
     client_of(home).update_run(study_run_of(home).info.run_id, status="RUNNING")
 
 
-def leave_reproduction_running(home: Path) -> None:
-    original = run_of(home, 1)
+def leave_reproduction_running(home: Path, number: int) -> None:
+    original = run_of(home, number)
     tags = {"reproduces": original.info.run_id, "mlflow.parentRunId": original.info.run_id}
     client_of(home).create_run(original.info.experiment_id, tags=tags, run_name="reproduce")
 
 
-def delete_run(home: Path) -> None:
-    client_of(home).delete_run(run_of(home, 1).info.run_id)
+def delete_run(home: Path, number: int) -> None:
+    client_of(home).delete_run(run_of(home, number).info.run_id)
 
 
-def delete_experiment(home: Path) -> None:
-    client_of(home).delete_experiment(run_of(home, 1).info.experiment_id)
+def delete_experiment(home: Path, number: int) -> None:
+    client_of(home).delete_experiment(run_of(home, number).info.experiment_id)
 
 
-def add_foreign_run(home: Path) -> None:
-    run = run_of(home, 1)
-    tags = run.data.tags | {"trial_number": "99"}
-    client_of(home).create_run(run.info.experiment_id, tags=tags, run_name="trial-099")
+def add_run(**tags: str) -> Plant:
+    """A run like a trial's, but for some tags."""
+
+    def plant(home: Path, number: int) -> None:
+        run = run_of(home, number)
+        given = run.data.tags | {name.replace("__", "."): value for name, value in tags.items()}
+        client_of(home).create_run(run.info.experiment_id, tags=given)
+
+    return plant
 
 
-def add_orphan(home: Path) -> None:
-    run = run_of(home, 1)
-    tags = run.data.tags | {"mlflow.parentRunId": run.info.run_id}
-    client_of(home).create_run(run.info.experiment_id, tags=tags, run_name="trial-001")
-
-
-def double_run(home: Path) -> None:
-    """The false one is the fuller of the two."""
-    run, client = run_of(home, 1), client_of(home)
+def double_run(home: Path, number: int) -> None:
+    """The false one is the older and the fuller of the two."""
+    run, client = run_of(home, number), client_of(home)
     double = client.create_run(run.info.experiment_id, tags=run.data.tags, start_time=1)
     points = [Metric(f"other_{i}", 0.5, 1, 1) for i in range(20)]
     client.log_batch(double.info.run_id, points)
@@ -114,33 +114,33 @@ def double_run(home: Path) -> None:
 
 
 def drop_point(metric: str, step: int) -> Plant:
-    def plant(home: Path) -> None:
+    def plant(home: Path, number: int) -> None:
         sql = "DELETE FROM metrics WHERE run_uuid = ? AND key = ? AND step = ?"
-        change(home, sql, run_of(home, 1).info.run_id, metric, step)
+        change(home, sql, run_of(home, number).info.run_id, metric, step)
 
     return plant
 
 
 def add_point(metric: str, step: int) -> Plant:
-    def plant(home: Path) -> None:
-        client_of(home).log_metric(run_of(home, 1).info.run_id, metric, 9.5, 2**42, step)
+    def plant(home: Path, number: int) -> None:
+        client_of(home).log_metric(run_of(home, number).info.run_id, metric, 9.5, 2**42, step)
 
     return plant
 
 
-def change_point(home: Path) -> None:
-    sql = "UPDATE metrics SET value = value + 1 WHERE run_uuid = ? AND key = ? AND step = 2"
-    change(home, sql, run_of(home, 1).info.run_id, "val_loss")
+def change_point(home: Path, number: int) -> None:
+    sql = "UPDATE metrics SET value = value + 1 WHERE run_uuid = ? AND key = 'val_loss'"
+    change(home, sql, run_of(home, number).info.run_id)
 
 
-def change_param(home: Path) -> None:
+def change_param(home: Path, number: int) -> None:
     sql = "UPDATE params SET value = '3' WHERE run_uuid = ? AND key = 'batch_size'"
-    change(home, sql, run_of(home, 1).info.run_id)
+    change(home, sql, run_of(home, number).info.run_id)
 
 
 def set_tag(name: str, value: str) -> Plant:
-    def plant(home: Path) -> None:
-        client_of(home).set_tag(run_of(home, 1).info.run_id, name, value)
+    def plant(home: Path, number: int) -> None:
+        client_of(home).set_tag(run_of(home, number).info.run_id, name, value)
 
     return plant
 
@@ -148,5 +148,8 @@ def set_tag(name: str, value: str) -> Plant:
 def erase_run(home: Path, number: int) -> None:
     """Delete a run for good, so that MLflow cannot bring it back."""
     run_id = run_of(home, number).info.run_id
-    for table in ("metrics", "latest_metrics", "params", "tags", "runs"):
-        change(home, f"DELETE FROM {table} WHERE run_uuid = ?", run_id)  # noqa: S608 - our words
+    with closing(sqlite3.connect(home / "mlflow.db")) as connection, connection:
+        connection.execute("PRAGMA foreign_keys = ON")
+        for table in ("metrics", "latest_metrics", "params", "tags", "runs"):
+            sql = f"DELETE FROM {table} WHERE run_uuid = ?"  # noqa: S608 - our words
+            connection.execute(sql, (run_id,))
