@@ -1,5 +1,6 @@
 """Answers from records."""
 
+from pipeline.analysis.audit import Cure, Finding, Kind, audit, run_of
 from pipeline.analysis.comparison import Comparison, Verdict, compare
 from pipeline.analysis.confirmation import (
     Candidate,
@@ -10,16 +11,33 @@ from pipeline.analysis.confirmation import (
 )
 from pipeline.analysis.differences import Kept
 from pipeline.analysis.interval import Interval
+from pipeline.analysis.recovery import (
+    as_recorded,
+    can_take,
+    known_failure,
+    known_outcome,
+    refusal,
+)
 
 __all__ = [
     "Candidate",
     "Comparison",
     "Confirmation",
+    "Cure",
+    "Finding",
     "Interval",
     "Kept",
+    "Kind",
     "Repeat",
     "Verdict",
+    "as_recorded",
+    "audit",
+    "can_take",
     "choose_candidates",
     "compare",
     "judge",
+    "known_failure",
+    "known_outcome",
+    "refusal",
+    "run_of",
 ]

@@ -2,6 +2,7 @@
 
 from pipeline.app.browse import list_studies, schema, serve_ui, show_study
 from pipeline.app.confirmation import Candidates
+from pipeline.app.doctor import Diagnosis, examine
 from pipeline.app.judgement import ConfirmedStudy
 from pipeline.app.place import Place
 from pipeline.app.refit import Refit, refit
@@ -11,11 +12,13 @@ from pipeline.app.study import Study, StudyResult
 __all__ = [
     "Candidates",
     "ConfirmedStudy",
+    "Diagnosis",
     "Place",
     "Refit",
     "Reproduction",
     "Study",
     "StudyResult",
+    "examine",
     "list_studies",
     "refit",
     "reproduce",

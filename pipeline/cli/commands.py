@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import click
 
+from pipeline.cli.doctor import doctor
 from pipeline.cli.ending import end_on_signals, exit_code_of
 from pipeline.cli.options import (
     home_option,
@@ -175,5 +176,5 @@ def schema(*, as_json: bool) -> None:
     print_json(schema_())
 
 
-for command in (reproduce, confirm, refit):
+for command in (reproduce, confirm, refit, doctor):
     commands.add_command(command)

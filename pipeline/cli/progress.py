@@ -2,6 +2,7 @@
 
 import math
 import sys
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self
 
@@ -95,6 +96,36 @@ class Epochs:
             name, loss = ("train", news.train_loss) if is_refit else ("val", news.val_loss)
             line = f"epoch {news.epoch}: {name}_loss {loss:.6f}"
             print(line, end=end, file=sys.stderr, flush=True)
+
+
+class Steps:
+    """Tells what is being done, on stderr: one line written over, or one a few seconds elsewhere.
+
+    Args:
+        seconds_between: How often a line is written where there is no terminal.
+    """
+
+    def __init__(self, seconds_between: float = 5.0) -> None:
+        """Wait before the first line: what is quick need not be told of."""
+        self._seconds_between = seconds_between
+        self._told_at = time.monotonic()
+
+    def __enter__(self) -> Self:
+        """Nothing to show before the first step."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Clear the line that was written over."""
+        if sys.stderr.isatty():
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+    def tell(self, step: str) -> None:
+        """Show a step."""
+        if sys.stderr.isatty():
+            print(f"\r\x1b[K{step}", end="", file=sys.stderr, flush=True)
+        elif time.monotonic() - self._told_at >= self._seconds_between:
+            print(step, file=sys.stderr, flush=True)
+            self._told_at = time.monotonic()
 
 
 class RepeatsProgress:

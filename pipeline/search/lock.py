@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 from pipeline.errors import BadInputError, DropoutSearchError, WorkFailedError
 
@@ -83,3 +83,35 @@ def _held(path: Path, name: str) -> WorkFailedError:
 
 def _unusable(path: Path, reason: str) -> BadInputError:
     return BadInputError(where=str(path), got=reason, expected="a file that can be made and locked")
+
+
+class LockState(NamedTuple):
+    """A study's lock as it stands.
+
+    Attributes:
+        holder: Who holds the study; ``None``: nobody.
+        taken_ns: When it was last taken.
+    """
+
+    holder: str | None
+    taken_ns: int
+
+
+def lock_states(home: Path) -> dict[str, LockState]:
+    """Look at every study's lock that lies in a home, by its name; nothing is written."""
+    states = {}
+    for path in (home / "locks").glob("*.lock"):
+        with suppress(FileNotFoundError):  # its holder has just ended
+            states[path.stem] = _state(path)
+    return states
+
+
+def _state(path: Path) -> LockState:
+    """Share the lock for a moment, which only its holder prevents."""
+    with path.open(encoding="utf-8") as file:
+        taken_ns = os.fstat(file.fileno()).st_mtime_ns
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return LockState(file.read().strip() or "unknown", taken_ns)
+    return LockState(None, taken_ns)

@@ -19,7 +19,7 @@ from pipeline.search.distributions import all_distributions
 from pipeline.search.explained import explained
 from pipeline.search.journal import open_journal, written_together
 from pipeline.search.suggest import Seen
-from pipeline.trial import TrialOutcome, TrialRow, TrialState
+from pipeline.trial import StoredTrial, TrialOutcome, TrialRow, TrialState
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -141,9 +141,17 @@ class TrialStore:
     @explained
     def rows(self) -> list[TrialRow]:
         """All trials by number."""
+        return [trial.row for trial in self.trials()]
+
+    @explained
+    def trials(self) -> list[StoredTrial]:
+        """All trials by number, with their validation losses."""
         late = self._late_runs
         return [
-            _row(trial, run_id=late.get(str(trial.number)) or trial.user_attrs.get("run_id"))
+            StoredTrial(
+                row=_row(trial, late_run=late.get(str(trial.number))),
+                val_losses=_val_losses(trial),
+            )
             for trial in self._study.get_trials(deepcopy=False)
         ]
 
@@ -250,7 +258,7 @@ def _waiting(study: StudyConfig, params: Params) -> FrozenTrial:
     )
 
 
-def _row(trial: FrozenTrial, *, run_id: str | None) -> TrialRow:
+def _row(trial: FrozenTrial, *, late_run: str | None) -> TrialRow:
     state = TrialState(trial.state.name)
     return TrialRow(
         number=trial.number,
@@ -258,7 +266,7 @@ def _row(trial: FrozenTrial, *, run_id: str | None) -> TrialRow:
         value=trial.value if state is TrialState.COMPLETE else None,
         best_epoch=trial.user_attrs.get("best_epoch"),
         params=trial.params,
-        run_id=run_id,
+        run_id=late_run or trial.user_attrs.get("run_id"),
         weights_sha256=trial.user_attrs.get("weights_sha256"),
         cause=trial.user_attrs.get("cause"),
         warning=trial.user_attrs.get("warning"),
@@ -267,6 +275,10 @@ def _row(trial: FrozenTrial, *, run_id: str | None) -> TrialRow:
 
 def _seen(trial: FrozenTrial) -> Seen:
     state = TrialState(trial.state.name)
-    losses = tuple(loss for _, loss in sorted(trial.intermediate_values.items()))
     value = trial.value if state is TrialState.COMPLETE else None
+    losses = _val_losses(trial)
     return Seen(trial.number, state, value, losses, trial.user_attrs.get("cause"))
+
+
+def _val_losses(trial: FrozenTrial) -> tuple[float, ...]:
+    return tuple(loss for _, loss in sorted(trial.intermediate_values.items()))

@@ -103,6 +103,12 @@ class MlflowLedger:
         self._running.add(number)
         return self._run_id(number)
 
+    def forget(self, number: int) -> None:
+        """Let the trial's next start make a new run; the old one stays until it is deleted."""
+        self._infos.pop(number, None)
+        self._live.pop(number, None)
+        self._running.discard(number)
+
     def report(self, scores: EpochScores) -> None:
         """Take an epoch's scores; they are visible within two seconds, each point once."""
         points = self._live.get(scores.number)

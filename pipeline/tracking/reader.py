@@ -3,13 +3,13 @@
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from itertools import chain
 from typing import Any, Literal
 
-from mlflow.entities import Run
+from mlflow.entities import Metric, Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from pydantic import ValidationError
@@ -124,7 +124,7 @@ def read_rows(tracking_uri: str, study: str) -> tuple[TrialRow, ...]:
     client = connect(tracking_uri)
     parent = _study_run(client, study, without_password(tracking_uri))
     trials = dict(runs.trial_runs(client, parent))
-    return tuple(_row(number, trials[number]) for number in sorted(trials))
+    return tuple(row_of(number, trials[number]) for number in sorted(trials))
 
 
 def _study_run(client: MlflowClient, study: str, where: str) -> Run:
@@ -133,11 +133,12 @@ def _study_run(client: MlflowClient, study: str, where: str) -> Run:
         found = runs.study_run(client, experiment.experiment_id)
         if found is not None:
             return found
-    studies = ", ".join(sorted(_studies(client))) or "none yet"
-    raise BadInputError(where=where, key="study", got=repr(study), expected=f"one of: {studies}")
+    known = ", ".join(sorted(studies(client))) or "none yet"
+    raise BadInputError(where=where, key="study", got=repr(study), expected=f"one of: {known}")
 
 
-def _studies(client: MlflowClient) -> Iterator[str]:
+def studies(client: MlflowClient) -> Iterator[str]:
+    """Yield the names of all studies."""
     for experiment in client.search_experiments():
         if runs.study_run(client, experiment.experiment_id):
             yield str(experiment.name)
@@ -202,6 +203,15 @@ def _is_finished(run: Run) -> bool:
 def _record(client: MlflowClient, run: Run) -> tuple[TrialRecord, str]:
     """Read the record, and the digest of its file."""
     content = _content(client, run, names.RECORD, LARGEST_RECORD_BYTES)
+    return parse_record(run, content), hashlib.sha256(content).hexdigest()
+
+
+def parse_record(run: Run, content: bytes) -> TrialRecord:
+    """Read a trial's record from its file.
+
+    Raises:
+        WorkFailedError: It is damaged, or another trial's.
+    """
     try:
         record = TrialRecord.model_validate_json(content)
     except ValidationError as error:
@@ -217,7 +227,7 @@ def _record(client: MlflowClient, run: Run) -> tuple[TrialRecord, str]:
     }
     if any(run.data.tags.get(name, text) != text for name, text in said.items()):
         raise _damaged(run, f"it is the record of trial {trial.number} of {trial.study!r}")
-    return record, hashlib.sha256(content).hexdigest()
+    return record
 
 
 def _unreadable(run: Run, reason: str, content: bytes) -> WorkFailedError:
@@ -270,13 +280,25 @@ def read_curve(client: MlflowClient, run_id: str, number: int, *, n_folds: int =
         number: The trial's.
         n_folds: The folds that the trial was trained on; 0: none.
     """
+    named = score_names(n_folds)
+    history = [point for name in named for point in client.get_metric_history(run_id, name)]
+    return curve_of(history, number, n_folds=n_folds)
+
+
+def curve_of(history: Iterable[Metric], number: int, *, n_folds: int = 0) -> Curve:
+    """Put points together into epochs; where a point stands twice, the latest counts.
+
+    Args:
+        history: The points; those that are no epoch's scores are left out.
+        number: The trial's.
+        n_folds: The folds that the trial was trained on; 0: none.
+    """
+    named = set(score_names(n_folds))
     points: dict[int, dict[str, float]] = {}
     ended: dict[int, int] = {}
-    folds = [[f"{name}_fold_{1 + fold}" for name in FoldScores._fields] for fold in range(n_folds)]
-    for name in (*names.SCORES, *chain(*folds)):
-        history = client.get_metric_history(run_id, name)
-        for point in sorted(history, key=lambda point: point.timestamp):
-            points.setdefault(point.step, {})[name] = point.value
+    for point in sorted(history, key=lambda point: point.timestamp):
+        if point.key in named:
+            points.setdefault(point.step, {})[point.key] = point.value
             ended.setdefault(point.step, point.timestamp)
     return tuple(
         EpochScores(
@@ -285,18 +307,28 @@ def read_curve(client: MlflowClient, run_id: str, number: int, *, n_folds: int =
             ended_at_ms=ended[step],
             **_measured(found),
             folds=tuple(
-                FoldScores(*(found.get(name, math.nan) for name in named)) for named in folds
+                FoldScores(*(found.get(name, math.nan) for name in fold))
+                for fold in _fold_names(n_folds)
             ),
         )
         for step, found in sorted(points.items())
     )
 
 
+def score_names(n_folds: int) -> list[str]:
+    """The metrics that hold an epoch's scores."""
+    return [*names.SCORES, *chain(*_fold_names(n_folds))]
+
+
+def _fold_names(n_folds: int) -> list[list[str]]:
+    return [[f"{name}_fold_{1 + fold}" for name in FoldScores._fields] for fold in range(n_folds)]
+
+
 def _measured(found: dict[str, float]) -> dict[str, Any]:
     return {name: found.get(name, math.nan) for name in names.SCORES}
 
 
-def _row(number: int, run: Run) -> TrialRow:
+def row_of(number: int, run: Run) -> TrialRow:
     """Build a line from tags, params and metrics alone: a table of 1,000 reads no file."""
     state, tags, metrics = _state(run), run.data.tags, run.data.metrics
     best_epoch = metrics.get(names.BEST_EPOCH)

@@ -123,6 +123,21 @@ def read_study_file(client: MlflowClient, study_run: Run) -> dict[str, Any]:
     return document
 
 
+def files(client: MlflowClient, run: RunInfo) -> dict[str, bytes]:
+    """Read all artifacts that lie at the top of a run, by name."""
+    repository = get_artifact_repository(run.artifact_uri, client.tracking_uri)
+    if isinstance(repository, LocalArtifactRepository):
+        folder = Path(repository.artifact_dir)
+        found = sorted(folder.iterdir()) if folder.is_dir() else ()
+        return {path.name: path.read_bytes() for path in found if path.is_file()}
+    listed = [file.path for file in client.list_artifacts(run.run_id) if not file.is_dir]
+    with tempfile.TemporaryDirectory() as temporary:
+        return {
+            name: Path(client.download_artifacts(run.run_id, name, temporary)).read_bytes()
+            for name in listed
+        }
+
+
 def copy_pictures(client: MlflowClient, run_id: str, to: RunInfo) -> None:
     """Copy a run's pictures to another run, in place of older ones."""
     found = [file.path for file in client.list_artifacts(run_id) if file.path.endswith(".png")]

@@ -1,5 +1,6 @@
 """The records that travel between the rooms, and the ports that they travel through."""
 
+from pipeline.trial.holdings import KeptRun, KeptStudy, OtherRun, Point, StoredTrial
 from pipeline.trial.ports import Engine, Ledger
 from pipeline.trial.records import (
     PHASES,
@@ -26,7 +27,12 @@ __all__ = [
     "EpochScores",
     "Facts",
     "FoldScores",
+    "KeptRun",
+    "KeptStudy",
     "Ledger",
+    "OtherRun",
+    "Point",
+    "StoredTrial",
     "TrialKey",
     "TrialOutcome",
     "TrialRecord",

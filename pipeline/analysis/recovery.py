@@ -1,0 +1,143 @@
+"""Get a finished trial's outcome back: from what is left of it, or from training it again."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from pipeline.analysis.audit import RECORD, WEIGHTS, record_fault, whole_curve
+from pipeline.trial import (
+    Curve,
+    EpochScores,
+    KeptRun,
+    Point,
+    StoredTrial,
+    TrialOutcome,
+    TrialState,
+    curve_sha256,
+    sha256_of,
+)
+
+
+def known_outcome(
+    trial: StoredTrial, run: KeptRun, files: Mapping[str, bytes]
+) -> TrialOutcome | None:
+    """Put an outcome together from what both ledgers hold.
+
+    Args:
+        trial: What Optuna holds.
+        run: What MLflow holds.
+        files: The run's artifacts.
+
+    Returns:
+        ``None`` where something is lost that only training again can bring back.
+    """
+    record, weights = run.record, files.get(WEIGHTS)
+    if trial.row.weights_sha256 is None:
+        weights = None
+    if record is None or record_fault(trial, run) or RECORD not in files:
+        return None
+    if sha256_of(weights) != trial.row.weights_sha256:
+        return None
+    curve = _filled(run.curve, trial.val_losses)
+    if trial.row.state is not TrialState.FAIL:
+        curve = whole_curve(curve, record) or ()
+    if len(curve) != len(trial.val_losses):
+        return None
+    return TrialOutcome(
+        number=trial.row.number,
+        state=trial.row.state,
+        cause=trial.row.cause,
+        curve=curve,
+        n_parameters=record.n_parameters,
+        weights=weights,
+        pictures={name: content for name, content in files.items() if name.endswith(".png")},
+        facts=record.facts,
+    )
+
+
+def _filled(curve: Curve, val_losses: tuple[float, ...]) -> Curve:
+    """Take validation losses from Optuna; an epoch of which MLflow has nothing is not made up."""
+    epochs = {scores.epoch: scores for scores in curve}
+    return tuple(
+        replace(epochs[epoch], val_loss=loss)
+        for epoch, loss in enumerate(val_losses, start=1)
+        if epoch in epochs and math.isfinite(epochs[epoch].epoch_seconds)
+    )
+
+
+def refusal(trial: StoredTrial, run: KeptRun | None, again: TrialOutcome) -> str | None:
+    """Say why a trial that was trained again cannot stand for the one that was.
+
+    Args:
+        trial: What Optuna holds of it.
+        run: What MLflow holds of it; its record counts where it agrees with Optuna.
+        again: The outcome of training it again.
+    """
+    return next(_refusals(trial, run, again), None)
+
+
+def _refusals(trial: StoredTrial, run: KeptRun | None, again: TrialOutcome) -> Iterator[str]:
+    row = trial.row
+    if (row.state is TrialState.FAIL) != (again.state is TrialState.FAIL):
+        yield f"it ends {again.state} ({again.cause}) where Optuna says {row.state}"
+    if row.state is TrialState.FAIL and again.cause != row.cause:
+        yield f"it fails with {again.cause!r} where Optuna says {row.cause!r}"
+    losses = tuple(scores.val_loss for scores in again.curve)
+    if repr(losses) != repr(trial.val_losses):  # NaN is equal to itself here
+        yield "its validation losses are not those that Optuna holds"
+    if again.weights_sha256 != row.weights_sha256:
+        yield f"its weights have SHA-256 {again.weights_sha256}, Optuna says {row.weights_sha256}"
+    record = run.record if run and not record_fault(trial, run) else None
+    is_told = record is not None and row.state is not TrialState.FAIL
+    if record and is_told and curve_sha256(again.curve) != record.curves_sha256:
+        yield "its curve is not the one that its record was made from"
+
+
+def as_recorded(trial: StoredTrial, run: KeptRun | None, again: TrialOutcome) -> TrialOutcome:
+    """Give a trial that was trained again the end that it had, and its first facts if known."""
+    record = run.record if run and not record_fault(trial, run) else None
+    facts = record.facts if record and record.facts else again.facts
+    return replace(again, state=trial.row.state, cause=trial.row.cause, facts=facts)
+
+
+def known_failure(trial: StoredTrial, *, now_ms: int) -> TrialOutcome:
+    """What Optuna alone knows of a trial that failed: why, and its validation losses."""
+    unknown = math.nan
+    curve = tuple(
+        EpochScores(
+            number=trial.row.number,
+            epoch=epoch,
+            ended_at_ms=now_ms,
+            train_loss=unknown,
+            train_accuracy=unknown,
+            train_loss_no_dropout=unknown,
+            val_loss=loss,
+            val_accuracy=unknown,
+            learning_rate=unknown,
+            epoch_seconds=unknown,
+        )
+        for epoch, loss in enumerate(trial.val_losses, start=1)
+    )
+    return TrialOutcome(
+        number=trial.row.number, state=TrialState.FAIL, cause=trial.row.cause, curve=curve
+    )
+
+
+def can_take(run: KeptRun, trial: StoredTrial, outcome: TrialOutcome) -> bool:
+    """Whether a run can be completed in place: MLflow takes no point and no parameter back."""
+    params = {name: str(value) for name, value in trial.row.params.items()}
+    true = dict(_points(outcome))
+    return all(params.get(n) == str(value) for n, value in run.row.params.items()) and all(
+        len(values) == 1 and (name == "epoch_seconds" or true.get((name, step)) == values[0])
+        for (name, step), values in run.points.items()
+    )
+
+
+def _points(outcome: TrialOutcome) -> Iterator[tuple[Point, float]]:
+    for scores in outcome.curve:
+        for name, value in scores.metrics.items():
+            yield (name, scores.epoch), value
+    if outcome.best is not None:
+        yield ("best_epoch", 0), outcome.best.epoch
+        yield ("best_val_loss", 0), outcome.best.val_loss
+    yield ("n_parameters", 0), outcome.n_parameters

@@ -1,0 +1,178 @@
+"""Audit a home's two ledgers, say what is off, and mend it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.app.place import Place
+from pipeline.app.still import still
+from pipeline.errors import BadInputError, WorkFailedError
+
+if TYPE_CHECKING:
+    from pipeline.analysis import Finding
+    from pipeline.app.mending import Ward
+
+Tell = Callable[[str], None]
+Check = Callable[[Place, Tell], "Diagnosis"]
+ROUNDS = 4
+"""What is mended may bring other faults to light: a run that is back may have lost a file."""
+
+
+def ignore(_step: str) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """What is off in a home.
+
+    Attributes:
+        studies: The names of the studies that were looked at.
+        running: Those that are being run: of them only finished trials were looked at.
+        findings: What is or was off.
+    """
+
+    studies: Sequence[str] = ()
+    running: Sequence[str] = ()
+    findings: "Sequence[Finding]" = ()
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether nothing is off any more."""
+        return all(finding.is_fixed for finding in self.findings)
+
+    def as_json(self) -> dict[str, Any]:
+        """The diagnosis as ``doctor --json`` prints it."""
+        return {
+            "healthy": self.is_healthy,
+            "studies": list(self.studies),
+            "running": list(self.running),
+            "findings": [finding.as_json() for finding in self.findings],
+        }
+
+
+def examine(place: Place, *, fix: bool = False, tell: Tell = ignore) -> Diagnosis:
+    """Hold both ledgers of every study against each other.
+
+    Args:
+        place: The home, and where its ledgers are.
+        fix: Mend what is off; without it nothing at all is written.
+        tell: Called with what is being done.
+
+    Raises:
+        BadInputError: There is no such home, or a store is damaged or out of reach.
+        WorkFailedError: A store is written to all the time, or breaks while it is read.
+    """
+    _check_place(place)
+    checks: Sequence[Check] = (
+        # What is checked besides the ledgers is named here: a check takes the place and `tell`.
+        _treat_studies if fix else look_at_studies,
+    )
+    found = [check(place, tell) for check in checks]
+    return Diagnosis(
+        studies=sorted({name for one in found for name in one.studies}),
+        running=sorted({name for one in found for name in one.running}),
+        findings=[finding for one in found for finding in one.findings],
+    )
+
+
+def _check_place(place: Place) -> None:
+    place.check_home(to_write=False)
+    is_elsewhere = place.tracking_uri is not None and place.storage is not None
+    if not place.home.is_dir() and not is_elsewhere:
+        raise BadInputError(
+            where="--home", got=f"{place.home} (no such folder)", expected="a folder with studies"
+        )
+
+
+def look_at_studies(place: Place, tell: Tell) -> Diagnosis:
+    """Audit every study and change nothing, also beside a driver that is at work."""
+    from pipeline.search.lock import lock_states
+
+    before = lock_states(place.home)
+    with still(place) as copied:
+        names = _study_names(copied)
+        wards = [_look(copied, name, place.artifacts, tell) for name in names]
+    after = lock_states(place.home)
+    held = {name for seen in (before, after) for name, state in seen.items() if state.holder}
+    running = [name for name in names if name in held or before.get(name) != after.get(name)]
+    findings = [
+        finding for ward in wards for finding in ward.findings(is_run=ward.study in running)
+    ]
+    return Diagnosis(studies=names, running=running, findings=findings)
+
+
+def _study_names(place: Place) -> list[str]:
+    from pipeline.search import open_storage, study_names
+    from pipeline.tracking.audit import study_names as names_in_mlflow
+
+    storage = open_storage(place.storage, place.journal, to_write=False)
+    stored = [] if storage is None else study_names(storage)
+    return sorted({*stored, *names_in_mlflow(place.ledger_uri)})
+
+
+def _look(place: Place, name: str, artifacts: Path | None, tell: Tell) -> "Ward":
+    """Read a study from both ledgers, Optuna's first."""
+    from pipeline.app.mending import Ward
+    from pipeline.search import TrialStore, open_storage, study_names
+    from pipeline.tracking.audit import read_study
+
+    storage = open_storage(place.storage, place.journal, to_write=False)
+    is_stored = storage is not None and name in study_names(storage)
+    store = TrialStore(storage, name) if storage is not None and is_stored else None
+    return Ward(
+        study=name,
+        place=place,
+        store=store,
+        stored=store.trials() if store else None,
+        kept=read_study(
+            place.ledger_uri,
+            name,
+            artifact_root=artifacts,
+            tell=lambda n, n_all: tell(f"{name}: reading run {n + 1} of {n_all}"),
+        ),
+    )
+
+
+def _treat_studies(place: Place, tell: Tell) -> Diagnosis:
+    """Audit every study, and mend those that nobody runs; what is healthy is not touched."""
+    seen = look_at_studies(place, tell)
+    findings: list[Finding] = []
+    for name in seen.studies:
+        own = [finding for finding in seen.findings if finding.study == name]
+        findings += _treat(place, name, own, tell) if own else []
+    return replace(seen, findings=findings)
+
+
+def _treat(place: Place, name: str, found: "Sequence[Finding]", tell: Tell) -> "list[Finding]":
+    """Hold a study while it is mended; one that is being run is left alone."""
+    from pipeline.search.lock import hold_study
+
+    try:
+        with hold_study(place.home, name):
+            return list(_mend_until_sound(place, name, tell))
+    except WorkFailedError as error:
+        return [replace(finding, how=f"left alone: {error}") for finding in found]
+
+
+def _mend_until_sound(place: Place, name: str, tell: Tell) -> "Iterator[Finding]":
+    """Mend and look again, until nothing is off or nothing changes any more.
+
+    What is said to be fixed was looked for again and is gone.
+    """
+    from pipeline.app.mending import mend
+
+    seen: dict[Any, Finding] = {}
+    told: dict[Any, str] = {}
+    now: dict[Any, Finding] = {}
+    for _ in range(ROUNDS):
+        before = now
+        ward = _look(place, name, place.artifacts, tell)
+        now = {finding.key: finding for finding in ward.findings()}
+        if not now or now.keys() == before.keys():
+            break
+        seen = now | seen
+        told |= mend(ward, list(now.values()), tell)
+    for key, finding in seen.items():
+        yield replace(finding, how=told.get(key, finding.how), is_fixed=key not in now)

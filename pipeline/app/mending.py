@@ -1,0 +1,285 @@
+"""Mend what is off in a study that is held: in MLflow, in Optuna, or by training again."""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.app.own import prepare_trial
+from pipeline.app.place import Place
+from pipeline.app.training import train
+from pipeline.config import StudyConfig, TrialConfig, check_study
+from pipeline.errors import DropoutSearchError, WorkFailedError
+from pipeline.trial import (
+    Assignment,
+    Cohort,
+    EpochScores,
+    KeptRun,
+    KeptStudy,
+    StoredTrial,
+    TrialOutcome,
+    TrialState,
+)
+
+if TYPE_CHECKING:
+    from pipeline.analysis import Finding
+    from pipeline.search import TrialStore
+    from pipeline.tracking.ledger import MlflowLedger
+
+Tell = Callable[[str], None]
+Told = dict[tuple[str, int | None, str | None], str]
+"""What was done about a finding, by its key."""
+
+WRITTEN = "wrote the run again from what the ledgers hold"
+TRAINED = "trained the trial again, to the same bits, and wrote the run again"
+RELEASED = "released: the next `pipeline run` trains it"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ward:
+    """A study as both ledgers hold it.
+
+    Attributes:
+        store: The study in Optuna's store; ``None`` where it is not there.
+        stored: Its trials there.
+        kept: Its runs in MLflow.
+    """
+
+    study: str
+    place: Place
+    store: "TrialStore | None"
+    stored: Sequence[StoredTrial] | None
+    kept: KeptStudy
+
+    def findings(self, *, is_run: bool = False) -> "list[Finding]":
+        """What is off; of a study that is being run, with its finished trials alone."""
+        from pipeline.analysis import audit
+
+        return audit(self.study, self.stored, self.kept, is_run=is_run)
+
+
+def mend(ward: Ward, findings: "Sequence[Finding]", tell: Tell) -> Told:
+    """Do what mends findings; the study is to be held meanwhile.
+
+    Args:
+        ward: The study as it was read for these findings.
+        findings: What is off with it.
+        tell: Called with what is being done.
+
+    Returns:
+        What was done about each, or why nothing was.
+    """
+    told: Told = {}
+    try:
+        if ward.kept.run_id is None and _restore_study(ward):
+            return {finding.key: "restored the study in MLflow" for finding in findings}
+        for finding in findings:
+            if how := _mend_run(ward, finding):
+                told[finding.key] = how
+        rest = [finding for finding in findings if finding.key not in told]
+        if ward.store is not None and rest:
+            told |= Mending(ward, ward.store, tell).mend(rest)
+    except DropoutSearchError as error:
+        told |= {one.key: f"not mended: {error}" for one in findings if one.key not in told}
+    return told
+
+
+def _restore_study(ward: Ward) -> bool:
+    from pipeline.tracking.audit import exists
+    from pipeline.tracking.mending import restore_experiment
+
+    uri = ward.place.ledger_uri
+    return exists(uri) and restore_experiment(uri, ward.study)
+
+
+def _mend_run(ward: Ward, finding: "Finding") -> str | None:
+    """Change a single run in MLflow; ``None`` where that does not mend it."""
+    from pipeline.analysis import Cure, Kind
+    from pipeline.tracking import mending
+
+    uri, run_id = ward.place.ledger_uri, finding.run_id
+    if finding.cure is Cure.MOVE and ward.place.artifacts:
+        mending.move_artifacts(uri, ward.study, ward.place.artifacts)
+        return f"MLflow now looks in {ward.place.artifacts / ward.study}"
+    if run_id is None:
+        return None
+    if finding.cure is Cure.DELETE:
+        mending.delete_run(uri, run_id)
+        return "deleted the run, as MLflow does: `mlflow runs restore` brings it back"
+    if finding.cure is Cure.END:
+        mending.end_run(uri, run_id)
+        return "the run is KILLED"
+    was_lost = finding.kind is Kind.TRIAL_WITHOUT_RUN and ward.kept.run_id is not None
+    if was_lost and mending.restore_run(uri, ward.study, run_id):
+        return "restored the run, which was deleted in MLflow"
+    return None
+
+
+class Mending:
+    """Mends what needs the study's ledger open, as a driver has it.
+
+    Args:
+        ward: The study as it was read.
+        store: Its trials in Optuna.
+        tell: Called with what is being done.
+    """
+
+    def __init__(self, ward: Ward, store: "TrialStore", tell: Tell) -> None:
+        """Read the study's file back; nothing is opened yet."""
+        self._ward = ward
+        self._store = store
+        self._tell = tell
+        self._study = _read_back(store, ward.study)
+        self._ledger: MlflowLedger
+        self._told: Told = {}
+
+    def mend(self, findings: "Sequence[Finding]") -> Told:
+        """Release what waits, write what is known, train what is lost; then close the study."""
+        from pipeline.analysis import Cure
+
+        with self._opened():
+            for finding in findings:
+                if finding.cure is Cure.RELEASE and finding.trial is not None:
+                    self._release(finding.trial)
+            ends = {finding.trial for finding in findings if finding.cure is Cure.WRITE}
+            stored = self._ward.stored or ()
+            hows = self._write([trial for trial in stored if trial.row.number in ends])
+        return {one.key: self._how(one, hows) for one in findings}
+
+    @staticmethod
+    def _how(finding: "Finding", hows: dict[int, str]) -> str:
+        from pipeline.analysis import Cure
+
+        if finding.cure is Cure.RELEASE:
+            return RELEASED
+        if finding.trial is None:
+            return "closed the study's run"
+        return hows.get(finding.trial, "")
+
+    @contextmanager
+    def _opened(self) -> Iterator[None]:
+        """Open the study in MLflow, and leave nothing running there, whatever happens."""
+        from pipeline.tracking.ledger import MlflowLedger
+
+        self._ledger = MlflowLedger(self._ward.place.ledger_uri, self._ward.place.artifacts)
+        self._ledger.open(self._study)
+        try:
+            yield
+        finally:
+            rows = self._store.rows()
+            are_over = all(row.state.is_finished for row in rows)
+            is_done = are_over and len(rows) >= self._study.search.trials
+            self._ledger.close(rows, is_done=is_done)
+
+    def _release(self, number: int) -> None:
+        if self._ward.stored and self._ward.stored[number].row.state is TrialState.RUNNING:
+            self._store.release(number)
+        self._ledger.release(number)
+
+    def _write(self, trials: Iterable[StoredTrial]) -> dict[int, str]:
+        """Write trials' runs, and say how it went by the trials' numbers."""
+        hows: dict[int, str] = {}
+        lost: list[StoredTrial] = []
+        for trial in trials:
+            outcome = self._known(trial)
+            if outcome is None:
+                lost.append(trial)
+            else:
+                self._keep(trial, outcome)
+                hows[trial.row.number] = WRITTEN
+        try:
+            hows |= self._train(lost) if lost else {}
+        except DropoutSearchError as error:
+            why = f"not mended: it must be trained again, and cannot be: {error}"
+            hows |= {trial.row.number: why for trial in lost if trial.row.number not in hows}
+        return hows
+
+    def _run_of(self, trial: StoredTrial) -> KeptRun | None:
+        from pipeline.analysis import run_of
+
+        return run_of(trial, self._ward.kept)
+
+    def _known(self, trial: StoredTrial) -> TrialOutcome | None:
+        from pipeline.analysis import known_outcome
+        from pipeline.tracking.audit import read_files
+
+        run = self._run_of(trial)
+        if run is None or run.row.run_id is None:
+            return None
+        return known_outcome(trial, run, read_files(self._ward.place.ledger_uri, run.row.run_id))
+
+    def _keep(self, trial: StoredTrial, outcome: TrialOutcome) -> None:
+        """Write an outcome, into a new run where the old one holds what cannot be taken back."""
+        from pipeline.analysis import can_take
+        from pipeline.tracking.mending import replace_run
+
+        config, run = self._config(trial), self._run_of(trial)
+        old = run.row.run_id if run and not can_take(run, trial, outcome) else None
+        if old:
+            self._ledger.forget(config.number)
+        run_id = self._ledger.start(config)
+        self._ledger.finish(config, outcome)
+        if run_id != trial.row.run_id:
+            self._store.note_late_runs({config.number: run_id})
+        if old:
+            replace_run(self._ward.place.ledger_uri, old, run_id)
+
+    def _config(self, trial: StoredTrial) -> TrialConfig:
+        from pipeline.search.blocks import resolve
+
+        return resolve(self._study, trial.row.number, trial.row.params)
+
+    def _train(self, trials: Sequence[StoredTrial]) -> dict[int, str]:
+        """Train trials again in fresh processes; each is written as soon as it is there."""
+        configs = [self._config(trial) for trial in trials]
+        by_number = {trial.row.number: trial for trial in trials}
+        hows: dict[int, str] = {}
+
+        def watch(config: TrialConfig, news: EpochScores | TrialOutcome) -> None:
+            trial = by_number[config.number]
+            if isinstance(news, TrialOutcome):
+                hows[config.number] = self._accept(trial, news)
+            else:
+                n_epochs = len(trial.val_losses) or config.training.epochs
+                place = f"{config.study}: training trial {config.number} again"
+                self._tell(f"{place}, epoch {news.epoch} of {n_epochs}")
+
+        data = prepare_trial(configs[0], self._ward.place, where=f"study {self._ward.study!r}")
+        cohorts = [
+            Cohort((_assignment(trial, config),))
+            for trial, config in zip(trials, configs, strict=True)
+        ]
+        n_workers = len(os.sched_getaffinity(0))
+        train(cohorts, data, n_workers=n_workers, watch=watch)
+        return hows
+
+    def _accept(self, trial: StoredTrial, again: TrialOutcome) -> str:
+        """Write a trial that was trained again, if it is the one that Optuna knows."""
+        from pipeline.analysis import as_recorded, known_failure, refusal
+
+        run = self._run_of(trial)
+        why = refusal(trial, run, again)
+        if why is None:
+            self._keep(trial, as_recorded(trial, run, again))
+            return TRAINED
+        if trial.row.state is TrialState.FAIL:
+            now_ms = time.time_ns() // 1_000_000
+            self._keep(trial, known_failure(trial, now_ms=now_ms))
+            return "wrote the failure again from what Optuna holds of it"
+        return f"not mended: trained again, {why}"
+
+
+def _read_back(store: "TrialStore", name: str) -> StudyConfig:
+    if store.document is None:
+        message = f"study {name!r}: Optuna's store holds no study file; `pipeline run` writes it"
+        raise WorkFailedError(message)
+    return check_study(store.document, f"study {name!r} in Optuna's store")
+
+
+def _assignment(trial: StoredTrial, config: TrialConfig) -> Assignment:
+    """Train for as many epochs as Optuna says; a failed trial, until it fails again."""
+    is_failed = trial.row.state is TrialState.FAIL
+    epochs = config.training.epochs if is_failed else len(trial.val_losses)
+    return Assignment(config=config, epochs=epochs)

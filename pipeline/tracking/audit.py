@@ -1,0 +1,154 @@
+"""What MLflow holds of a study, read whole to be held against Optuna's store."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from mlflow.entities import Experiment, Metric, Run
+from mlflow.tracking import MlflowClient
+
+from pipeline.errors import WorkFailedError
+from pipeline.tracking import names, runs
+from pipeline.tracking.client import connect, explained
+from pipeline.tracking.home import database_of
+from pipeline.tracking.reader import (
+    LARGEST_RECORD_BYTES,
+    curve_of,
+    parse_record,
+    row_of,
+    score_names,
+    studies,
+)
+from pipeline.trial import KeptRun, KeptStudy, OtherRun, Point, TrialRecord, sha256_of
+
+APART = (names.REPRODUCES, names.REFITS, names.CONFIRM_OF_STUDY, names.CONFIRMS)
+"""Tags of the runs that are no trial's."""
+
+
+@explained
+def study_names(tracking_uri: str) -> list[str]:
+    """List the studies that MLflow has; of an embedded store that is not there, none.
+
+    Raises:
+        BadInputError: MLflow cannot be reached, or its store is damaged.
+    """
+    return list(studies(connect(tracking_uri))) if exists(tracking_uri) else []
+
+
+@explained
+def read_study(
+    tracking_uri: str,
+    study: str,
+    *,
+    artifact_root: Path | None = None,
+    tell: Callable[[int, int], None] = lambda _n_read, _n_runs: None,
+) -> KeptStudy:
+    """Read a study's runs with every point of theirs and the digest of every file.
+
+    Args:
+        tracking_uri: Where MLflow is.
+        study: Its name.
+        artifact_root: Where an embedded store keeps artifacts; ``None``: the server decides.
+        tell: Called with the number of trial runs read, and of all.
+
+    Returns:
+        An empty one where MLflow does not have the study, or it was deleted. Of a study whose
+        artifacts have moved, no trial: the rest can be read when MLflow finds them again.
+
+    Raises:
+        BadInputError: MLflow cannot be reached, or its store is damaged.
+    """
+    if not exists(tracking_uri):
+        return KeptStudy()
+    client = connect(tracking_uri)
+    experiment = client.get_experiment_by_name(study)
+    if experiment is None or runs.is_deleted(experiment):
+        return KeptStudy()
+    own = runs.study_run(client, experiment.experiment_id)
+    if own is None:
+        return KeptStudy()
+    found = list(runs.search(client, experiment.experiment_id, ""))
+    moved_from = _moved_from(experiment, artifact_root)
+    return KeptStudy(
+        run_id=own.info.run_id,
+        status=own.info.status,
+        trials=() if moved_from else tuple(_trials(client, found, own, tell)),
+        others=tuple(_others(found)),
+        moved_from=moved_from,
+    )
+
+
+def exists(tracking_uri: str) -> bool:
+    """Whether there is an MLflow to connect to; a server may be tried."""
+    database = database_of(tracking_uri)
+    return database is None or database.exists()
+
+
+def _moved_from(experiment: Experiment, artifact_root: Path | None) -> str | None:
+    location = str(experiment.artifact_location)
+    if artifact_root is None or location == (artifact_root / experiment.name).as_uri():
+        return None
+    return location
+
+
+def _trials(
+    client: MlflowClient, found: Iterable[Run], own: Run, tell: Callable[[int, int], None]
+) -> Iterator[KeptRun]:
+    ours = [run for run in found if run.data.tags.get(names.TRIAL_NUMBER, "").isdecimal()]
+    for n_read, run in enumerate(ours):
+        tell(n_read, len(ours))
+        yield _kept(client, run, own)
+
+
+def _others(found: Iterable[Run]) -> Iterator[OtherRun]:
+    for run in found:
+        if any(tag in run.data.tags for tag in APART):
+            yield OtherRun(run_id=run.info.run_id, name=run.info.run_name, status=run.info.status)
+
+
+def _kept(client: MlflowClient, run: Run, own: Run) -> KeptRun:
+    row = row_of(int(run.data.tags[names.TRIAL_NUMBER]), run)
+    files = runs.files(client, run.info)
+    record, fault = _record(run, files.get(names.RECORD))
+    n_folds = (record.trial.data.folds or 0) if record else 0
+    history = _history(client, run, n_folds)
+    return KeptRun(
+        row=row,
+        status=run.info.status,
+        is_below=run.data.tags.get(names.PARENT) == own.info.run_id,
+        record=record,
+        fault=fault,
+        points=_points(history),
+        curve=curve_of(history, row.number, n_folds=n_folds),
+        files={name: str(sha256_of(content)) for name, content in files.items()},
+    )
+
+
+def _record(run: Run, content: bytes | None) -> tuple[TrialRecord | None, str | None]:
+    if content is None:
+        return None, "no such file"
+    if len(content) > LARGEST_RECORD_BYTES:
+        return None, f"it has {len(content)} bytes"
+    try:
+        return parse_record(run, content), None
+    except WorkFailedError as error:
+        return None, str(error).rpartition(" is damaged: ")[2]
+
+
+def _history(client: MlflowClient, run: Run, n_folds: int) -> list[Metric]:
+    """Every point, the earliest of each metric first."""
+    metrics = dict.fromkeys((*run.data.metrics, *score_names(n_folds)))
+    return [point for name in metrics for point in client.get_metric_history(run.info.run_id, name)]
+
+
+def _points(history: Iterable[Metric]) -> dict[Point, list[float]]:
+    points: dict[Point, list[float]] = {}
+    for point in history:
+        points.setdefault((point.key, point.step), []).append(point.value)
+    return points
+
+
+@explained
+def read_files(tracking_uri: str, run_id: str) -> dict[str, bytes]:
+    """Read a run's artifacts by name."""
+    client = connect(tracking_uri)
+    return runs.files(client, client.get_run(run_id).info)

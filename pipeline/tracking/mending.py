@@ -1,0 +1,90 @@
+"""Single changes to MLflow that put a study's runs in order; each may be repeated."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from mlflow.entities import ViewType
+from mlflow.tracking import MlflowClient
+
+from pipeline.tracking import names, runs
+from pipeline.tracking.client import connect, explained
+from pipeline.tracking.home import database_of
+
+PLACES = (("experiments", "artifact_location"), ("runs", "artifact_uri"))
+"""Where an embedded store writes down artifacts' addresses: MLflow has no call to change them."""
+
+
+@explained
+def delete_run(tracking_uri: str, run_id: str) -> None:
+    """Delete a run as MLflow does: ``mlflow runs restore`` brings it back."""
+    connect(tracking_uri).delete_run(run_id)
+
+
+@explained
+def end_run(tracking_uri: str, run_id: str) -> None:
+    """Note that nobody writes a run any more."""
+    connect(tracking_uri).set_terminated(run_id, "KILLED")
+
+
+@explained
+def restore_experiment(tracking_uri: str, study: str) -> bool:
+    """Bring a study back that someone deleted in MLflow, and say if there was one."""
+    client = connect(tracking_uri)
+    found = client.get_experiment_by_name(study)
+    if found is None or not runs.is_deleted(found):
+        return False
+    client.restore_experiment(found.experiment_id)
+    return True
+
+
+@explained
+def restore_run(tracking_uri: str, study: str, run_id: str) -> bool:
+    """Bring a run back that someone deleted in MLflow, and say if MLflow still had it."""
+    client = connect(tracking_uri)
+    experiment = client.get_experiment_by_name(study)
+    deleted = (
+        client.search_runs(
+            [experiment.experiment_id],
+            f"attributes.run_id = '{run_id}'",
+            run_view_type=ViewType.DELETED_ONLY,
+        )
+        if experiment
+        else []
+    )
+    for run in deleted:
+        client.restore_run(run.info.run_id)
+    return bool(deleted)
+
+
+@explained
+def replace_run(tracking_uri: str, old: str, new: str) -> None:
+    """Let a new run take an old one's place, also above its reproductions and refits."""
+    client = connect(tracking_uri)
+    experiment_id = client.get_run(old).info.experiment_id
+    for tag in (names.PARENT, names.REPRODUCES, names.REFITS, names.CONFIRMS):
+        _retag(client, experiment_id, tag, old, new)
+    client.delete_run(old)
+
+
+def _retag(client: MlflowClient, experiment_id: str, tag: str, old: str, new: str) -> None:
+    for run in list(runs.search(client, experiment_id, f"tags.`{tag}` = '{old}'")):
+        client.set_tag(run.info.run_id, tag, new)
+
+
+@explained
+def move_artifacts(tracking_uri: str, study: str, artifact_root: Path) -> None:
+    """Let an embedded store look for a study's artifacts below the home that it lies in."""
+    database = database_of(tracking_uri)
+    client = connect(tracking_uri)
+    experiment = client.get_experiment_by_name(study)
+    if database is None or experiment is None:
+        return
+    before, after = str(experiment.artifact_location), (artifact_root / study).as_uri()
+    with closing(sqlite3.connect(database, timeout=60)) as connection, connection:
+        for table, column in PLACES:
+            connection.execute(
+                f"UPDATE {table} SET {column} = ? || substr({column}, ?)"  # noqa: S608 - our words
+                " WHERE experiment_id = ?",
+                (after, len(before) + 1, int(experiment.experiment_id)),
+            )

@@ -1,0 +1,82 @@
+"""What each of the two ledgers holds of a study, so that one can be held against the other."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pipeline.trial.records import TrialRecord, TrialRow
+from pipeline.trial.scores import Curve
+
+Point = tuple[str, int]
+"""A metric's name and a step."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredTrial:
+    """A trial as Optuna holds it.
+
+    Attributes:
+        val_losses: One entry an epoch, as measured.
+    """
+
+    row: TrialRow
+    val_losses: tuple[float, ...]
+
+    @property
+    def lowest(self) -> tuple[int, float] | None:
+        """The epoch with the lowest validation loss, and that loss; the first of equals."""
+        epochs = enumerate(self.val_losses, start=1)
+        finite = [(epoch, loss) for epoch, loss in epochs if math.isfinite(loss)]
+        return min(finite, key=lambda one: one[1], default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptRun:
+    """A trial's run as MLflow holds it.
+
+    Attributes:
+        row: The trial as the run's tags, parameters and metrics tell of it.
+        status: MLflow's own word.
+        is_below: Whether it stands below the study's run.
+        record: ``record.json``; ``None`` where it is missing or damaged.
+        fault: What is wrong with ``record.json``.
+        points: The values that stand under each (metric, step), the earliest first.
+        curve: Of the earliest values; a score that is not there is NaN.
+        files: SHA-256 of each artifact by name.
+    """
+
+    row: TrialRow
+    status: str
+    is_below: bool
+    record: TrialRecord | None
+    fault: str | None
+    points: Mapping[Point, Sequence[float]] = field(repr=False)
+    curve: Curve = field(repr=False)
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherRun:
+    """A run that stands apart: of a reproduction, a confirmation or a refit."""
+
+    run_id: str
+    name: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptStudy:
+    """A study as MLflow holds it.
+
+    Attributes:
+        run_id: Of the study's own run; ``None`` where MLflow does not have the study.
+        status: Of that run.
+        trials: Every run that says it is a trial's, the oldest first.
+        moved_from: Where MLflow looks for artifacts, if that is not below the home.
+    """
+
+    run_id: str | None = None
+    status: str = ""
+    trials: Sequence[KeptRun] = ()
+    others: Sequence[OtherRun] = ()
+    moved_from: str | None = None
