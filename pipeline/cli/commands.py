@@ -97,8 +97,14 @@ def run(  # noqa: PLR0913 - one argument an option
     if trials is not None:
         overrides = (*overrides, f"search.trials={trials}")
     study = Study.load(file, overrides=overrides, place=place_of(home, storage, data_dir))
-    with StudyProgress(study.config, study.rows()) as progress:
-        result = study.run(workers=workers, cohort=cohort, watch=progress.watch, started=STARTED)
+    with StudyProgress(study.config) as progress:
+        result = study.run(
+            workers=workers,
+            cohort=cohort,
+            begun=progress.take_up,
+            watch=progress.watch,
+            started=STARTED,
+        )
     if as_json:
         print_json(result.as_json())
     else:
