@@ -27,7 +27,7 @@ class Blow:
     """A ``kill -9``, and the moment for it.
 
     Attributes:
-        victim: Whom it is meant for; where there is no worker yet, the nursery, or the driver.
+        victim: Whom it is meant for; where there is no worker yet, the nursery.
         phase: ``writing``: when one of the stores has just grown.
         delay: Seconds since the driver's start, or else since its workers are there.
         jitter: Seconds between what is waited for (a write, a signal, the last trial) and the blow.
@@ -155,7 +155,10 @@ class Life:
 
     def _reach(self, blow: Blow) -> bool:
         if blow.phase == "start-up":
-            return self._comes(lambda: time.monotonic() - self._began >= blow.delay)
+            begun = blow.victim in ("driver", "group") or self._comes(
+                lambda: bool(self._nurseries())
+            )
+            return begun and self._comes(lambda: time.monotonic() - self._began >= blow.delay)
         if blow.phase == "shut-down" and blow.signal is None:
             return self._comes(self._is_done) and self._lives_for(blow.jitter)
         if not (self._comes(lambda: bool(self._workers())) and self._lives_for(blow.delay)):
@@ -183,8 +186,8 @@ class Life:
 
     def _is_done(self) -> bool:
         """Whether the last trial was told of: ``[14/14] trial 13 …``."""
-        last = self.said().rpartition("\n[")[2].partition("]")[0].split("/")
-        return len(last) == 2 and last[0] == last[1]
+        n_done, _, n_trials = self.said().rpartition("\n[")[2].partition("]")[0].partition("/")
+        return bool(n_trials) and n_done == n_trials
 
     def _written(self) -> list[int]:
         sizes = []

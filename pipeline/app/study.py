@@ -33,10 +33,11 @@ if TYPE_CHECKING:
 FIT = "pipeline.learning.fit:fit_cohort"
 """What a worker does with a cohort; a string, so that the driver need not import torch."""
 
+Begun = Callable[[Sequence[TrialRow]], None]
 Watch = Callable[[EpochScores | TrialOutcome], None]
 
 
-def ignore(_news: EpochScores | TrialOutcome) -> None:
+def ignore(_news: object) -> None:
     """Watch nothing."""
 
 
@@ -129,6 +130,7 @@ class Study:
         *,
         workers: int | None = None,
         cohort: int | None = None,
+        begun: Begun = ignore,
         watch: Watch = ignore,
         started: float | None = None,
     ) -> StudyResult:
@@ -138,6 +140,7 @@ class Study:
             workers: Worker processes; by default one a core.
             cohort: Train at most so many trials of one shape together, 1: each alone; by default
                 what keeps all workers busy. It changes no row of the table.
+            begun: Called once, with the table as earlier runs left it.
             watch: Called with each epoch's scores and each outcome.
             started: ``time.perf_counter()`` when the user's command began.
 
@@ -159,10 +162,16 @@ class Study:
             # Before all else: the workers' imports take longest, and the rest is done meanwhile.
             LocalEngine(FIT, n_workers=n_workers) as engine,
         ):
-            return self._run_on(engine, watch=watch, started=started, cohort=cohort)
+            return self._run_on(engine, begun=begun, watch=watch, started=started, cohort=cohort)
 
     def _run_on(
-        self, engine: "LocalEngine", *, watch: Watch, started: float, cohort: int | None
+        self,
+        engine: "LocalEngine",
+        *,
+        begun: Begun,
+        watch: Watch,
+        started: float,
+        cohort: int | None,
     ) -> StudyResult:
         from pipeline.search import Driver, SecondsLedger, TrialStore, open_storage
 
@@ -179,6 +188,7 @@ class Study:
             storage = open_storage(self.place.storage, self.place.journal, to_write=True)
             assert storage is not None, "a writer makes the storage"  # noqa: S101
             store = TrialStore.create(storage, self.config)
+            begun(store.rows())
         with seconds.starting("mlflow"):
             ledger = self.place.open_ledger(self.config.name)
         driver = Driver(
@@ -203,11 +213,6 @@ class Study:
             machinery=seconds.machinery(),
             outbox=waiting_of(self.place, self.config.name),
         )
-
-    def rows(self) -> list[TrialRow]:
-        """What earlier runs have come to, by number; nothing where there was none."""
-        store = self._stored()
-        return [] if store is None else store.rows()
 
     def _stored(self) -> "TrialStore | None":
         """The study's trials as earlier runs left them; ``None`` where there was none."""

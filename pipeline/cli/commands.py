@@ -107,8 +107,14 @@ def run(  # noqa: PLR0913 - one argument an option
     study = Study.load(
         file, overrides=overrides, place=place_of(home, storage, data_dir, trust_code=trust_code)
     )
-    with StudyProgress(study.config, study.rows()) as progress:
-        result = study.run(workers=workers, cohort=cohort, watch=progress.watch, started=STARTED)
+    with StudyProgress(study.config) as progress:
+        result = study.run(
+            workers=workers,
+            cohort=cohort,
+            begun=progress.take_up,
+            watch=progress.watch,
+            started=STARTED,
+        )
     if as_json:
         print_json(result.as_json())
     else:

@@ -29,15 +29,13 @@ class StudyProgress:
 
     Args:
         study: Its name and total are shown.
-        rows: What earlier runs have come to.
     """
 
-    def __init__(self, study: "StudyConfig", rows: Sequence[TrialRow]) -> None:
-        """Start with what earlier runs have finished."""
+    def __init__(self, study: "StudyConfig") -> None:
+        """Start with nothing done."""
         self._total = study.search.trials
-        self._done = sum(row.state.is_finished for row in rows)
-        values = [(row.value, row.number) for row in rows if row.value is not None]
-        self._best: tuple[float, int] | None = min(values, default=None)
+        self._done = 0
+        self._best: tuple[float, int] | None = None
         self._bar = _bar() if sys.stderr.isatty() else None
         self._task: TaskID | None = None
         if self._bar:
@@ -54,6 +52,14 @@ class StudyProgress:
         """Leave the bar as it stands."""
         if self._bar:
             self._bar.stop()
+
+    def take_up(self, rows: Sequence[TrialRow]) -> None:
+        """Count what earlier runs have finished."""
+        self._done = sum(row.state.is_finished for row in rows)
+        values = [(row.value, row.number) for row in rows if row.value is not None]
+        self._best = min(values, default=None)
+        if self._bar:
+            self._show()
 
     def watch(self, news: EpochScores | TrialOutcome) -> None:
         """Count a finished trial; epochs are too many to tell of."""

@@ -3,11 +3,13 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage, RDBStorage
+from optuna.storages.journal._file import get_lock_file
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
@@ -17,7 +19,7 @@ from pipeline.config import Params, StudyConfig, digest
 from pipeline.errors import BadInputError, without_password
 from pipeline.search.distributions import all_distributions
 from pipeline.search.explained import explained
-from pipeline.search.journal import open_journal, written_together
+from pipeline.search.journal import KernelLock, open_journal, written_together
 from pipeline.search.suggest import Seen
 from pipeline.trial import StoredTrial, TrialOutcome, TrialRow, TrialState
 
@@ -49,7 +51,8 @@ def open_storage(address: str | None, journal: Path, *, to_write: bool) -> BaseS
         if not to_write and _is_missing_file(address):
             _check_folder(address)
             return None
-        return RDBStorage(address, engine_kwargs=engine_kwargs)
+        with _alone(address):
+            return RDBStorage(address, engine_kwargs=engine_kwargs)
     except BadInputError:
         raise
     except Exception as error:  # noqa: BLE001 - each database driver raises its own
@@ -59,6 +62,15 @@ def open_storage(address: str | None, journal: Path, *, to_write: bool) -> BaseS
             got=f"{without_password(address)} ({reason})",
             expected="a database URL within reach",
         ) from None
+
+
+def _alone(address: str) -> AbstractContextManager[None]:
+    """Let one process at a time make the tables of a SQLite file; two would spoil it for each."""
+    database = make_url(address).database or ""
+    is_file = address.startswith("sqlite") and database not in ("", ":memory:")
+    if not is_file or not os.access(Path(database).parent, os.W_OK):
+        return nullcontext()
+    return get_lock_file(KernelLock(Path(f"{database}.lock")))
 
 
 def _is_missing_file(address: str) -> bool:

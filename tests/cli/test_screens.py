@@ -109,7 +109,8 @@ def test_progress_counts_trials_and_names_the_best(
     study: Study = study_in(home)
     rows = show_study(_place(home), "small").trials
     monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal)
-    with StudyProgress(study.config, rows[:13]) as progress:
+    with StudyProgress(study.config) as progress:
+        progress.take_up(rows[:13])
         outcome = TrialOutcome(number=13, state=TrialState.PRUNED, cause="asha: too high")
         progress.watch(outcome)
     told = capsys.readouterr().err

@@ -276,7 +276,7 @@ def test_workers_end_when_their_driver_is_killed(tmp_path: Path) -> None:
     assert are_gone(pids, within_seconds=3)
 
 
-def test_nursery_that_imports_ends_when_its_driver_is_killed(tmp_path: Path) -> None:
+def test_nursery_that_imports_ends_when_its_driver_is_killed() -> None:
     words = (
         "import time; from pipeline.engines import LocalEngine; "
         "engine = LocalEngine('tests.engines.slow_import:fit', n_workers=1); engine.open(None); "

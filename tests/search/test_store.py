@@ -3,8 +3,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import optuna
@@ -271,3 +273,20 @@ def test_lock_of_a_killed_process_delays_nobody(
     began = time.monotonic()
     Reopened(None, tmp_path).store()
     assert time.monotonic() - began < 1
+
+
+def test_sqlite_file_opened_by_many_at_once_is_made_once(tmp_path: Path) -> None:
+    address = f"sqlite:///{tmp_path / 'optuna.db'}"
+    at_once = threading.Barrier(6)
+
+    def make(number: int) -> None:
+        at_once.wait()
+        storage = open_storage(address, tmp_path / "unused", to_write=True)
+        assert storage is not None
+        TrialStore.create(storage, study().model_copy(update={"name": f"study-{number}"}))
+
+    with ThreadPoolExecutor(6) as threads:
+        assert list(threads.map(make, range(6))) == [None] * 6
+    storage = open_storage(address, tmp_path / "unused", to_write=False)
+    assert storage is not None
+    assert sorted(study_names(storage)) == [f"study-{number}" for number in range(6)]

@@ -1,0 +1,117 @@
+"""Several processes at once, and processes that are told to end."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from mlflow.tracking import MlflowClient
+
+from pipeline.search.lock import hold_study
+from pipeline.tracking.home import tracking_uri
+from tests.app.studies import PRUNED_TOO, check_ledgers_agree, command, run_command, table
+
+TINY = PRUNED_TOO | {"search": {"trials": 2, "sampler": "random"}, "training": {"epochs": 1}}
+
+
+def file_of(folder: Path, study: object = PRUNED_TOO, name: str = "small") -> Path:
+    path = folder / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(study), encoding="utf-8")
+    return path
+
+
+def start(*words: str | Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def seconds_of(path: Path) -> dict[Path, int]:
+    return {one: one.stat().st_mtime_ns for one in path.rglob("*")}
+
+
+def test_second_run_is_refused_at_once_and_writes_nothing(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    words = ("run", file_of(tmp_path), "--home", home, "--workers", "2")
+    began = time.monotonic()
+    run_command("--help")
+    python_seconds = time.monotonic() - began
+    with hold_study(home, "small"):
+        before = seconds_of(home)
+        began = time.monotonic()
+        refused = run_command(*words, code=1)
+        assert time.monotonic() - began < 3 + 10 * python_seconds
+        assert seconds_of(home) == before
+    assert f"got a second run, expected one: process {os.getpid()} on " in refused.stderr
+    assert refused.stderr.startswith("error: study 'small': ")
+    assert len(refused.stderr.splitlines()) == 1
+
+
+def test_of_processes_that_start_at_once_on_a_new_home_one_runs_each_study(
+    tmp_path: Path,
+) -> None:
+    home = tmp_path / "home"
+    files = [file_of(tmp_path, TINY | {"name": name}, name) for name in ("one", "two")]
+    every = [
+        start("run", file, "--home", home, "--workers", "1") for _ in range(2) for file in files
+    ]
+    told = [process.communicate(timeout=250)[1] for process in every]
+    codes = [process.returncode for process in every]
+    assert sorted(codes[::2]) == sorted(codes[1::2]) == [0, 1], told
+    refusals = [said for said, code in zip(told, codes, strict=True) if code]
+    assert all("got a second run, expected one: process " in said for said in refusals)
+    for name in ("one", "two"):
+        check_ledgers_agree(home, 2, name)
+    assert not any((home / "locks").glob("*"))
+
+
+def test_reader_sees_a_study_grow_and_does_not_disturb_it(home: Path, tmp_path: Path) -> None:
+    words = ("run", file_of(tmp_path), "--home", tmp_path / "home", "--workers", "2")
+    n_finished = [0]
+    with start(*words) as driver:
+        assert driver.stderr is not None
+        driver.stderr.readline()
+        while driver.poll() is None:
+            shown = run_command("show", "small", "--home", tmp_path / "home", "--json")
+            rows = json.loads(shown.stdout)["trials"]
+            n_finished.append(sum(row["state"] in {"COMPLETE", "PRUNED"} for row in rows))
+            assert [row["number"] for row in rows] == list(range(len(rows)))
+    assert driver.returncode == 0
+    assert n_finished == sorted(n_finished)
+    assert table(tmp_path / "home") == table(home)
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "n_lines"),
+    [
+        pytest.param(["SIGHUP"], 129, 0, id="a closed terminal in the start-up"),
+        pytest.param(["SIGTERM", "SIGINT", "SIGTERM"], 143, 1, id="SIGTERM in mid-study"),
+    ],
+)
+def test_signal_ends_a_run_with_everything_written_and_others_do_not_break_it_off(
+    tmp_path: Path, asked: list[str], code: int, n_lines: int
+) -> None:
+    home = tmp_path / "home"
+    with start("run", file_of(tmp_path), "--home", home, "--workers", "2") as driver:
+        assert driver.stderr is not None
+        told = [driver.stderr.readline() for _ in range(n_lines)]
+        time.sleep(0 if n_lines else 1.5)
+        began = time.monotonic()
+        for one in asked:
+            driver.send_signal(signal.Signals[one])
+            time.sleep(0.03)
+        _, said = driver.communicate(timeout=30)
+    assert time.monotonic() - began < 10
+    assert driver.returncode == code, said
+    assert said.count("error: interrupted") == 1
+    assert "Traceback" not in said
+    if told:
+        client = MlflowClient(tracking_uri(home))
+        ids = [experiment.experiment_id for experiment in client.search_experiments()]
+        assert not client.search_runs(ids, "attributes.status = 'RUNNING'")
+        rows = json.loads(run_command("show", "small", "--home", home, "--json").stdout)["trials"]
+        assert {row["state"] for row in rows} <= {"COMPLETE", "PRUNED", "WAITING"}

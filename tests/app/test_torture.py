@@ -1,0 +1,34 @@
+"""The short form of ``make torture``: a few blows, each at another place."""
+
+from pathlib import Path
+
+import yaml
+
+from benchmarks.blows import Act, Blow
+from benchmarks.torture import Round, Tally
+from tests.app.studies import PRUNED_TOO, table
+
+ACTS: list[Act] = [
+    [Blow(victim="driver", phase="start-up", delay=0.4)],
+    [
+        Blow(victim="nursery", phase="start-up", delay=0.9),
+        Blow(victim="worker", phase="training", delay=0.05),
+        Blow(victim="driver", phase="writing", jitter=0.004),
+    ],
+    [Blow(victim="group", phase="shut-down", signal="SIGTERM", jitter=0.02)],
+    [
+        Blow(victim="worker", phase="writing", delay=0.1),
+        Blow(victim="driver", phase="shut-down", jitter=0.02),
+    ],
+]
+
+
+def test_study_under_blows_ends_as_the_undisturbed_one(home: Path, tmp_path: Path) -> None:
+    file = tmp_path / "small.yaml"
+    file.write_text(yaml.safe_dump(PRUNED_TOO), encoding="utf-8")
+    tortured, tally = tmp_path / "home", Tally()
+    one = Round(file, tortured, tally, workers=2)
+    one.run(ACTS)
+    assert tally.n_kills == sum(map(len, ACTS))
+    assert tally.restarts == len(ACTS)
+    one.check(table(home))
