@@ -24,6 +24,7 @@ from pipeline.trial import EpochScores, TrialOutcome, TrialRow, best_row
 
 if TYPE_CHECKING:
     from pipeline.engines import LocalEngine
+    from pipeline.learning.checkpoints import CheckpointFolder
     from pipeline.learning.data import Source
     from pipeline.search import TrialStore
 
@@ -82,6 +83,21 @@ class StudyResult:
             "start_up": _rounded(self.start_up),
             "machinery": _rounded(self.machinery),
         }
+
+
+def _unfinished(store: "TrialStore") -> set[int]:
+    return {row.number for row in store.rows() if not row.state.is_finished}
+
+
+def _removing(folder: "CheckpointFolder", watch: Watch) -> Watch:
+    """Remove the checkpoint of a trial once its end stands in both ledgers."""
+
+    def watch_and_remove(news: EpochScores | TrialOutcome) -> None:
+        if isinstance(news, TrialOutcome):
+            folder.remove(news.number)
+        watch(news)
+
+    return watch_and_remove
 
 
 def _rounded(seconds: Mapping[str, float]) -> dict[str, float]:
@@ -152,6 +168,7 @@ class Study:
     def _run_on(
         self, engine: "LocalEngine", *, watch: Watch, started: float, cohort: int | None
     ) -> StudyResult:
+        from pipeline.learning.checkpoints import CheckpointFolder, Resumable
         from pipeline.search import Driver, SecondsLedger, TrialStore, open_storage
         from pipeline.search.lock import hold_study
 
@@ -162,20 +179,22 @@ class Study:
             data = self._prepare(source)
         self.place.make_home()
         with hold_study(self.place.home, self.config.name):
-            engine.open(data)
+            folder = CheckpointFolder(self.place.checkpoints.resolve() / self.config.name)
+            engine.open(Resumable(data, folder))
             with seconds.starting("optuna"):
                 storage = open_storage(self.place.storage, self.place.journal, to_write=True)
                 assert storage is not None, "a writer makes the storage"  # noqa: S101
                 store = TrialStore.create(storage, self.config)
             with seconds.starting("mlflow"):
                 ledger = self.place.open_ledger()
+            folder.keep_only(_unfinished(store))
             driver = Driver(
                 self.config,
                 store=store,
                 ledger=ledger,
                 engine=engine,
                 seconds=seconds,
-                watch=watch,
+                watch=_removing(folder, watch),
                 cohort=cohort,
             )
             gc.freeze()  # what is imported stays; the collector need not look through it each time
@@ -183,6 +202,7 @@ class Study:
                 rows = driver.run()
             finally:
                 gc.unfreeze()
+            folder.keep_only(_unfinished(store))
         return StudyResult(
             study=self.config.name,
             trials=rows,
