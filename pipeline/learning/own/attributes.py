@@ -16,20 +16,20 @@ from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any, Final
 
 import torch
-from pytorch_lightning.utilities.parsing import AttributeDict
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from pipeline.config import Frozen
 from pipeline.learning.checkpoints.codec import NotPlainError, check_plain
 from pipeline.learning.lightning import LightningDataModule, LightningModule, Trainer
 
 CODE: Final = (type, FunctionType, BuiltinFunctionType)
 FIXED: Final = (
     *(MethodType, ModuleType, partial, torch.dtype, torch.device, torch.Size),
-    *(inspect.Signature, re.Pattern, PurePath, Enum, Trainer, LightningDataModule),
+    *(inspect.Signature, re.Pattern, PurePath, Enum, Trainer, LightningDataModule, Frozen),
 )
 """What does not change while a trial is trained; beside the user's data, which is assumed so."""
-MAPPINGS: Final = (dict, OrderedDict, AttributeDict)
+MAPPINGS: Final = (dict, OrderedDict, type(LightningModule().hparams))
 OF_EVERY_MODULE: Final = frozenset(vars(LightningModule())) - {
     "training",
     "_automatic_optimization",
