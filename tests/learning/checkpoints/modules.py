@@ -42,7 +42,7 @@ class Milestones(Plain):
     def configure_optimizers(self) -> Any:
         """Use a schedule whose state holds a Counter."""
         optimizer = RMSprop(self.parameters(), lr=0.01, momentum=0.5)
-        return [optimizer], [MultiStepLR(optimizer, milestones=[1, 3], gamma=0.3)]
+        return [optimizer], [MultiStepLR(optimizer, milestones=[1, 2], gamma=0.3)]
 
 
 class OneCycle(Plain):

@@ -62,6 +62,22 @@ def stop_after(
     return heard
 
 
+def stop_after_each(
+    context: Resumable, assignments: Sequence[Assignment], n_epochs: int
+) -> dict[tuple[int, int], EpochScores]:
+    """Fit for so many epochs, and be killed in each but the first.
+
+    Returns:
+        What was reported last, by trial and epoch.
+    """
+    heard: dict[tuple[int, int], EpochScores] = {}
+    for epoch in range(1, n_epochs + 1):
+        before, heard = heard, stop_after(context, assignments, epoch)
+        for key, scores in before.items():
+            assert heard[key].epoch_seconds == scores.epoch_seconds, "trained a second time"
+    return heard
+
+
 def check_goes_on(
     heard: dict[tuple[int, int], EpochScores], outcomes: Sequence[TrialOutcome], epoch: int
 ) -> None:

@@ -1,4 +1,4 @@
-"""A user's own module goes on where it was stopped, or is trained anew: it never comes out other."""
+"""A user's own module goes on where it was stopped, or is trained anew, and is never another."""
 
 from pathlib import Path
 from typing import Any
@@ -9,11 +9,18 @@ from pipeline.config import TrialConfig
 from pipeline.learning.data import PreparedData
 from pipeline.learning.own.module_feed import OwnData
 from pipeline.trial import Assignment, TrialState
-from tests.learning.checkpoints.stops import bits, check_goes_on, fit, resumable, stop_after
+from tests.learning.checkpoints.stops import (
+    bits,
+    check_goes_on,
+    fit,
+    resumable,
+    stop_after,
+    stop_after_each,
+)
 
 HERE = "tests.learning.checkpoints.modules"
 THERE = "tests.learning.own.modules"
-EPOCHS = 4
+EPOCHS = 3
 
 
 def own(model: str, data: str | None = None) -> Assignment:
@@ -67,19 +74,19 @@ def _data(assignment: Assignment, digits: PreparedData) -> PreparedData | OwnDat
 
 
 @pytest.mark.parametrize("what", RESUMED)
-def test_an_own_module_stopped_at_any_epoch_goes_on_as_if_it_had_never_stopped(
+def test_an_own_module_stopped_at_each_epoch_goes_on_as_if_it_had_never_stopped(
     digits: PreparedData, tmp_path: Path, what: str
 ) -> None:
     assignment = RESUMED[what]
     data = _data(assignment, digits)
     (undisturbed,) = fit(data, [assignment])
     assert undisturbed.state is TrialState.COMPLETE, undisturbed.cause
-    for epoch in range(1, len(undisturbed.curve)):
-        context = resumable(data, tmp_path / str(epoch))
-        heard = stop_after(context, [assignment], epoch)
-        (resumed,) = fit(context, [assignment])
-        assert bits(resumed) == bits(undisturbed)
-        check_goes_on(heard, [resumed], epoch)
+    context = resumable(data, tmp_path)
+    n_epochs = len(undisturbed.curve) - 1
+    heard = stop_after_each(context, [assignment], n_epochs)
+    (resumed,) = fit(context, [assignment])
+    assert bits(resumed) == bits(undisturbed)
+    check_goes_on(heard, [resumed], n_epochs)
 
 
 @pytest.mark.parametrize("what", ANEW)

@@ -13,13 +13,14 @@ from pipeline.learning.checkpoints.codec import encode
 from pipeline.learning.checkpoints.keeper import fingerprint_of
 from pipeline.learning.data import PreparedData
 from pipeline.learning.fit import fit_cohort
-from pipeline.trial import Assignment, Cohort, Cutoffs, EpochScores, TrialOutcome, TrialState
+from pipeline.trial import Assignment, Cohort, Cutoffs, EpochScores, Facts, TrialOutcome, TrialState
 from tests.learning.checkpoints.stops import (
     bits,
     check_goes_on,
     fit,
     resumable,
     stop_after,
+    stop_after_each,
 )
 from tests.learning.trials import assigned, trial
 
@@ -53,7 +54,6 @@ COHORTS: dict[str, Callable[[], list[Assignment]]] = {
     "bf16": lambda: three(training={"precision": "bf16-mixed"}),
     "dropconnect": lambda: [one(regularizer="dropconnect")],
     "cnn": lambda: [one(model="cnn")],
-    "cnn-folds": lambda: [one(model="cnn", data={"folds": 2})],
     "autoencoder": lambda: [one(model="autoencoder")],
     "patience": lambda: [
         one(learning_rate=0.3, stopping={"patience": 1}),
@@ -63,32 +63,27 @@ COHORTS: dict[str, Callable[[], list[Assignment]]] = {
 
 
 @pytest.mark.parametrize("kind", COHORTS)
-def test_a_cohort_stopped_at_any_epoch_goes_on_as_if_it_had_never_stopped(
+def test_a_cohort_stopped_at_each_epoch_goes_on_as_if_it_had_never_stopped(
     digits: PreparedData, tmp_path: Path, kind: str
 ) -> None:
     trials = COHORTS[kind]()
     undisturbed = fit(digits, trials)
     longest = max(len(outcome.curve) for outcome in undisturbed)
-    for epoch in range(1, longest):
-        context = resumable(digits, tmp_path / str(epoch))
-        heard = stop_after(context, trials, epoch)
-        resumed = fit(context, trials)
-        assert list(map(bits, resumed)) == list(map(bits, undisturbed))
-        assert [one.pictures for one in resumed] == [one.pictures for one in undisturbed]
-        check_goes_on(heard, resumed, epoch)
-
-
-def test_a_cohort_stopped_after_each_epoch_ends_as_if_it_had_never_stopped(
-    digits: PreparedData, tmp_path: Path
-) -> None:
     context = resumable(digits, tmp_path)
-    trials = three()
-    heard: dict[tuple[int, int], EpochScores] = {}
-    for epoch in range(1, EPOCHS):
-        heard = stop_after(context, trials, epoch)
+    heard = stop_after_each(context, trials, longest - 1)
+    resumed = fit(context, trials)
+    assert list(map(bits, resumed)) == list(map(bits, undisturbed))
+    assert [one.pictures for one in resumed] == [one.pictures for one in undisturbed]
+    check_goes_on(heard, resumed, longest - 1)
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 3])
+def test_a_cohort_goes_on_from_each_epoch(digits: PreparedData, tmp_path: Path, epoch: int) -> None:
+    context, trials = resumable(digits, tmp_path), three()
+    heard = stop_after(context, trials, epoch)
     resumed = fit(context, trials)
     assert list(map(bits, resumed)) == list(map(bits, fit(digits, trials)))
-    check_goes_on(heard, resumed, EPOCHS - 1)
+    check_goes_on(heard, resumed, epoch)
 
 
 def test_members_go_on_in_other_companies_and_at_several_epochs(
@@ -161,6 +156,14 @@ def test_a_damaged_checkpoint_is_ignored_and_training_begins_anew(
     assert _is_new(heard, outcome)
 
 
+@pytest.fixture(scope="module")
+def facts(digits: PreparedData) -> Facts:
+    """Where this process trains."""
+    found = fit(digits, [one(stopping={"epochs": 1})])[0].facts
+    assert found is not None
+    return found
+
+
 FOREIGN: dict[str, Callable[[], Assignment]] = {
     "a rate": lambda: one(dropout=0.31),
     "the learning rate": lambda: one(learning_rate=0.004),
@@ -176,33 +179,34 @@ FOREIGN: dict[str, Callable[[], Assignment]] = {
 }
 
 
-@pytest.mark.parametrize("what", FOREIGN)
 def test_a_checkpoint_of_another_setting_is_ignored_and_training_begins_anew(
-    digits: PreparedData, tmp_path: Path, what: str
+    digits: PreparedData, tmp_path: Path
 ) -> None:
     context = resumable(digits, tmp_path)
     heard = stop_after(context, [one()], 2)
-    other = FOREIGN[what]()
+    other = one(dropout=0.31)
     (outcome,) = fit(context, [other])
     assert bits(outcome) == bits(fit(digits, [other])[0])
     assert _is_new(heard, outcome)
 
 
+@pytest.mark.parametrize("what", FOREIGN)
+def test_a_checkpoint_belongs_to_one_setting(facts: Facts, what: str) -> None:
+    told = {fingerprint_of(trial, facts, [(0, 0)]) for trial in (one(), FOREIGN[what]())}
+    assert len(told) == 2
+
+
 @pytest.mark.parametrize(
     "fact", ["data_sha256", "sources", "packages", "processor", "python", "device"]
 )
-def test_a_checkpoint_of_another_world_is_ignored(digits: PreparedData, fact: str) -> None:
-    facts = fit(digits, [one()])[0].facts
-    assert facts is not None
+def test_a_checkpoint_belongs_to_one_world(facts: Facts, fact: str) -> None:
     before = getattr(facts, fact)
     after = before | {"torch": "9.9"} if isinstance(before, dict) else "other"
     other = facts.model_copy(update={fact: after})
     assert fingerprint_of(one(), other, [(0, 0)]) != fingerprint_of(one(), facts, [(0, 0)])
 
 
-def test_the_company_counts_only_where_it_may_change_bits(digits: PreparedData) -> None:
-    facts = fit(digits, [one()])[0].facts
-    assert facts is not None
+def test_the_company_counts_only_where_it_may_change_bits(facts: Facts) -> None:
     companies = [[(0, 0)], [(0, 0), (1, 0)]]
     for changes, n_different in (({}, 1), ({"device": "cuda"}, 2), ({"precision": "bf16"}, 2)):
         there = facts.model_copy(update=changes)
@@ -230,10 +234,11 @@ def test_a_read_only_home_ends_no_trial(digits: PreparedData, tmp_path: Path) ->
 def test_a_failed_trial_is_resumed_before_it_fails_and_fails_again(
     digits: PreparedData, tmp_path: Path
 ) -> None:
-    diverging = one(0, training={"optimizer": "sgd"}, learning_rate=30.0)
+    diverging = one(0, training={"optimizer": "sgd"}, weight_decay=250.0, learning_rate=0.01)
     steady = one(1, training={"optimizer": "sgd"})
     undisturbed = fit(digits, [diverging, steady])
     assert undisturbed[0].state is TrialState.FAIL
+    assert len(undisturbed[0].curve) > 1
     context = resumable(digits, tmp_path)
     for epoch in range(1, EPOCHS):
         stop_after(context, [diverging, steady], epoch)
