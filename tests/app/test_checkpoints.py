@@ -13,7 +13,7 @@ import yaml
 from pipeline.app import Place, reproduce
 from pipeline.learning.checkpoints import CheckpointFolder
 from tests.app.long_trials import DIES_AT, LOG
-from tests.app.studies import PRUNED_TOO, check_ledgers_agree, searched, table
+from tests.app.studies import PRUNED_TOO, check_ledgers_agree, study_in, table
 
 ROOT = Path(__file__).parents[2]
 N_EPOCHS = 16
@@ -47,16 +47,16 @@ def test_killed_worker_and_driver_go_on_from_their_checkpoints_to_the_same_table
     assert len(list((home / "checkpoints" / "small").glob("*.checkpoint"))) == 2
     done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
-    check_ledgers_agree(home, 2)
     assert not (home / "checkpoints").exists()
     _check_went_on(log)
     answer = reproduce(Place(home=home, tracking_uri=None), "small", trial=1)
     assert answer.comparison.verdict == "identical", answer
     assert answer.comparison.epochs_compared == N_EPOCHS
+    check_ledgers_agree(home, 2)
 
 
 def _wait_for(log: Path, *, epoch: int) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 200
     while time.monotonic() < deadline:
         if log.exists() and f"1 {epoch} " in log.read_text():
             return
@@ -74,13 +74,11 @@ def _check_went_on(log: Path) -> None:
     assert len(again) <= 3
 
 
-def test_leftovers_of_finished_trials_are_removed_when_the_study_runs_next(tmp_path: Path) -> None:
-    study = searched(tmp_path, trials=1, block=1)
-    study.run(workers=1)
-    before = table(tmp_path)
-    folder = CheckpointFolder(tmp_path / "checkpoints" / "small")
+def test_leftovers_of_finished_trials_are_removed_when_the_study_runs_next(home: Path) -> None:
+    folder = CheckpointFolder(home / "checkpoints" / "small")
     assert folder.write(0, b"left over")
     folder.file(0).with_suffix(".77.tmp").write_bytes(b"half")
-    study.run(workers=1)
+    before = table(home)
+    study_in(home).run(workers=1)
     assert not folder.path.exists()
-    assert table(tmp_path) == before
+    assert table(home) == before

@@ -130,7 +130,9 @@ class Accumulating(ByHand):
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """Step one each time, and the other at every seventh batch."""
-        first, second = self.optimizers()  # type: ignore[misc]
+        optimizers = self.optimizers()
+        assert isinstance(optimizers, list)
+        first, second = optimizers
         loss = Plain.training_step(self, batch, batch_idx)
         assert loss is not None
         self.manual_backward(loss)

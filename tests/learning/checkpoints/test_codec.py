@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -32,6 +32,7 @@ states = st.recursive(
 )
 
 
+@settings(max_examples=50)
 @given(states)
 def test_plain_values_come_back_with_their_types(state: Any) -> None:
     assert repr(decode(encode(state))) == repr(state)
@@ -113,6 +114,6 @@ def test_tensors_may_be_refused_by_who_asks() -> None:
 
 def test_bytes_without_their_digest_are_no_checkpoint() -> None:
     content = encode({"a": torch.zeros(3)})
-    for damaged in (b"", content[:-1], content + b"x", content[:32] + b"x" + content[33:]):
+    for damaged in (b"", content[:-1], content + b"x", content[:32] + bytes(8) + content[40:]):
         with pytest.raises(DamagedError, match="does not have its SHA-256"):
             decode(damaged)

@@ -47,7 +47,6 @@ def own(model: str, data: str | None = None) -> Assignment:
 
 RESUMED = {
     "batch-norm, dropout and a schedule": own(f"{THERE}.Plain"),
-    "chances in its validation": own(f"{THERE}.NoisyValidation"),
     "a schedule by what was logged": own(f"{HERE}.Plateau"),
     "a schedule of milestones": own(f"{HERE}.Milestones"),
     "a schedule of steps": own(f"{HERE}.OneCycle"),
@@ -56,7 +55,6 @@ RESUMED = {
     "frozen weights": own(f"{HERE}.Unfreezing"),
     "two optimizers by hand": own(f"{HERE}.Accumulating"),
     "metrics and callbacks": own(f"{HERE}.Measured"),
-    "two names for one weight": own(f"{THERE}.Tied"),
     "own data": own(f"{THERE}.Plain", f"{THERE}.Blobs"),
     "own data of a built-in model": own("mlp", f"{THERE}.Blobs"),
 }
