@@ -112,7 +112,7 @@ def test_short_trials_write_no_checkpoint(
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "empty": lambda _: b"",
     "half": lambda content: content[: len(content) // 2],
-    "a bit of a weight": lambda content: _flipped(content, len(content) - 4),
+    "a bit of a weight": lambda content: _flipped(content, len(content) // 2),
     "something else": lambda _: hashlib.sha256(b"x").digest() + b"x",
     "another state": lambda _: encode([1, 2]),
 }
