@@ -43,6 +43,11 @@ class Place:
         return self.home / "cache"
 
     @property
+    def checkpoints(self) -> Path:
+        """Long trials while they are trained."""
+        return self.home / "checkpoints"
+
+    @property
     def ledger_uri(self) -> str:
         """Where MLflow's runs are."""
         from pipeline.tracking.home import tracking_uri

@@ -26,6 +26,7 @@ from pipeline.trial import EpochScores, TrialOutcome, TrialRow, best_row
 
 if TYPE_CHECKING:
     from pipeline.engines import LocalEngine
+    from pipeline.learning.checkpoints import CheckpointFolder
     from pipeline.learning.data import Source
     from pipeline.search import TrialStore
     from pipeline.tracking.outbox import Waiting
@@ -89,6 +90,21 @@ class StudyResult:
             "machinery": _rounded(self.machinery),
             "outbox": self.outbox and asdict(self.outbox),
         }
+
+
+def _unfinished(store: "TrialStore") -> set[int]:
+    return {row.number for row in store.rows() if not row.state.is_finished}
+
+
+def _removing(folder: "CheckpointFolder", watch: Watch) -> Watch:
+    """Remove the checkpoint of a trial once its end stands in both ledgers."""
+
+    def watch_and_remove(news: EpochScores | TrialOutcome) -> None:
+        if isinstance(news, TrialOutcome):
+            folder.remove(news.number)
+        watch(news)
+
+    return watch_and_remove
 
 
 def _rounded(seconds: Mapping[str, float]) -> dict[str, float]:
@@ -173,6 +189,7 @@ class Study:
         started: float,
         cohort: int | None,
     ) -> StudyResult:
+        from pipeline.learning.checkpoints import CheckpointFolder, Resumable
         from pipeline.search import Driver, SecondsLedger, TrialStore, open_storage
 
         seconds = SecondsLedger(started, n_workers=engine.n_workers)
@@ -183,7 +200,8 @@ class Study:
         if names_own_class(self.config):
             code = trust.own_code(self.config, [Path(self.file).parent], where=self.file)
             trust.remember(self.config.name, code, self.place)
-        engine.open(data)
+        folder = CheckpointFolder(self.place.checkpoints.resolve() / self.config.name)
+        engine.open(Resumable(data, folder))
         with seconds.starting("optuna"):
             storage = open_storage(self.place.storage, self.place.journal, to_write=True)
             assert storage is not None, "a writer makes the storage"  # noqa: S101
@@ -191,13 +209,14 @@ class Study:
             begun(store.rows())
         with seconds.starting("mlflow"):
             ledger = self.place.open_ledger(self.config.name)
+        folder.keep_only(_unfinished(store))
         driver = Driver(
             self.config,
             store=store,
             ledger=ledger,
             engine=engine,
             seconds=seconds,
-            watch=watch,
+            watch=_removing(folder, watch),
             cohort=cohort,
         )
         gc.freeze()  # what is imported stays; the collector need not look through it each time
@@ -205,6 +224,7 @@ class Study:
             rows = driver.run()
         finally:
             gc.unfreeze()
+        folder.keep_only(_unfinished(store))
         return StudyResult(
             study=self.config.name,
             trials=rows,

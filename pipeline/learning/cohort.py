@@ -17,6 +17,11 @@ from pipeline.trial import EpochScores
 Report = Callable[[EpochScores], None]
 Batch = tuple[int, Sequence[Tensor]]
 """Which fold, and row numbers: one int64 tensor a step."""
+Keep = Callable[[Sequence[Member]], None]
+
+
+def keep_nothing(_members: Sequence[Member]) -> None:
+    """Write no checkpoint."""
 
 
 class CohortModule(LightningModule):
@@ -26,10 +31,19 @@ class CohortModule(LightningModule):
         members: The trials, of one batch size.
         parts: The rows of the study or, where it has folds, those of each.
         report: Called with each epoch's scores of each member.
+        keep: Called with the members after each epoch but the last.
+
+    Attributes:
+        epochs_done: How many epochs the active members have behind them, all the same.
     """
 
     def __init__(
-        self, members: Sequence[Member], parts: Sequence[Parts], *, report: Report
+        self,
+        members: Sequence[Member],
+        parts: Sequence[Parts],
+        *,
+        report: Report,
+        keep: Keep = keep_nothing,
     ) -> None:
         """Take the members in; nothing is trained yet."""
         super().__init__()
@@ -39,7 +53,10 @@ class CohortModule(LightningModule):
         self.seconds = {"training": 0.0, "validation": 0.0}
         self._parts = list(parts)
         self._report = report
+        self._keep = keep
+        self.epochs_done = max((len(member.curve) for member in self.active), default=0)
         self._groups: list[list[Group]] = []
+        self._epochs: list[EpochSteps] = []
         self._epoch_started = 0.0
 
     def build(self) -> None:
@@ -63,13 +80,30 @@ class CohortModule(LightningModule):
         for member in self.active:
             with member.failing_alone():
                 optimizers.extend([learner.begin() for learner in member.learners])
+        self._epochs = self._make_epochs()
         self._groups = [self._group(fold) for fold in range(len(self._parts))]
         return optimizers
 
     def _group(self, fold: int) -> list[Group]:
         learners: list[Learner] = [member.learners[fold] for member in self.active]
-        batch_size = min(self._batch_size, len(self._parts[fold].training))
-        return make_groups(learners, batch_size=batch_size, device=self.device)
+        return make_groups(
+            learners,
+            batch_size=min(self._batch_size, len(self._parts[fold].training)),
+            device=self.device,
+            first_step=self.epochs_done * self._epochs[fold].n_steps,
+        )
+
+    def _make_epochs(self) -> list[EpochSteps]:
+        seed = self.members[0].assignment.config.seeds["order"]
+        return [
+            EpochSteps(
+                parts.training,
+                batch_size=self._batch_size,
+                seed=seed,
+                epochs_done=self.epochs_done,
+            )
+            for parts in self._parts
+        ]
 
     @property
     def _batch_size(self) -> int:
@@ -77,13 +111,7 @@ class CohortModule(LightningModule):
 
     def train_dataloader(self) -> "FoldSteps":
         """Iterate over the batches of an epoch, the same for all trials of a study."""
-        seed = self.members[0].assignment.config.seeds["order"]
-        return FoldSteps(
-            [
-                EpochSteps(parts.training, batch_size=self._batch_size, seed=seed)
-                for parts in self._parts
-            ]
-        )
+        return FoldSteps(self._epochs)
 
     def on_train_epoch_start(self) -> None:
         """Start the epoch's clock and set its learning rates."""
@@ -122,6 +150,8 @@ class CohortModule(LightningModule):
             group.let_go()
         self.seconds["validation"] += time.perf_counter() - trained
         self.trainer.should_stop = not self.active
+        if self.active:
+            self._keep(self.members)
 
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int

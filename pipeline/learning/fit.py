@@ -6,6 +6,9 @@ from contextlib import contextmanager
 
 import torch
 
+from pipeline.learning.checkpoints import Resumable
+from pipeline.learning.checkpoints.cohorts import Keeping, at_one_epoch
+from pipeline.learning.checkpoints.keeper import Keeper
 from pipeline.learning.cohort import CohortModule, Report
 from pipeline.learning.data import PreparedData
 from pipeline.learning.facts import collect_facts, resolve_device
@@ -20,7 +23,9 @@ from pipeline.learning.pictures import draw
 from pipeline.trial import Cohort, Facts, TrialOutcome, TrialState
 
 
-def fit_cohort(cohort: Cohort, data: PreparedData | OwnData, report: Report) -> list[TrialOutcome]:
+def fit_cohort(
+    cohort: Cohort, context: PreparedData | OwnData | Resumable, report: Report
+) -> list[TrialOutcome]:
     """Train the trials of a cohort together and say how each ended.
 
     What a trial does wrong (a loss that is not finite, an exception, memory exhausted) ends that
@@ -29,18 +34,23 @@ def fit_cohort(cohort: Cohort, data: PreparedData | OwnData, report: Report) -> 
 
     Args:
         cohort: The trials; they share data, batch size and training section.
-        data: The decoded data set, or what is known of the user's own data module.
+        context: The decoded data set, or what is known of the user's own data module; with a
+            folder, long trials keep checkpoints there and go on from them.
         report: Called with each epoch's scores as they come.
 
     Returns:
         One outcome a trial, in the cohort's order.
     """
     config = cohort.assignments[0].config
+    data, folder = (
+        (context.data, context.folder) if isinstance(context, Resumable) else (context, None)
+    )
+    keeper = Keeper(folder)
     with _arithmetic(config.training.threads):
         if config.model.class_path or config.data.class_path:
-            return [fit_own(assignment, data, report) for assignment in cohort.assignments]
+            return [fit_own(one, data, report, keeper) for one in cohort.assignments]
         assert isinstance(data, PreparedData), "the user's own data has its class named"  # noqa: S101
-        return _fit(cohort, data, report)
+        return _fit(cohort, data, report, keeper)
 
 
 @contextmanager
@@ -58,7 +68,7 @@ def _arithmetic(threads: int) -> Iterator[None]:
         torch.set_flush_denormal(False)
 
 
-def _fit(cohort: Cohort, data: PreparedData, report: Report) -> list[TrialOutcome]:
+def _fit(cohort: Cohort, data: PreparedData, report: Report, keeper: Keeper) -> list[TrialOutcome]:
     clock = _Clock()
     first = cohort.assignments[0]
     config = first.config
@@ -68,19 +78,23 @@ def _fit(cohort: Cohort, data: PreparedData, report: Report) -> list[TrialOutcom
     clock.mark("data")
     n_folds = len(parts) if len(parts) > 1 else 0
     members = [Member(assignment, n_folds=n_folds) for assignment in cohort.assignments]
-    module = CohortModule(members, parts, report=report)
-    cause = _train(module)
-    for member in module.active:
-        member.fail(cause or "ended without a verdict")
-        member.is_torn = len(members) > 1
+    keeping = Keeping(keeper, cohort, lambda member: _facts(member, data, split_sha256))
+    keeping.take_up(members, report)
+    for same in at_one_epoch(members):
+        module = CohortModule(same, parts, report=report, keep=keeping.keep)
+        cause = _train(module)
+        for member in module.active:
+            member.fail(cause or "ended without a verdict")
+            member.is_torn = len(same) > 1
+        clock.add(module.seconds)
+        del module
     facts = [_facts(member, data, split_sha256) for member in members]
     pictures = [_pictures(member, parts[0]) for member in members]
-    clock.spend(module.seconds, n_members=len(members))
-    del module
+    clock.share(len(members))
     found = zip(members, facts, pictures, strict=True)
     outcomes = [_outcome(*one, clock) for one in found]
     return [
-        _fit(Cohort((member.assignment,)), data, report)[0] if member.is_torn else outcome
+        _fit(Cohort((member.assignment,)), data, report, keeper)[0] if member.is_torn else outcome
         for member, outcome in zip(members, outcomes, strict=True)
     ]
 
@@ -95,9 +109,13 @@ class _Clock:
     def mark(self, phase: str) -> None:
         self.seconds[phase] = time.perf_counter() - self._started
 
-    def spend(self, seconds: dict[str, float], *, n_members: int) -> None:
-        """Take what the phases say, and share all seconds out among the members."""
-        self.seconds.update(seconds)
+    def add(self, seconds: dict[str, float]) -> None:
+        """Take what the phases say."""
+        for phase, spent in seconds.items():
+            self.seconds[phase] = self.seconds.get(phase, 0.0) + spent
+
+    def share(self, n_members: int) -> None:
+        """Share all seconds out among the members."""
         total = time.perf_counter() - self._started
         self.seconds["set_up"] = total - sum(self.seconds.values())
         self.seconds = {phase: spent / n_members for phase, spent in self.seconds.items()}
@@ -122,7 +140,7 @@ def _trainer(module: CohortModule) -> Trainer:
         accelerator={"cuda": "gpu"}.get(device, device),
         devices=1,
         precision=config.precision,
-        max_epochs=max(member.assignment.epochs for member in module.members),
+        max_epochs=max(one.assignment.epochs for one in module.members) - module.epochs_done,
         deterministic=device == "cuda",
         barebones=True,
     )

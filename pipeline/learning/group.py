@@ -25,7 +25,7 @@ def why_not_fused(learner: Learner, device: torch.device) -> str | None:
 
 
 def make_groups(
-    learners: Sequence[Learner], *, batch_size: int, device: torch.device
+    learners: Sequence[Learner], *, batch_size: int, device: torch.device, first_step: int = 0
 ) -> list["Group"]:
     """Put networks of one shape together.
 
@@ -33,13 +33,14 @@ def make_groups(
         learners: Begun, of one fold, in the cohort's order.
         batch_size: Rows of a full batch.
         device: Where they are trained.
+        first_step: How many steps they have been trained for.
     """
     found: dict[object, list[Learner]] = {}
     for learner in learners:
         learner.alone_because = why_not_fused(learner, device)
         shape = learner.config.shape
         found.setdefault(id(learner) if learner.alone_because else shape, []).append(learner)
-    return [Group(same, batch_size=batch_size) for same in found.values()]
+    return [Group(same, batch_size=batch_size, first_step=first_step) for same in found.values()]
 
 
 class Group:
@@ -48,11 +49,15 @@ class Group:
     Args:
         learners: Of one shape.
         batch_size: Rows of a full batch.
+        first_step: How many steps they have been trained for.
     """
 
-    def __init__(self, learners: Sequence[Learner], *, batch_size: int) -> None:
+    def __init__(
+        self, learners: Sequence[Learner], *, batch_size: int, first_step: int = 0
+    ) -> None:
         """Put the networks together."""
         self.learners = list(learners)
+        self._first_step = first_step
         self._batch_size = batch_size
         self._loop: Stack | Separate | None = None
         for place, learner in enumerate(self.learners):
@@ -89,12 +94,12 @@ class Group:
             return
         self.learners = staying
         with self._failing_together():
-            n_steps = self._loop.n_steps if self._loop else 0
+            n_steps = self._loop.n_steps if self._loop else self._first_step
             self._loop = self._make_loop(n_steps) if staying else None
 
     def _trained(self) -> Stack | Separate:
         if self._loop is None:
-            self._loop = self._make_loop(0)
+            self._loop = self._make_loop(self._first_step)
         return self._loop
 
     def _make_loop(self, first_step: int) -> Stack | Separate:

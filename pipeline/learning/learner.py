@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -74,6 +74,7 @@ class Learner:
         self.fold = fold
         self.place, self.n_companions = 0, 1
         self.alone_because: str | None = None
+        self._kept: Mapping[str, Any] | None = None
 
     @property
     def config(self) -> TrialConfig:
@@ -93,7 +94,20 @@ class Learner:
     def begin(self) -> Optimizer:
         """Make the optimizer, once the weights are where they will be trained."""
         self.optimizer = make_optimizer(self.config, list(self.network.parameters()))
+        if self._kept is not None:
+            self.network.load_state_dict(self._kept["network"])
+            self.optimizer.load_state_dict(self._kept["optimizer"])
+            self._kept = None
         return self.optimizer
+
+    def state(self) -> dict[str, Any]:
+        """All that its next step depends on, beside the number of that step."""
+        weights = dict(self.network.state_dict())
+        return {"network": weights, "optimizer": self.optimizer.state_dict()}
+
+    def take_up(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state: ``begin`` will put it in place."""
+        self._kept = state
 
     def begin_epoch(self, epoch: int) -> None:
         """Set the learning rate of an epoch, counted from 1."""

@@ -7,6 +7,7 @@ from statistics import fmean
 from safetensors.torch import save
 from torch import Tensor
 
+from pipeline.learning.checkpoints.keeper import State, curve_of, curve_state
 from pipeline.learning.learner import Learner
 from pipeline.learning.optimizers import learning_rate_at
 from pipeline.learning.progress import Progress
@@ -22,6 +23,7 @@ class Member(Progress):
 
     Attributes:
         weights: Of the best epoch.
+        is_kept: Whether its last checkpoint says how it ended.
         is_torn: Whether it failed with others and nobody knows whose fault it was.
     """
 
@@ -32,6 +34,7 @@ class Member(Progress):
         self.learners = [Learner(self, fold) for fold in folds]
         self.n_parameters = 0
         self.weights: dict[str, Tensor] | None = None
+        self.is_kept = False
         self.is_torn = False
 
     def end_epoch(self, seconds: float) -> EpochScores:
@@ -70,6 +73,27 @@ class Member(Progress):
             folds=tuple(folds) if len(folds) > 1 else (),
             repeat=self.assignment.config.repeat,
         )
+
+    def to_keep(self) -> State:
+        """All that is needed to go on from here; of one that has left, what it came to."""
+        first = self.learners[0]
+        return {
+            "curve": curve_state(self.curve),
+            "weights": self.weights,
+            "company": (first.place, first.n_companions, first.alone_because),
+            "learners": [learner.state() for learner in self.learners] if not self.state else [],
+        }
+
+    def take_up(self, state: State) -> None:
+        """Stand where it stood when ``to_keep`` told its state, its verdict included."""
+        for scores in curve_of(state["curve"]):
+            self.take(scores)
+        self.weights = state["weights"]
+        self.is_kept = self.state is not None
+        first = self.learners[0]
+        first.place, first.n_companions, first.alone_because = state["company"]
+        for learner, kept in zip(self.learners, state["learners"], strict=False):
+            learner.take_up(kept)
 
     def weights_file(self) -> bytes | None:
         """The best epoch's weights as a safetensors file."""

@@ -68,19 +68,24 @@ class EpochSteps:
         rows: The training rows.
         batch_size: Rows a step; the last step of an epoch takes what is left.
         seed: The study's seed for the order.
+        epochs_done: How many were gone through before, by another.
     """
 
-    def __init__(self, rows: Rows, *, batch_size: int, seed: int) -> None:
-        """Start before the first epoch."""
+    def __init__(self, rows: Rows, *, batch_size: int, seed: int, epochs_done: int = 0) -> None:
+        """Start before the first epoch, or after those that are done."""
         self.rows = rows
         self.batch_size = batch_size
         self.seed = seed
-        self.epoch = 0
+        self.epoch = epochs_done
+
+    @property
+    def n_steps(self) -> int:
+        """How many steps an epoch has."""
+        return math.ceil(len(self.rows) / self.batch_size)
 
     def __len__(self) -> int:
         """Count the calls of an epoch."""
-        steps = math.ceil(len(self.rows) / self.batch_size)
-        return math.ceil(steps / STEPS_A_CALL)
+        return math.ceil(self.n_steps / STEPS_A_CALL)
 
     def __iter__(self) -> Iterator[Sequence[Tensor]]:
         """Go through the next epoch: each item is a list of row numbers, one entry a step."""

@@ -1,9 +1,17 @@
 """Fit one trial whose module or data is the user's own, by itself in the Trainer."""
 
 import time
+from collections.abc import Callable
 
 from safetensors.torch import save
 
+from pipeline.learning.checkpoints.keeper import (
+    Keeper,
+    State,
+    curve_of,
+    curve_state,
+    fingerprint_of,
+)
 from pipeline.learning.data import PreparedData
 from pipeline.learning.facts import collect_facts
 from pipeline.learning.lightning import LightningModule
@@ -12,6 +20,7 @@ from pipeline.learning.own.feeds import Feed
 from pipeline.learning.own.models import build_model, count_parameters, own_classes
 from pipeline.learning.own.module_feed import ModuleFeed, OwnData
 from pipeline.learning.own.probe import Probe
+from pipeline.learning.own.resume import EpochKeeper, NotTakenUpError
 from pipeline.learning.own.row_feed import RowFeed
 from pipeline.learning.own.sources import own_sources
 from pipeline.learning.own.trainers import expected_of_loaders, make_trainer
@@ -23,7 +32,12 @@ ALONE_BECAUSE = "its own training_step: trained by itself in the Trainer"
 ALONE_BECAUSE_OF_DATA = "its own data module: trained by itself in the Trainer"
 
 
-def fit_own(assignment: Assignment, data: PreparedData | OwnData, report: Report) -> TrialOutcome:
+def fit_own(
+    assignment: Assignment,
+    data: PreparedData | OwnData,
+    report: Report,
+    keeper: Keeper | None = None,
+) -> TrialOutcome:
     """Train a trial of the user's own module, of the user's own data, or of both.
 
     Whatever the user's code raises ends the trial with its cause; nothing escapes.
@@ -32,18 +46,20 @@ def fit_own(assignment: Assignment, data: PreparedData | OwnData, report: Report
         assignment: The trial.
         data: The decoded data set, or the user's own.
         report: Called with each epoch's scores as they come.
+        keeper: Keeps checkpoints of a long trial; by default there are none.
     """
-    return _Fit(assignment, report).run(data)
+    return _Fit(assignment, report, keeper or Keeper(None)).run(data)
 
 
 class _Fit:
     """A trial while it is trained; what has been reached is kept when something raises."""
 
-    def __init__(self, assignment: Assignment, report: Report) -> None:
+    def __init__(self, assignment: Assignment, report: Report, keeper: Keeper) -> None:
         self._started = time.perf_counter()
         self._assignment = assignment
         self._config = assignment.config
         self._report = report
+        self._keeper = keeper
         self._progress = Progress(assignment)
         self._facts: Facts | None = None
         self._module: LightningModule | None = None
@@ -57,7 +73,11 @@ class _Fit:
             sources = own_sources(*classes)
             feed = self._open(data)
             self._facts = self._collect_facts(feed, sources)
-            self._train(feed)
+            try:
+                self._train(feed, self._find())
+            except NotTakenUpError:
+                self._forget()
+                self._train(self._open(data), None)
             self._settle()
         return self._outcome()
 
@@ -70,7 +90,7 @@ class _Fit:
         finally:
             self._data_seconds = time.perf_counter() - started
 
-    def _train(self, feed: Feed) -> None:
+    def _train(self, feed: Feed, kept: State | None) -> None:
         training = self._config.training
         self._module = build_model(self._config, feed.known)
         with expected_of_loaders():
@@ -80,8 +100,54 @@ class _Fit:
                 report=self._report,
                 probe=Probe(make_trainer(training), probe),
             )
-            trainer = make_trainer(training, epochs=self._assignment.epochs, callback=self._watch)
+            epochs = EpochKeeper(
+                kept and kept["training"], is_due=lambda: self._keeper.is_due, keep=self._keep
+            )
+            if kept is not None:
+                self._take_up(kept)
+            trainer = make_trainer(
+                training, epochs=self._assignment.epochs, callbacks=[epochs, self._watch]
+            )
             trainer.fit(self._module, **feed.to_fit())
+
+    def _find(self) -> State | None:
+        """The trial's checkpoint, if there is one that fits."""
+        if not self._keeper.has(self._config.number):
+            return None
+        return self._keeper.find(self._fingerprint(), self._config.number)
+
+    def _take_up(self, kept: State) -> None:
+        """Report the epochs behind it again, and go on with their curve and weights."""
+        assert self._watch is not None  # noqa: S101 - it was just made
+        self._watch.weights = kept["weights"]
+        for scores in curve_of(kept["curve"]):
+            self._progress.take(scores)
+            self._report(scores)
+
+    def _forget(self) -> None:
+        """Start anew: the checkpoint does not fit the module, newly made."""
+        self._keeper.forget(self._config.number)
+        self._progress.curve.clear()
+
+    def _keep(self, training: Callable[[], State]) -> None:
+        """Write a checkpoint; a module whose state cannot be written down has none."""
+        started = time.perf_counter()
+        watch, curve = self._watch, self._progress.curve
+        assert watch is not None  # noqa: S101 - it was made before the training
+        self._keeper.keep(
+            self._fingerprint(),
+            self._config.number,
+            lambda: {
+                "curve": curve_state(curve),
+                "weights": watch.weights,
+                "training": training(),
+            },
+        )
+        self._keeper.wait(time.perf_counter() - started)
+
+    def _fingerprint(self) -> str:
+        assert self._facts is not None  # noqa: S101 - collected before the training
+        return fingerprint_of(self._assignment, self._facts, [self._assignment.key])
 
     def _settle(self) -> None:
         """A module may end its training itself: what it came to is complete."""

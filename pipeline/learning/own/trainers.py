@@ -1,7 +1,7 @@
 """The Trainer of a user's own module."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from pytorch_lightning.callbacks import Callback
@@ -12,15 +12,15 @@ from pipeline.learning.lightning import Trainer, expected_warnings
 
 
 def make_trainer(
-    training: TrainingConfig, *, epochs: int = 1, callback: Callback | None = None
+    training: TrainingConfig, *, epochs: int = 1, callbacks: Sequence[Callback] = ()
 ) -> Trainer:
     """Make a Trainer that writes no file and shows nothing.
 
     Args:
         training: Device and precision.
         epochs: At most so many.
-        callback: What keeps the weights; a ``Checkpoint``, so that it is called after the
-            module's own hooks.
+        callbacks: In the order in which they are called, but a ``Checkpoint`` comes last, after
+            the module's own hooks.
     """
     device = resolve_device(training.device)
     return Trainer(
@@ -29,8 +29,8 @@ def make_trainer(
         precision=training.precision,
         max_epochs=epochs,
         deterministic=device == "cuda",
-        callbacks=[] if callback is None else [callback],
-        enable_checkpointing=callback is not None,
+        callbacks=list(callbacks),
+        enable_checkpointing=bool(callbacks),
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,
