@@ -44,7 +44,8 @@ def _replaced(section: Any, path: list[str], value: Any, key: str) -> Any:
 
 
 def _place(section: list[Any], part: str, key: str) -> int:
-    if part.isascii() and part.isdecimal() and int(part) < len(section):
+    is_number = part.isascii() and part.isdecimal() and len(part) <= len(str(len(section)))
+    if is_number and int(part) < len(section):
         return int(part)
     expected = f"a place in a list of {len(section)}, counted from 0"
     raise BadInputError(where="--set", key=key, got=repr(part), expected=expected)
