@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Trial = int | Literal["best"]
+LONGEST_NUMBER = 9
+"""Digits of a trial's number."""
 
 
 class Folder(click.Path):
@@ -66,8 +68,8 @@ with_workers = click.option(
 def _number(_ctx: click.Context, _param: click.Parameter, text: str | None) -> Trial | None:
     if text is None or text == "best":
         return None if text is None else "best"
-    if not text.isdecimal():
-        message = f"got {text!r}, expected a trial's number or 'best'"
+    if not text.isdecimal() or len(text) > LONGEST_NUMBER:
+        message = f"got {text[:50]!r}, expected a trial's number or 'best'"
         raise click.BadParameter(message, param_hint="--trial")
     return int(text)
 

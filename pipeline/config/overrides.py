@@ -1,11 +1,14 @@
 """``--set KEY=VALUE``: values of a study file replaced from the command line."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from pipeline.config.frozen import shown
 from pipeline.config.study_text import parse
 from pipeline.errors import BadInputError
+
+LONGEST_PATH: Final = 20
+"""No key of a study lies so deep."""
 
 
 def apply(document: Mapping[str, Any], override: str) -> dict[str, Any]:
@@ -20,7 +23,7 @@ def apply(document: Mapping[str, Any], override: str) -> dict[str, Any]:
     """
     key, equals, text = override.partition("=")
     path = key.split(".")
-    if not equals or not all(path):
+    if not equals or not all(path) or len(path) > LONGEST_PATH:
         expected = "KEY=VALUE, for example training.epochs=5"
         raise BadInputError(where="--set", got=repr(override), expected=expected)
     value = parse(text, f"--set {key}") if text.strip() else None
@@ -44,7 +47,8 @@ def _replaced(section: Any, path: list[str], value: Any, key: str) -> Any:
 
 
 def _place(section: list[Any], part: str, key: str) -> int:
-    if part.isascii() and part.isdecimal() and int(part) < len(section):
+    is_number = part.isascii() and part.isdecimal() and len(part) <= len(str(len(section)))
+    if is_number and int(part) < len(section):
         return int(part)
     expected = f"a place in a list of {len(section)}, counted from 0"
     raise BadInputError(where="--set", key=key, got=repr(part), expected=expected)

@@ -44,6 +44,7 @@ def _having(section: str, key: str, value: dict[str, Any]) -> dict[str, Any]:
 def for_document(schema: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, Any]:
     """Narrow the schema of all study files to those that have a document's model and data."""
     name = _value(document, "model", "name")
+    name = name if isinstance(name, str) else None
     key = (name, name is not None and _value(document, "data", "class_path") is not None)
     place = list(SPACES).index(key) if key in SPACES else 0
     chosen = schema["allOf"][place]["then"]["properties"]

@@ -23,7 +23,7 @@ from pipeline.errors import BadInputError
 from tests.config.documents import MODELS, SMALLEST, SPACES, changed
 
 N_EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "100"))
-LONGEST_SECONDS = 20.0
+LONGEST_SECONDS = 5.0
 LARGEST_GROWTH_KIB = 500 * 1024
 FUZZED = settings(
     max_examples=N_EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None
@@ -40,34 +40,13 @@ NUMBERS = st.one_of(
     st.integers(),
     st.sampled_from([0, 1, -1, 0.0, -0.0, 1.0, 2**31, 2**53 + 1, 2**64, 10**99, 10**400, 5e-324]),
 )
-TEXTS = st.one_of(
-    st.text(max_size=20),
-    st.sampled_from(
-        [
-            *(
-                "",
-                "..",
-                "../../x",
-                "/etc/passwd",
-                "1e-4",
-                "nan",
-                "0x10",
-                "1:30",
-                "yes",
-                "~",
-                "=",
-                "*a",
-            ),
-            *("mlp", "cnn", "autoencoder", "digits", "npz", "image-folder", "grid", "tpe", "asha"),
-            *(
-                "os.system",
-                "my_package.MyModule",
-                "!!python/name:os.system",
-                "x" * 5_000,
-                "\x1b[2J",
-            ),
-        ]
-    ),
+TEXTS = st.text(max_size=20) | st.sampled_from(
+    [
+        *("", "..", "../../x", "/etc/passwd", "1e-4", "nan", "0x10", "1:30", "yes", "~", "="),
+        *("mlp", "cnn", "autoencoder", "digits", "npz", "image-folder", "grid", "tpe", "asha"),
+        *("os.system", "my_package.MyModule", "!!python/name:os.system", "*a", "\x1b[2J"),
+        "x" * 5_000,
+    ]
 )
 VALUES = st.recursive(
     st.none() | st.booleans() | NUMBERS | TEXTS,
@@ -78,48 +57,9 @@ VALUES = st.recursive(
     max_leaves=8,
 )
 SNIPPETS = (
-    *(
-        "!!python/object/apply:os.system [id]",
-        "&a",
-        "*a",
-        "<<: *a",
-        "---",
-        "...",
-        "%YAML 1.1",
-        "? ",
-    ),
-    *(
-        ": ",
-        "- ",
-        "[",
-        "]",
-        "{",
-        "}",
-        "'",
-        '"',
-        "|",
-        ">",
-        "#",
-        "\t",
-        "\r",
-        "\n",
-        "\x00",
-        "\x85",
-        "@",
-    ),
-    *(
-        "\u2028",
-        "\ufeff",
-        "\udcff",
-        "1e999",
-        "0o7",
-        "1_0",
-        ".inf",
-        "2020-01-01",
-        "!",
-        "`",
-        "\\ud800",
-    ),
+    *("!!python/object/apply:os.system [id]", "&a", "*a", "<<: *a", "---", "...", "%YAML 1.1"),
+    *("? ", ": ", "- ", "[", "]", "{", "}", "'", '"', "|", ">", "#", "\t", "\r", "\n", "\x00", "@"),
+    *("\x85", "\u2028", "\ufeff", "\udcff", "1e999", "0o7", "1_0", ".inf", "2020-01-01", "!", "`"),
 )
 
 

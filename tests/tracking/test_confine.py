@@ -1,0 +1,128 @@
+"""A home's store cannot make this project write, or ask, anywhere but in the home."""
+
+import hashlib
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+from pipeline.errors import BadInputError, WorkFailedError
+from pipeline.tracking import runs
+from pipeline.tracking.confine import keep_inside
+from pipeline.tracking.home import artifact_root, tracking_uri
+from pipeline.tracking.ledger import MlflowLedger
+from pipeline.tracking.reader import read_trial
+from tests.tracking.builders import config, folder_of, outcome, reopened, row
+
+
+@pytest.fixture
+def finished(ledger: MlflowLedger, home: Path) -> Path:
+    """A home with one finished trial."""
+    ledger.start(config(0))
+    ledger.finish(config(0), outcome(0))
+    ledger.close([row(0)], is_done=True)
+    return home
+
+
+def tampered(home: Path, statement: str, *values: str) -> None:
+    """Change the store as somebody could who gives it away."""
+    with closing(sqlite3.connect(home / "mlflow.db")) as store, store:
+        store.execute(statement, values)
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    ["http://127.0.0.1:1/steal", "s3://bucket/x", "file:///etc", "../../..", ""],
+)
+def test_addresses_in_the_store_are_made_again(elsewhere: str, finished: Path) -> None:
+    tampered(finished, "UPDATE runs SET artifact_uri = ?", elsewhere)
+    tampered(finished, "UPDATE experiments SET artifact_location = ?", elsewhere)
+    keep_inside(finished)
+    client = MlflowClient(tracking_uri(finished))
+    experiment = client.get_experiment_by_name("digits")
+    assert experiment is not None
+    inside = artifact_root(finished) / "digits"
+    assert folder_of(experiment.artifact_location) == inside
+    for run in client.search_runs([experiment.experiment_id]):
+        assert folder_of(run.info.artifact_uri) == inside / run.info.run_id / "artifacts"
+    new = client.create_run(experiment.experiment_id)
+    assert folder_of(new.info.artifact_uri).is_relative_to(inside)
+    assert read_trial(tracking_uri(finished), "digits", 0).weights == outcome(0).weights
+
+
+def test_a_moved_home_is_whole(finished: Path, tmp_path: Path) -> None:
+    moved = finished.rename(tmp_path.with_name(f"{tmp_path.name}-moved"))
+    keep_inside(moved)
+    assert read_trial(tracking_uri(moved), "digits", 0).record.trial == config(0)
+    reopened(moved).close([row(0)], is_done=True)
+    assert not finished.exists()
+
+
+def test_a_home_that_is_where_it_was_is_not_touched(finished: Path) -> None:
+    before = sha256(finished / "mlflow.db")
+    keep_inside(finished)
+    assert sha256(finished / "mlflow.db") == before
+    keep_inside(finished / "nowhere")
+    assert not (finished / "nowhere").exists()
+
+
+@pytest.mark.parametrize("name", ["../../etc", "/etc", "a/b", "..", "<b>", ""])
+def test_a_study_of_a_name_that_is_a_path_is_refused(name: str, finished: Path) -> None:
+    tampered(finished, "UPDATE experiments SET name = ? WHERE name = 'digits'", name)
+    with pytest.raises(BadInputError, match=r"mlflow.db: experiments.name: got .* expected the na"):
+        keep_inside(finished)
+
+
+def test_a_store_without_tables_is_refused(tmp_path: Path) -> None:
+    tampered(tmp_path, "CREATE TABLE cake (slices)")
+    with pytest.raises(BadInputError, match=r"no such table: .* expected a store that MLflow made"):
+        keep_inside(tmp_path)
+
+
+@pytest.mark.parametrize("place", ["{home}/artifacts/../..", "s3://bucket/x", "{other}"])
+def test_a_study_is_not_written_into_an_experiment_that_lies_elsewhere(
+    place: str, home: Path, client: MlflowClient, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    other = tmp_path_factory.mktemp("other")
+    client.create_experiment("digits", "file:///x")
+    location = place.format(home=home.as_uri(), other=other.as_uri())
+    tampered(home, "UPDATE experiments SET artifact_location = ? WHERE name = 'digits'", location)
+    with pytest.raises(BadInputError, match="digits: got an experiment whose artifacts are in"):
+        reopened(home)
+    assert list(other.iterdir()) == []
+
+
+def test_a_link_in_a_file_s_place_is_replaced_and_not_followed(
+    finished: Path, client: MlflowClient
+) -> None:
+    victim = finished / "bashrc"
+    victim.write_text("mine")
+    run = client.get_run(read_trial(tracking_uri(finished), "digits", 0).run_id)
+    file = folder_of(run.info.artifact_uri) / "record.json"
+    file.unlink()
+    file.symlink_to(victim)
+    runs.put(client, run.info, "record.json", b"theirs")
+    assert victim.read_text() == "mine"
+    assert file.read_bytes() == b"theirs"
+    assert not file.is_symlink()
+
+
+@pytest.mark.parametrize("levels", [0, 1, 2])
+def test_a_link_in_a_folder_s_place_is_refused(
+    levels: int, finished: Path, client: MlflowClient, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    victim = tmp_path_factory.mktemp("victim")
+    run = client.get_run(read_trial(tracking_uri(finished), "digits", 0).run_id)
+    folder = folder_of(run.info.artifact_uri)
+    linked = [folder, *folder.parents][levels]
+    linked.rename(finished / "aside")
+    linked.symlink_to(victim)
+    with pytest.raises(WorkFailedError, match="got a link, expected a folder that this project"):
+        runs.put(client, run.info, "record.json", b"theirs")
+    assert list(victim.iterdir()) == []
