@@ -114,16 +114,21 @@ class Round:
         allowed = {0} | {CODES[blow.signal] for blow in act if blow.signal}
         assert code in allowed, f"exit code {code}: {life.said()}"
         life.seconds_to_end(MOST_SECONDS_TO_END)
+        if code:
+            assert not self._n_running(), f"trials run after exit code {code}"
         return code == 0
 
     def _look_at_what_is_left(self, life: Life) -> None:
         seconds = life.seconds_to_end(MOST_SECONDS_TO_END)
         self._tally.slowest_end_seconds = max(self._tally.slowest_end_seconds, seconds)
+        self._tally.trials_begun_again += self._n_running()
+
+    def _n_running(self) -> int:
         try:
             rows = show_study(Place(home=self._home, tracking_uri=None), "small").trials
         except BadInputError:
-            return  # it died before its study was written
-        self._tally.trials_begun_again += sum(row.state is TrialState.RUNNING for row in rows)
+            return 0  # it ended before its study was written
+        return sum(row.state is TrialState.RUNNING for row in rows)
 
     def check(self, undisturbed: Sequence[Any]) -> None:
         """Hold the home to the undisturbed study's table, and to promise 2."""
