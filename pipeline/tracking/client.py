@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sqlite3
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.errors import BadInputError, WorkFailedError, without_password
 from pipeline.tracking.home import database_of
@@ -60,7 +62,7 @@ def explained(work: Callable[P, R]) -> Callable[P, R]:
     def attempt(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return work(*args, **kwargs)
-        except (MlflowException, OSError) as error:
+        except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
             message = f"MLflow cannot {work.__name__.replace('_', ' ')}: {first_line(error)}"
             raise WorkFailedError(message) from error
 

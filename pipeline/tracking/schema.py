@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from pipeline.errors import BadInputError
+from pipeline.errors import BadInputError, WorkFailedError
 
 
 @contextmanager
@@ -23,6 +23,7 @@ def ensure_schema(database: Path, artifact_root: Path) -> None:
 
     Raises:
         BadInputError: The file cannot be made, or is no SQLite database.
+        WorkFailedError: There is no room for it.
     """
     try:
         database.parent.mkdir(parents=True, exist_ok=True)
@@ -38,26 +39,33 @@ def check_readable(database: Path) -> None:
     """Open the store as SQLite does, since MLflow would try again for minutes.
 
     Raises:
-        BadInputError: It does not exist, or is no SQLite database.
+        BadInputError: It does not exist, is empty, or is no SQLite database.
     """
     if not database.exists():
         raise _unusable(database, "no such file")
     try:
         with closing(sqlite3.connect(database, timeout=20)) as connection:
-            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            (n_tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except sqlite3.Error as error:
         raise _unusable(database, str(error)) from None
+    if not n_tables:
+        raise _unusable(database, "an empty file")
 
 
 def _make(database: Path, artifact_root: Path) -> None:
     """Migrate a file beside the store, so that a process that dies in it leaves no half store."""
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+    from sqlalchemy.exc import DBAPIError
 
     unfinished = database.with_name(f"{database.name}.unfinished")
     for leftover in database.parent.glob(f"{glob.escape(unfinished.name)}*"):
         leftover.unlink()
     uri = f"sqlite:///{unfinished}"
-    store = SqlAlchemyStore(uri, artifact_root.as_uri())  # type: ignore[no-untyped-call]
+    try:
+        store = SqlAlchemyStore(uri, artifact_root.as_uri())  # type: ignore[no-untyped-call]
+    except DBAPIError as error:
+        message = f"{database} cannot be made: {error.orig}"
+        raise WorkFailedError(message) from error
     store.engine.dispose()
     unfinished.replace(database)
 
