@@ -22,6 +22,8 @@ from pipeline.trial import StoredTrial, TrialOutcome, TrialRow, TrialState
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, AssertionError)
+"""What Optuna raises on a journal whose lines are no JSON, or say what it does not know."""
 RENEWED_RUNS = "renewed_runs"
 """The study's attribute with the run ids that have taken the place of a finished trial's."""
 
@@ -42,7 +44,7 @@ def open_storage(address: str | None, journal: Path, *, to_write: bool) -> BaseS
             return None
         try:
             return open_journal(journal, to_write=to_write)
-        except (OSError, ValueError, KeyError) as error:
+        except UNREADABLE as error:
             got = f"a file that cannot be read ({error})"
             raise BadInputError(where=str(journal), got=got, expected="Optuna's journal") from None
     # Optuna's own limit of 5 seconds is short where several processes write.

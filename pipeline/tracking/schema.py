@@ -35,16 +35,16 @@ def ensure_schema(database: Path, artifact_root: Path) -> None:
 
 
 def check_readable(database: Path) -> None:
-    """Open the store as SQLite does, since MLflow would try again for minutes.
+    """Open the store as SQLite does, since MLflow would try again for minutes, or add its tables.
 
     Raises:
-        BadInputError: It does not exist, or is no SQLite database.
+        BadInputError: It does not exist, or is no SQLite database of MLflow's.
     """
     if not database.exists():
         raise _unusable(database, "no such file")
     try:
         with closing(sqlite3.connect(database, timeout=20)) as connection:
-            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            connection.execute("SELECT count(*) FROM experiments").fetchone()
     except sqlite3.Error as error:
         raise _unusable(database, str(error)) from None
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import WorkFailedError
-from pipeline.search.lock import hold_study
+from pipeline.search.lock import hold_study, lock_states
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from pipeline.search.lock import hold_study
+from pipeline.search.lock import hold_study, lock_states
 with hold_study(Path(sys.argv[1]), "small"):
     print("held", flush=True)
     time.sleep(60)
@@ -60,3 +60,22 @@ def test_study_is_free_when_its_holder_is_done(tmp_path: Path) -> None:
         pass
     with hold_study(tmp_path, "small"):
         pass
+
+
+def test_lock_is_looked_at_without_being_taken(
+    holder: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    with hold_study(tmp_path, "large"):
+        pass
+    before = lock_states(tmp_path)
+    assert before["small"].process == str(holder.pid)
+    assert before["large"].process is None
+    assert lock_states(tmp_path) == before
+    with hold_study(tmp_path, "large"):
+        assert lock_states(tmp_path)["large"].process == str(os.getpid())
+    assert lock_states(tmp_path)["large"].taken_ns > before["large"].taken_ns
+
+
+def test_home_without_locks_is_not_changed_by_looking(tmp_path: Path) -> None:
+    assert lock_states(tmp_path) == {}
+    assert list(tmp_path.iterdir()) == []
