@@ -112,13 +112,16 @@ def _study_names(place: Place) -> list[str]:
     return sorted({*stored, *names_in_mlflow(place.ledger_uri)})
 
 
-def _look(place: Place, name: str, artifacts: Path | None, tell: Tell) -> "Ward":
-    """Read a study from both ledgers, Optuna's first."""
+def _look(
+    place: Place, name: str, artifacts: Path | None, tell: Tell, *, to_write: bool = False
+) -> "Ward":
+    """Read a study from both ledgers, Optuna's first; who writes then cuts a torn line off."""
     from pipeline.app.mending import Ward
     from pipeline.search import TrialStore, open_storage, study_names
     from pipeline.tracking.audit import read_study
 
-    storage = open_storage(place.storage, place.journal, to_write=False)
+    to_write = to_write and (place.storage is not None or place.journal.exists())
+    storage = open_storage(place.storage, place.journal, to_write=to_write)
     is_stored = storage is not None and name in study_names(storage)
     store = TrialStore(storage, name) if storage is not None and is_stored else None
     return Ward(
@@ -168,7 +171,7 @@ def _mend_until_sound(place: Place, name: str, tell: Tell) -> "Iterator[Finding]
     now: dict[Any, Finding] = {}
     for _ in range(ROUNDS):
         before = now
-        ward = _look(place, name, place.artifacts, tell)
+        ward = _look(place, name, place.artifacts, tell, to_write=True)
         now = {finding.key: finding for finding in ward.findings()}
         if not now or now.keys() == before.keys():
             break

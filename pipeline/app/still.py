@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.app.place import Place
-from pipeline.errors import WorkFailedError
+from pipeline.errors import BadInputError, WorkFailedError
 
 STORES = ("optuna.journal", "mlflow.db", "mlflow.db-wal", "mlflow.db-journal")
 """Optuna's first: a trial that is finished there is whole in MLflow, too."""
@@ -29,7 +29,16 @@ def still(place: Place) -> Iterator[Place]:
         if not any(_is_copied(place.home, Path(folder)) for _ in range(ATTEMPTS)):
             message = f"{place.home}: the stores are written to all the time; try again later"
             raise WorkFailedError(message)
-        yield replace(place, home=Path(folder))
+        try:
+            yield replace(place, home=Path(folder))
+        except BadInputError as error:
+            raise _of_home(error, folder, place.home) from None
+
+
+def _of_home(error: BadInputError, folder: str, home: Path) -> BadInputError:
+    """Let an error name the home's file in place of its copy."""
+    where = error.where.replace(folder, str(home))
+    return BadInputError(where=where, key=error.key, got=error.got, expected=error.expected)
 
 
 def _is_copied(home: Path, to: Path) -> bool:

@@ -36,16 +36,18 @@ def ensure_schema(database: Path, artifact_root: Path) -> None:
 
 
 def check_readable(database: Path) -> None:
-    """Open the store as SQLite does, since MLflow would try again for minutes.
+    """Open the store as SQLite does, since MLflow would try again for minutes, or add its tables.
 
     Raises:
-        BadInputError: It does not exist, is empty, or is no SQLite database.
+        BadInputError: It does not exist, is empty, or is no SQLite database of MLflow's.
     """
     if not database.exists():
         raise _unusable(database, "no such file")
     try:
         with closing(sqlite3.connect(database, timeout=20)) as connection:
             (n_tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            if n_tables:
+                connection.execute("SELECT count(*) FROM experiments").fetchone()
     except sqlite3.Error as error:
         raise _unusable(database, str(error)) from None
     if not n_tables:

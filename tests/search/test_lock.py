@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import BadInputError, WorkFailedError
-from pipeline.search.lock import hold_study
+from pipeline.search.lock import hold_study, lock_states
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from pipeline.search.lock import hold_study
+from pipeline.search.lock import hold_study, lock_states
 with hold_study(Path(sys.argv[1]), "small"):
     print("held", flush=True)
     time.sleep(60)
@@ -130,3 +130,26 @@ def test_home_that_can_hold_no_lock_is_bad_input(tmp_path: Path) -> None:
     words = r"small.lock: got No such file or directory, expected a file that can be made"
     with pytest.raises(BadInputError, match=words), hold_study(Path("/proc/none"), "small"):
         pass
+
+
+def test_lock_is_looked_at_without_being_taken(
+    holder: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    before = lock_states(tmp_path)
+    assert before.keys() == {"small"}
+    assert (before["small"].holder or "").startswith(f"{holder.pid} on ")
+    assert lock_states(tmp_path) == before
+    with hold_study(tmp_path, "large"):
+        assert (lock_states(tmp_path)["large"].holder or "").startswith(f"{os.getpid()} on ")
+    assert lock_states(tmp_path) == before
+
+
+def test_lock_file_of_a_dead_process_has_no_holder(tmp_path: Path) -> None:
+    (tmp_path / "locks").mkdir()
+    (tmp_path / "locks" / "small.lock").write_text("1 on elsewhere runs it since long ago")
+    assert lock_states(tmp_path)["small"].holder is None
+
+
+def test_home_without_locks_is_not_changed_by_looking(tmp_path: Path) -> None:
+    assert lock_states(tmp_path) == {}
+    assert list(tmp_path.iterdir()) == []
