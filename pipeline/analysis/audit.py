@@ -39,6 +39,7 @@ class Kind(StrEnum):
     STATE_DIFFERS = "state-differs"
     STUDY_WITHOUT_STORE = "study-without-store"
     MOVED_HOME = "moved-home"
+    UNDELIVERED = "undelivered"
 
 
 class Cure(StrEnum):
@@ -50,6 +51,7 @@ class Cure(StrEnum):
     END = "end the run"
     SETTLE = "open and close the study"
     MOVE = "look for artifacts below the home"
+    DELIVER = "bring what was kept to MLflow"
     NONE = "nothing that a doctor may do"
 
 

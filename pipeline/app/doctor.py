@@ -1,17 +1,18 @@
 """Audit a home's two ledgers, say what is off, and mend it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.analysis.audit import Cure, Finding, Kind
 from pipeline.app.place import Place
 from pipeline.app.still import still
 from pipeline.errors import BadInputError, WorkFailedError
 
 if TYPE_CHECKING:
-    from pipeline.analysis import Finding
     from pipeline.app.mending import Ward
+    from pipeline.tracking.outbox import Waiting
 
 Tell = Callable[[str], None]
 Check = Callable[[Place, Tell], "Diagnosis"]
@@ -35,7 +36,7 @@ class Diagnosis:
 
     studies: Sequence[str] = ()
     running: Sequence[str] = ()
-    findings: "Sequence[Finding]" = ()
+    findings: Sequence[Finding] = ()
 
     @property
     def is_healthy(self) -> bool:
@@ -65,16 +66,28 @@ def examine(place: Place, *, fix: bool = False, tell: Tell = ignore) -> Diagnosi
         WorkFailedError: A store is written to all the time, or breaks while it is read.
     """
     _check_place(place)
+    # What was kept while a server was away comes first: those trials have no runs yet.
     checks: Sequence[Check] = (
-        # What is checked besides the ledgers is named here: a check takes the place and `tell`.
-        _treat_studies if fix else look_at_studies,
+        (_deliver_kept, _treat_studies) if fix else (_look_at_outbox, look_at_studies)
     )
     found = [check(place, tell) for check in checks]
     return Diagnosis(
         studies=sorted({name for one in found for name in one.studies}),
         running=sorted({name for one in found for name in one.running}),
-        findings=[finding for one in found for finding in one.findings],
+        findings=list(_told_once(finding for one in found for finding in one.findings)),
     )
+
+
+def _told_once(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Leave out what follows from a trial's waiting to be delivered."""
+    waiting: set[tuple[str, int | None]] = set()
+    for finding in findings:
+        trial = finding.study, finding.trial
+        if finding.cure is Cure.DELIVER:
+            waiting |= set() if finding.is_fixed else {trial}
+            yield finding
+        elif trial not in waiting:
+            yield finding
 
 
 def _check_place(place: Place) -> None:
@@ -84,6 +97,50 @@ def _check_place(place: Place) -> None:
         raise BadInputError(
             where="--home", got=f"{place.home} (no such folder)", expected="a folder with studies"
         )
+
+
+def _look_at_outbox(place: Place, _tell: Tell) -> Diagnosis:
+    """Find what was kept while MLflow's server was away; a driver at work delivers its own."""
+    from pipeline.app.outbox import waiting
+    from pipeline.search.lock import lock_states
+
+    states = lock_states(place.home)
+    held = {name for name, state in states.items() if state.holder}
+    kept = [found for found in waiting(place) if found.study not in held]
+    return Diagnosis(findings=[finding for found in kept for finding in _undelivered(found)])
+
+
+def _undelivered(found: "Waiting") -> list[Finding]:
+    what = (
+        f"it waits in {found.folder}: MLflow at {found.address} did not answer since {found.since}"
+    )
+    return [
+        Finding(kind=Kind.UNDELIVERED, study=found.study, trial=trial, what=what, cure=Cure.DELIVER)
+        for trial in found.trials or (None,)
+    ]
+
+
+def _deliver_kept(place: Place, tell: Tell) -> Diagnosis:
+    """Deliver what waits, study by study; of a study that is being run its driver does."""
+    from pipeline.app.outbox import deliver_study, waiting
+
+    findings: list[Finding] = []
+    for found in waiting(place):
+        tell(f"{found.study}: delivering {len(found.trials)} trials")
+        own = _undelivered(found)
+        try:
+            left = deliver_study(place, found).left
+        except WorkFailedError as error:
+            findings += [replace(finding, how=f"left alone: {error}") for finding in own]
+            continue
+        waits = () if left is None else left.trials or (None,)
+        findings += [
+            replace(finding, how="it went away again", is_fixed=False)
+            if finding.trial in waits
+            else replace(finding, how="delivered", is_fixed=True)
+            for finding in own
+        ]
+    return Diagnosis(findings=findings)
 
 
 def look_at_studies(place: Place, tell: Tell) -> Diagnosis:
@@ -148,7 +205,7 @@ def _treat_studies(place: Place, tell: Tell) -> Diagnosis:
     return replace(seen, findings=findings)
 
 
-def _treat(place: Place, name: str, found: "Sequence[Finding]", tell: Tell) -> "list[Finding]":
+def _treat(place: Place, name: str, found: Sequence[Finding], tell: Tell) -> list[Finding]:
     """Hold a study while it is mended; one that is being run is left alone."""
     from pipeline.search.lock import hold_study
 
@@ -159,7 +216,7 @@ def _treat(place: Place, name: str, found: "Sequence[Finding]", tell: Tell) -> "
         return [replace(finding, how=f"left alone: {error}") for finding in found]
 
 
-def _mend_until_sound(place: Place, name: str, tell: Tell) -> "Iterator[Finding]":
+def _mend_until_sound(place: Place, name: str, tell: Tell) -> Iterator[Finding]:
     """Mend and look again, until nothing is off or nothing changes any more.
 
     What is said to be fixed was looked for again and is gone.

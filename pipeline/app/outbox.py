@@ -50,10 +50,16 @@ def deliver(place: Place) -> Iterator[Delivery]:
         WorkFailedError: Another process runs the study, or what was kept is damaged.
     """
     for found in waiting(place):
-        yield _deliver(place, found)
+        yield deliver_study(place, found)
 
 
-def _deliver(place: Place, found: "Waiting") -> Delivery:
+def deliver_study(place: Place, found: "Waiting") -> Delivery:
+    """Deliver what waits of one study.
+
+    Raises:
+        BadInputError: As ``deliver``.
+        WorkFailedError: As ``deliver``.
+    """
     from pipeline.search import TrialStore, open_storage, settle
     from pipeline.search.lock import hold_study
 
