@@ -294,7 +294,7 @@ def test_trial_whose_worker_is_lost_is_compared_without_facts() -> None:
     assert compared(lost).first_difference == "epochs: 3 recorded, 1 now"
 
 
-@given(losses=st.lists(st.floats(), min_size=1, max_size=5))
+@given(losses=st.lists(st.floats(), min_size=1, max_size=3))
 def test_every_curve_is_identical_to_itself(losses: list[float]) -> None:
     curve = tuple(scores(epoch, loss) for epoch, loss in enumerate(losses, start=1))
     outcome = replace(OUTCOME, curve=curve)
