@@ -258,9 +258,8 @@ def _content(client: MlflowClient, run: Run, name: str, largest: int) -> bytes:
     try:
         return runs.read(client, run.info, name, largest=largest)
     except (MlflowException, OSError) as error:
-        place = f"run {run.info.run_id} ({run.info.run_name})"
-        message = f"{place}: {name} is missing or cannot be read: {first_line(error)}"
-        raise WorkFailedError(message) from None
+        reason = f"it is missing or cannot be read: {first_line(error)}"
+        raise _damaged(run, reason, name) from None
 
 
 def _damaged(run: Run, reason: str, name: str = names.RECORD) -> WorkFailedError:

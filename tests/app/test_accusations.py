@@ -203,7 +203,7 @@ def test_trial_of_an_earlier_version_is_identical_without_its_record_s_tag(
 def test_trial_that_failed_is_trained_past_the_last_epoch_that_it_scored(
     planted: Planted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    planted.edit_record(state="FAIL", cause="raised in epoch 2", epochs_run=1)
+    planted.edit_record(state="FAIL", cause="raised in epoch 2", epochs_run=1, best_epoch=1)
     planted.tag(trial_state="FAIL")
     answer = reproduced(planted, monkeypatch)
     assert answer.epochs_compared == 3
@@ -217,8 +217,11 @@ def remove(name: str) -> Callable[[Planted], None]:
 @pytest.mark.parametrize(
     ("plant", "said"),
     [
-        (remove("weights.safetensors"), r"\(trial-000\): weights.safetensors is missing"),
-        (remove("record.json"), r"\(trial-000\): record.json is missing"),
+        (
+            remove("weights.safetensors"),
+            r"\(trial-000\): weights.safetensors is damaged: it is missing",
+        ),
+        (remove("record.json"), r"\(trial-000\): record.json is damaged: it is missing"),
         (
             change_record(format=2, facts__project_version="99.0"),
             r"record.json was written by version 99.0 and cannot be read by 0.*: format: Input",

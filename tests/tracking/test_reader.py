@@ -172,7 +172,9 @@ def test_a_damaged_record_is_named(
 
 def test_a_lost_record_is_named(uri: str, client: MlflowClient, ledger: MlflowLedger) -> None:
     record_of(client, ledger.run_ids[0]).unlink()
-    with pytest.raises(WorkFailedError, match=r"\(trial-000\): record.json is missing"):
+    with pytest.raises(
+        WorkFailedError, match=r"\(trial-000\): record.json is damaged: it is missing"
+    ):
         read_trial(uri, "digits", 0)
 
 
