@@ -78,7 +78,8 @@ def _in_own_words(
         named = kept if isinstance(here, Mapping) and part not in here and kept in here else part
         keys.append(str(named))
         here = _below(here, named)
-    is_kept = keys != [str(part) for part in location]
+    is_renamed = keys != [str(part) for part in location]
+    is_kept = is_renamed and (isinstance(location[-1], int) or keys[-1] != location[-1])
     if is_kept and isinstance(here, int | float) and got == shown(to_drop(here)):
         got = f"{shown(here)} (dropout {got})"
     return BadInputError(where=where, key=".".join(keys), got=got, expected=expected)

@@ -70,8 +70,8 @@ def read_text(path: Path) -> str:
         BadInputError: It cannot be read, is too large, or is no text.
     """
     try:
-        if path.exists() and not path.is_file() and not path.is_dir():
-            raise _unreadable(path, "no file but a pipe or a device")  # a pipe may never end
+        if path.is_fifo():
+            raise _unreadable(path, "a pipe")  # it may never begin
         with path.open("rb") as file:
             content = file.read(LARGEST_FILE_BYTES + 1)
         text = content.decode()
