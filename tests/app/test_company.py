@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from mlflow.tracking import MlflowClient
 
 from pipeline.search.lock import hold_study
+from pipeline.tracking.client import connect
 from pipeline.tracking.home import tracking_uri
 from tests.app.studies import PRUNED_TOO, check_ledgers_agree, command, run_command, table
 
@@ -110,7 +110,7 @@ def test_signal_ends_a_run_with_everything_written_and_others_do_not_break_it_of
     assert said.count("error: interrupted") == 1
     assert "Traceback" not in said
     if told:
-        client = MlflowClient(tracking_uri(home))
+        client = connect(tracking_uri(home))
         ids = [experiment.experiment_id for experiment in client.search_experiments()]
         assert not client.search_runs(ids, "attributes.status = 'RUNNING'")
         rows = json.loads(run_command("show", "small", "--home", home, "--json").stdout)["trials"]
