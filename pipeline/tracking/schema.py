@@ -3,6 +3,7 @@
 import fcntl
 import glob
 import sqlite3
+import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -59,9 +60,10 @@ def _make(database: Path, artifact_root: Path) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
     from sqlalchemy.exc import DBAPIError
 
-    unfinished = database.with_name(f"{database.name}.unfinished")
-    for leftover in database.parent.glob(f"{glob.escape(unfinished.name)}*"):
+    for leftover in database.parent.glob(f"{glob.escape(database.name)}.unfinished*"):
         leftover.unlink()
+    # A new name each time: MLflow keeps what it has connected to for as long as the process lives.
+    unfinished = database.with_name(f"{database.name}.unfinished-{uuid.uuid4().hex}")
     uri = f"sqlite:///{unfinished}"
     try:
         store = SqlAlchemyStore(uri, artifact_root.as_uri())  # type: ignore[no-untyped-call]

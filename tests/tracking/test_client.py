@@ -1,15 +1,17 @@
 """MLflow is reached quietly and by one process at a time, or refused within seconds."""
 
+import resource
 import socket
 import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from pipeline.errors import BadInputError, without_password
+from pipeline.errors import BadInputError, WorkFailedError, without_password
 from pipeline.tracking.client import connect
 from pipeline.tracking.home import artifact_root, tracking_uri
 from tests.tracking.builders import study
@@ -104,6 +106,51 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_bytes(b"not a database" * 100)
     with pytest.raises(BadInputError, match=r"mlflow.db: got file is not a database"):
         connect(tracking_uri(tmp_path), artifact_root(tmp_path))
+
+
+def cut(content: bytes) -> bytes:
+    """The first half."""
+    return content[: len(content) // 2]
+
+
+def scratch(content: bytes) -> bytes:
+    """Other bytes in the middle."""
+    third = len(content) // 3
+    return content[:third] + bytes(third) + content[2 * third :]
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        pytest.param(cut, "database disk image is malformed", id="cut"),
+        pytest.param(scratch, "database disk image is malformed", id="scratched"),
+        pytest.param(lambda _: b"", "an empty file", id="emptied"),
+    ],
+)
+def test_a_damaged_store_is_refused_and_stays_as_it_is(
+    home: Path, damage: Callable[[bytes], bytes], said: str
+) -> None:
+    database = home / "mlflow.db"
+    database.write_bytes(damage(database.read_bytes()))
+    before = database.read_bytes()
+    with pytest.raises(BadInputError, match=f"mlflow.db: got {said}, expected a SQLite database"):
+        connect(tracking_uri(home), artifact_root(home))
+    assert database.read_bytes() == before
+
+
+@pytest.mark.parametrize("n_bytes", [0, 100_000, 900_000])
+def test_a_store_for_which_there_is_no_room_is_made_when_there_is(
+    tmp_path: Path, n_bytes: int
+) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+    try:
+        with pytest.raises(WorkFailedError, match=r"mlflow.db cannot be made: disk I/O error"):
+            connect(tracking_uri(tmp_path), artifact_root(tmp_path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not (tmp_path / "mlflow.db").exists()
+    connect(tracking_uri(tmp_path), artifact_root(tmp_path))
 
 
 def test_a_home_below_a_file_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,18 @@
+"""A network of the user's own with a mistake in it."""
+
+import os
+
+from torch import Tensor
+
+from tests.learning.own.modules import Batch, Plain
+
+
+class Broken(Plain):
+    """Raises in its first step, each time in other words, until it is mended."""
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
+        """Raise."""
+        if "MENDED" not in os.environ:
+            message = f"no layer at {id(batch):#x}"
+            raise ValueError(message)
+        return super().training_step(batch, batch_idx)
