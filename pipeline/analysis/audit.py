@@ -126,7 +126,7 @@ def audit(
             found += _finished_findings(study, trial, own, pictures)
         elif not is_run:
             found += _waiting_findings(study, trial, own)
-    return found
+    return sorted(found, key=lambda one: -1 if one.trial is None else one.trial)
 
 
 def _without_store(study: str, kept: KeptStudy) -> Finding:

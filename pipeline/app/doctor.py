@@ -213,7 +213,7 @@ def _treat(place: Place, name: str, found: Sequence[Finding], tell: Tell) -> lis
         with hold_study(place.home, name):
             return list(_mend_until_sound(place, name, tell))
     except WorkFailedError as error:
-        return [replace(finding, how=f"left alone: {error}") for finding in found]
+        return [replace(finding, how=str(error)) for finding in found]
 
 
 def _mend_until_sound(place: Place, name: str, tell: Tell) -> Iterator[Finding]:

@@ -82,7 +82,7 @@ def mend(ward: Ward, findings: "Sequence[Finding]", tell: Tell) -> Told:
         if ward.store is not None and rest:
             told |= Mending(ward, ward.store, tell).mend(rest)
     except DropoutSearchError as error:
-        told |= {one.key: f"not mended: {error}" for one in findings if one.key not in told}
+        told |= {one.key: str(error) for one in findings if one.key not in told}
     return told
 
 
@@ -192,7 +192,7 @@ class Mending:
         try:
             hows |= self._train(lost) if lost else {}
         except DropoutSearchError as error:
-            why = f"not mended: it must be trained again, and cannot be: {error}"
+            why = f"it must be trained again, and cannot be: {error}"
             hows |= {trial.row.number: why for trial in lost if trial.row.number not in hows}
         return hows
 
@@ -268,7 +268,7 @@ class Mending:
             now_ms = time.time_ns() // 1_000_000
             self._keep(trial, known_failure(trial, now_ms=now_ms))
             return "wrote the failure again from what Optuna holds of it"
-        return f"not mended: trained again, {why}"
+        return f"trained again, {why}"
 
 
 def _read_back(store: "TrialStore", name: str) -> StudyConfig:

@@ -112,9 +112,9 @@ class Steps:
     """
 
     def __init__(self, seconds_between: float = 5.0) -> None:
-        """Wait before the first line: what is quick need not be told of."""
+        """Start with nothing told."""
         self._seconds_between = seconds_between
-        self._told_at = time.monotonic()
+        self._told_at: float | None = None
 
     def __enter__(self) -> Self:
         """Nothing to show before the first step."""
@@ -126,12 +126,14 @@ class Steps:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
     def tell(self, step: str) -> None:
-        """Show a step."""
+        """Show a step; without a terminal, what is quick is not told of."""
+        now = time.monotonic()
+        self._told_at = now if self._told_at is None else self._told_at
         if sys.stderr.isatty():
             print(f"\r\x1b[K{step}", end="", file=sys.stderr, flush=True)
-        elif time.monotonic() - self._told_at >= self._seconds_between:
+        elif now - self._told_at >= self._seconds_between:
             print(step, file=sys.stderr, flush=True)
-            self._told_at = time.monotonic()
+            self._told_at = now
 
 
 class RepeatsProgress:

@@ -1,12 +1,15 @@
 """Each kind of fault is planted in a finished study, found, mended, and stays mended."""
 
+import json
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
 from pipeline.app import Diagnosis, Place, examine
+from pipeline.cli import main
 from pipeline.errors import BadInputError
 from pipeline.search.lock import hold_study
 from pipeline.tracking.home import artifact_root, tracking_uri
@@ -135,6 +138,23 @@ def test_planted_faults_are_found_and_mended_without_training(
     check_ledgers_agree(home, N_TRIALS)
 
 
+def test_command_says_no_until_what_is_off_is_mended(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults.delete_run(home, 1)
+    for words, code in (([], 1), (["--fix"], 0), ([], 0)):
+        monkeypatch.setattr(
+            sys, "argv", ["pipeline", "doctor", "--home", str(home), "--json", *words]
+        )
+        with pytest.raises(SystemExit) as left:
+            main()
+        told = json.loads(capsys.readouterr().out)
+        assert (left.value.code, told["healthy"]) == (code, code == 0)
+        assert [finding["fixed"] for finding in told["findings"]] == [bool(words)] * len(
+            told["findings"]
+        )
+
+
 def test_reproduction_that_died_is_ended(home: Path) -> None:
     faults.leave_reproduction_running(home, 1)
     (finding,) = doctor(home, fix=True).findings
@@ -191,7 +211,7 @@ def test_training_that_comes_out_otherwise_is_not_accepted(
     lost, failed = doctor(home, fix=True).findings
     assert (lost.kind.value, lost.is_fixed) == ("damaged-weights", False)
     assert lost.how == (
-        "not mended: trained again, it ends FAIL (diverged: on purpose) where Optuna says COMPLETE"
+        "trained again, it ends FAIL (diverged: on purpose) where Optuna says COMPLETE"
     )
     assert faults.file_of(home, 0, "weights.safetensors").read_bytes() == b"another network"
     assert failed.is_fixed
@@ -239,8 +259,8 @@ def test_study_that_is_being_run_is_not_accused_and_left_alone(killed: Path) -> 
         (finding,) = doctor(killed, fix=True).findings
         assert digests(killed) == as_planted
     assert (finding.kind.value, finding.is_fixed) == ("missing-artifacts", False)
-    assert finding.how.startswith("left alone: study 'small'")
-    assert f"process {os.getpid()}" in finding.how
+    assert finding.how.startswith("study 'small'")
+    assert f"process {os.getpid()} runs it" in finding.how
 
 
 def test_home_that_was_moved_finds_its_artifacts_again(
