@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := python
 
-.PHONY: demo install test check format bench clean
+.PHONY: demo install test check format bench torture clean
 
 demo: $(VENV)/.installed  ## Run the study of the README to its end
 	$(BIN)/pipeline run studies/mnist_5k_mlp.yaml
@@ -12,7 +12,7 @@ demo: $(VENV)/.installed  ## Run the study of the README to its end
 install: $(VENV)/.installed  ## Install the project into .venv
 
 test: $(VENV)/.installed-dev  ## Run the tests
-	$(BIN)/$(RUN) -m pytest
+	$(BIN)/$(RUN) -m pytest --numprocesses 2 --dist loadfile
 
 check: $(VENV)/.installed-dev  ## Lint, types, import contracts, and the tests with branch coverage
 	$(BIN)/ruff check .
@@ -30,6 +30,12 @@ format: $(VENV)/.installed-dev  ## Put the code into its form
 
 bench: $(VENV)/.installed-bench  ## Train the same settings by this project and by others, side by side
 	$(BIN)/python -m benchmarks $(BENCH)
+
+torture: $(VENV)/.installed-dev  ## Attack the promises for an hour: kill -9, a server away, fuzz, 100 reproductions
+	$(BIN)/python -m benchmarks.torture --kills 200
+	$(BIN)/python -m benchmarks.reproduction --trials 100
+	FUZZ_EXAMPLES=2000 $(BIN)/python -m pytest tests/cli/test_fuzz.py
+	OUTAGE_SECONDS=60 $(BIN)/python -m pytest tests/app/test_outage.py
 
 clean:  ## Remove what make made
 	rm -rf $(VENV) build *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache
