@@ -1,6 +1,6 @@
 """Answers from records."""
 
-from pipeline.analysis.audit import Cure, Finding, Kind, audit, run_of
+from pipeline.analysis.audit import audit, run_of
 from pipeline.analysis.comparison import Comparison, Verdict, compare
 from pipeline.analysis.confirmation import (
     Candidate,
@@ -10,6 +10,7 @@ from pipeline.analysis.confirmation import (
     judge,
 )
 from pipeline.analysis.differences import Kept
+from pipeline.analysis.findings import Cure, Finding, Kind
 from pipeline.analysis.interval import Interval
 from pipeline.analysis.recovery import (
     as_recorded,

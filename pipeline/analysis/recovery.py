@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from pipeline.analysis.audit import RECORD, WEIGHTS, record_fault, whole_curve
+from pipeline.analysis.faults import RECORD, WEIGHTS, record_fault, whole_curve
 from pipeline.trial import (
     Curve,
     EpochScores,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.analysis.audit import Cure, Finding, Kind
+from pipeline.analysis.findings import Cure, Finding, Kind
 from pipeline.app.place import Place
 from pipeline.app.still import still
 from pipeline.errors import BadInputError, WorkFailedError

@@ -1,5 +1,6 @@
 """What MLflow holds of a study, read whole to be held against Optuna's store."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -20,6 +21,9 @@ from pipeline.tracking.reader import (
 )
 from pipeline.trial import KeptRun, KeptStudy, OtherRun, Point, TrialRecord, sha256_of
 
+BESIDE_SCORES = ("generalization_gap", names.BEST_VAL_LOSS, names.BEST_EPOCH, names.N_PARAMETERS)
+"""The metrics that follow from an epoch's scores, or stand for the whole trial."""
+FOLD = re.compile(r"_fold_\d+$")
 APART = (names.REPRODUCES, names.REFITS, names.CONFIRM_OF_STUDY, names.CONFIRMS)
 """Tags of the runs that are no trial's."""
 
@@ -135,9 +139,10 @@ def _record(run: Run, content: bytes | None) -> tuple[TrialRecord | None, str | 
 
 
 def _history(client: MlflowClient, run: Run, n_folds: int) -> list[Metric]:
-    """Every point, the earliest of each metric first."""
-    metrics = dict.fromkeys((*run.data.metrics, *score_names(n_folds)))
-    return [point for name in metrics for point in client.get_metric_history(run.info.run_id, name)]
+    """Every point that the project logs, the earliest of each metric first."""
+    folds = filter(FOLD.search, run.data.metrics)
+    own = dict.fromkeys((*score_names(n_folds), *folds, *BESIDE_SCORES))
+    return [point for name in own for point in client.get_metric_history(run.info.run_id, name)]
 
 
 def _points(history: Iterable[Metric]) -> dict[Point, list[float]]:

@@ -1,0 +1,77 @@
+"""What can be off between two ledgers, and what would mend it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Kind(StrEnum):
+    """What can be off."""
+
+    RUNNING_WITHOUT_DRIVER = "running-without-driver"
+    TRIAL_WITHOUT_RUN = "trial-without-run"
+    RUN_WITHOUT_TRIAL = "run-without-trial"
+    DOUBLE_RUNS = "double-runs"
+    MISSING_STEPS = "missing-steps"
+    DOUBLE_STEPS = "double-steps"
+    CURVE_DIFFERS = "curve-differs"
+    MISSING_ARTIFACTS = "missing-artifacts"
+    DAMAGED_RECORD = "damaged-record"
+    DAMAGED_WEIGHTS = "damaged-weights"
+    STATE_DIFFERS = "state-differs"
+    STUDY_WITHOUT_STORE = "study-without-store"
+    MOVED_HOME = "moved-home"
+    UNDELIVERED = "undelivered"
+
+
+class Cure(StrEnum):
+    """What mends it."""
+
+    WRITE = "write the trial's run again"
+    RELEASE = "let the trial wait to be trained"
+    DELETE = "delete the run"
+    END = "end the run"
+    SETTLE = "open and close the study"
+    MOVE = "look for artifacts below the home"
+    DELIVER = "bring what was kept to MLflow"
+    NONE = "nothing that a doctor may do"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something that is off.
+
+    Attributes:
+        trial: The trial's number; ``None`` where the study or a run of no trial is meant.
+        what: One sentence.
+        cure: What would mend it.
+        how: What was done about it, or why nothing was; empty while nothing was tried.
+        is_fixed: Whether it was gone when the ledgers were read again.
+    """
+
+    kind: Kind
+    study: str
+    trial: int | None = None
+    run_id: str | None = None
+    what: str
+    cure: Cure = Cure.WRITE
+    how: str = ""
+    is_fixed: bool = False
+
+    @property
+    def key(self) -> tuple[str, int | None, str | None]:
+        """What it is known by when the ledgers are read again: a trial may get another run."""
+        names_run = self.trial is None or self.cure is Cure.DELETE
+        return self.kind, self.trial, self.run_id if names_run else None
+
+    def as_json(self) -> dict[str, Any]:
+        """The finding as ``doctor --json`` prints it."""
+        return {
+            "kind": self.kind.value,
+            "study": self.study,
+            "trial": self.trial,
+            "run_id": self.run_id,
+            "what": self.what,
+            "fixed": self.is_fixed,
+            "how": self.how,
+        }
