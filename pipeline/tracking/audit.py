@@ -139,10 +139,11 @@ def _record(run: Run, content: bytes | None) -> tuple[TrialRecord | None, str | 
 
 
 def _history(client: MlflowClient, run: Run, n_folds: int) -> list[Metric]:
-    """Every point that the project logs, the earliest of each metric first."""
+    """Every point that the project logs; of one that stands twice the first is the trial's."""
     folds = filter(FOLD.search, run.data.metrics)
     own = dict.fromkeys((*score_names(n_folds), *folds, *BESIDE_SCORES))
-    return [point for name in own for point in client.get_metric_history(run.info.run_id, name)]
+    found = [point for name in own for point in client.get_metric_history(run.info.run_id, name)]
+    return sorted(found, key=lambda point: point.timestamp, reverse=True)
 
 
 def _points(history: Iterable[Metric]) -> dict[Point, list[float]]:

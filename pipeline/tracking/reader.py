@@ -281,24 +281,25 @@ def read_curve(client: MlflowClient, run_id: str, number: int, *, n_folds: int =
     """
     named = score_names(n_folds)
     history = [point for name in named for point in client.get_metric_history(run_id, name)]
+    history.sort(key=lambda point: point.timestamp)
     return curve_of(history, number, n_folds=n_folds)
 
 
 def curve_of(history: Iterable[Metric], number: int, *, n_folds: int = 0) -> Curve:
-    """Put points together into epochs; where a point stands twice, the latest counts.
+    """Put points together into epochs; where a point stands twice, the last one given counts.
 
     Args:
-        history: The points; those that are no epoch's scores are left out.
+        history: The points in any order of the steps; those that are no epoch's scores are left out.
         number: The trial's.
         n_folds: The folds that the trial was trained on; 0: none.
     """
     named = set(score_names(n_folds))
     points: dict[int, dict[str, float]] = {}
     ended: dict[int, int] = {}
-    for point in sorted(history, key=lambda point: point.timestamp):
+    for point in history:
         if point.key in named:
             points.setdefault(point.step, {})[point.key] = point.value
-            ended.setdefault(point.step, point.timestamp)
+            ended[point.step] = min(point.timestamp, ended.get(point.step, point.timestamp))
     return tuple(
         EpochScores(
             number=number,

@@ -123,15 +123,15 @@ def test_planted_faults_are_found_and_mended_without_training(
     monkeypatch.setattr("pipeline.app.study.FIT", "nowhere:at_all")
     for (_, number), plant in planted.items():
         plant(home, number if number in (0, 1, 2) else 3)
-    faults.add_point("of_somebody_else", 1)(home, 1)
-    faults.add_point("of_somebody_else", 1)(home, 1)
+    faults.add_point("of_somebody_else", 1)(home, 3)
+    faults.add_point("of_somebody_else", 1)(home, 3)
     as_planted = digests(home)
     expected = sorted(planted, key=str)
     assert kinds(doctor(home)) == expected
     assert digests(home) == as_planted, "who only looks changes nothing"
     mended = doctor(home, fix=True)
     assert set(expected) <= set(kinds(mended))
-    assert all(finding.is_fixed and finding.how for finding in mended.findings), mended
+    assert all(finding.is_fixed and finding.how for finding in mended.findings), repr(mended)
     healthy = digests(home)
     assert is_sound(home)
     assert digests(home) == healthy, "a healthy home is not touched"
@@ -259,7 +259,7 @@ def test_study_that_is_being_run_is_not_accused_and_left_alone(killed: Path) -> 
         assert digests(killed) == as_planted
     assert (finding.kind.value, finding.is_fixed) == ("missing-artifacts", False)
     assert finding.how.startswith("study 'small'")
-    assert f"process {os.getpid()} runs it" in finding.how
+    assert f"process {os.getpid()} on " in finding.how
 
 
 def test_home_that_was_moved_finds_its_artifacts_again(

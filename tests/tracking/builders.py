@@ -52,7 +52,7 @@ def study(name: str = "digits", **changes: Any) -> StudyConfig:
     return check_study(document | changes, "test")
 
 
-def config(number: int, name: str = "digits") -> TrialConfig:
+def config(number: int, name: str = "digits", *, epochs: int = 3) -> TrialConfig:
     """A trial of the study."""
     given = study(name)
     return TrialConfig(
@@ -61,7 +61,7 @@ def config(number: int, name: str = "digits") -> TrialConfig:
         study_seed=0,
         data=given.data,
         model=given.model,
-        training=given.training,
+        training=given.training.model_copy(update={"epochs": epochs}),
         params=PARAMS,
     )
 

@@ -50,8 +50,8 @@ def test_a_loss_without_dropout_that_rises_leaves_a_warning(
     )
     ids = {}
     for number, scores in ((0, rising), (1, falling)):
-        ids[number] = ledger.start(config(number))
-        ledger.finish(config(number), outcome(number, curve=scores))
+        ids[number] = ledger.start(config(number, epochs=5))
+        ledger.finish(config(number, epochs=5), outcome(number, curve=scores))
     expected = "train_loss_no_dropout does not fall at 2 of 4 steps: epoch 3, 5"
     assert client.get_run(ids[0]).data.tags["warning"] == expected
     assert "warning" not in client.get_run(ids[1]).data.tags

@@ -244,9 +244,9 @@ def test_close_keeps_what_confirming_the_study_came_to(
 
 
 def test_many_epochs_are_written_whole(ledger: MlflowLedger, client: MlflowClient) -> None:
-    run_id = ledger.start(config(0))
+    run_id = ledger.start(config(0, epochs=300))
     long = curve(0, 300)
-    ledger.finish(config(0), outcome(0, curve=long))
+    ledger.finish(config(0, epochs=300), outcome(0, curve=long))
     assert len(points(client, run_id)) == 300 * 8 + 3
 
 
