@@ -79,12 +79,12 @@ def examine(place: Place, *, fix: bool = False, tell: Tell = ignore) -> Diagnosi
 
 
 def _told_once(findings: Iterable[Finding]) -> Iterator[Finding]:
-    """Leave out what follows from a trial's waiting to be delivered."""
+    """Leave out what follows from a trial's waiting to be delivered: its study is open still."""
     waiting: set[tuple[str, int | None]] = set()
     for finding in findings:
         trial = finding.study, finding.trial
         if finding.cure is Cure.DELIVER:
-            waiting |= set() if finding.is_fixed else {trial}
+            waiting |= set() if finding.is_fixed else {trial, (finding.study, None)}
             yield finding
         elif trial not in waiting:
             yield finding

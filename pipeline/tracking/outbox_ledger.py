@@ -48,12 +48,13 @@ class OutboxLedger:
         self._was_away = False
         self._study: StudyConfig
         self._ledger: Ledger | None = None
+        self._last_run_ids: Mapping[int, str] = {}
         self._in_flight: dict[int, tuple[TrialConfig, list[EpochScores]]] = {}
 
     @property
     def run_ids(self) -> Mapping[int, str]:
-        """The run id of every trial that is known to have a run; none while the server is away."""
-        return self._ledger.run_ids if self._ledger else {}
+        """The run id of every trial that is known to have a run, also while the server is away."""
+        return self._ledger.run_ids if self._ledger else self._last_run_ids
 
     def open(self, study: StudyConfig) -> None:
         """Make the study's run or take it up again, and deliver what an earlier run has kept.
@@ -122,6 +123,7 @@ class OutboxLedger:
         except WorkFailedError as error:
             if not is_away(error.__cause__):
                 raise
+            self._last_run_ids = dict(self._ledger.run_ids)
             self._ledger = None
             self._was_away = True
             self._next_try = time.monotonic() + self._pause

@@ -143,7 +143,7 @@ class World:
 STRETCHES = st.lists(st.integers(1, 25), min_size=2, max_size=8)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(stretches=STRETCHES, seed=st.integers(0, 99))
 def test_study_ends_as_if_the_network_had_never_failed(stretches: list[int], seed: int) -> None:
     with TemporaryDirectory() as folder:

@@ -25,9 +25,7 @@ from tests.config.documents import MODELS, SMALLEST, SPACES, changed
 N_EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "100"))
 LONGEST_SECONDS = 5.0
 LARGEST_GROWTH_KIB = 500 * 1024
-FUZZED = settings(
-    max_examples=N_EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None
-)
+FUZZED = settings(max_examples=N_EXAMPLES, suppress_health_check=list(HealthCheck), database=None)
 KEYS = (
     *("name", "question", "data", "model", "space", "training", "search", "trials", "depth"),
     *("width_1", "width", "dropout_100", "dropout", "keep_prob", "input_keep_prob", "batch_size"),

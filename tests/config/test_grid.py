@@ -3,7 +3,7 @@ from itertools import product
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.config import Range, StudyConfig, check_study, is_fixed
@@ -65,7 +65,6 @@ def _finite(space: dict[str, Any]) -> bool:
     return not endless and not wide and len([d for d in domains if not is_fixed(d)]) <= 6
 
 
-@settings(deadline=None)
 @given(spaces().filter(_finite).map(study_of))
 def test_a_grid_lists_each_setting_once_and_inside_the_space(study: StudyConfig) -> None:
     settings = list(study.grid())

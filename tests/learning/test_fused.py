@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
@@ -181,7 +181,6 @@ def test_a_layer_without_stacked_kernel_is_named(
     assert found == (reason and f"{reason}, has no stacked kernel there")
 
 
-@settings(deadline=None)
 @given(n_rows=small, n_inputs=small, n_units=small, n_members=st.integers(1, 4))
 def test_a_hidden_layers_gradients_are_those_of_autograd(
     n_rows: int, n_inputs: int, n_units: int, n_members: int
@@ -199,7 +198,6 @@ def test_a_hidden_layers_gradients_are_those_of_autograd(
             torch.testing.assert_close(one, other)
 
 
-@settings(deadline=None)
 @given(
     n_rows=st.integers(1, 130),
     n_inputs=st.sampled_from([2, 3, 16, 64, 257, 784]),
@@ -257,7 +255,6 @@ def test_the_losses_gradient_is_that_of_cross_entropy(
         torch.testing.assert_close(losses.mean(), plain)
 
 
-@settings(deadline=None)
 @given(
     rates=st.lists(st.floats(0.0, 0.9), min_size=1, max_size=4),
     n_units=small,

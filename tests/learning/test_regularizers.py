@@ -76,7 +76,7 @@ def test_training_drops_by_step_and_no_rate_at_all_equals_no_layer(
     assert not torch.equal(dropped(images), first)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(rate=rates, seed=seeds)
 def test_the_expected_activation_stays_what_it_was(rate: float, seed: int) -> None:
     dropping = Dropping(rate, seed=seed, layer=1)
@@ -88,7 +88,7 @@ def test_the_expected_activation_stays_what_it_was(rate: float, seed: int) -> No
     assert mask.max().item() == pytest.approx(1 / (1 - rate), rel=1e-3)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(rate=st.floats(0.2, 0.8), seed=seeds)
 def test_dropped_connections_keep_the_expected_output(rate: float, seed: int) -> None:
     layer = DropConnectLinear(400, 30, Dropping(rate, seed=seed, layer=1))
@@ -103,7 +103,7 @@ def test_dropped_connections_keep_the_expected_output(rate: float, seed: int) ->
     assert ((torch.cat(outputs).mean(0) - expected[0]).abs() < 5.5 * spread).all()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=seeds)
 def test_a_units_mask_is_independent_of_every_others(seed: int) -> None:
     dropping = Dropping(0.5, seed=seed, layer=2)

@@ -57,7 +57,7 @@ def run_until_killed(
     return True
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     lives=st.lists(st.integers(0, 250), max_size=5),
     n_workers=st.integers(1, 5),

@@ -17,7 +17,7 @@ DELIVERIES = st.tuples(st.integers(1, 8), st.integers(0, 10_000), COHORTS)
 
 @pytest.mark.parametrize("stopping", RULES)
 @pytest.mark.parametrize("sampler", SAMPLERS)
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 @given(block=st.integers(1, 8), deliveries=st.lists(DELIVERIES, min_size=1, max_size=2))
 def test_driver_makes_one_table_whatever_the_workers_their_delays_and_the_cohorts(
     sampler: str, stopping: str, block: int, deliveries: list[tuple[int, int, int | None]]

@@ -34,7 +34,7 @@ def test_trials_of_one_shape_differ_in_all_that_is_not_of_it(sampler: str) -> No
     assert len({config.input_dropout for config in configs}) == 36
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(
     sampler=st.sampled_from(SAMPLERS),
     shapes=st.integers(1, 5),

@@ -97,7 +97,7 @@ class Oracle:
 
 
 @pytest.mark.parametrize("rule", ["median", "asha", "hyperband"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(situation=situations())
 def test_cutoffs_decide_at_each_epoch_as_optunas_pruner_does(
     rule: str, situation: tuple[int, list[Past], list[float]]
