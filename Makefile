@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-RUN := python
+ARGS :=
 
 .PHONY: demo install test check format bench torture clean
 
@@ -12,17 +12,14 @@ demo: $(VENV)/.installed  ## Run the study of the README to its end
 install: $(VENV)/.installed  ## Install the project into .venv
 
 test: $(VENV)/.installed-dev  ## Run the tests
-	$(BIN)/$(RUN) -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 check: $(VENV)/.installed-dev  ## Lint, types, import contracts, and the tests with branch coverage
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/coverage erase
-	$(MAKE) test RUN="coverage run"
-	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report
+	$(MAKE) test ARGS=--cov
 
 format: $(VENV)/.installed-dev  ## Put the code into its form
 	$(BIN)/ruff check --fix .
