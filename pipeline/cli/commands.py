@@ -4,7 +4,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -12,15 +12,16 @@ from pipeline.cli.doctor import doctor
 from pipeline.cli.ending import end_on_signals, exit_code_of
 from pipeline.cli.options import (
     home_option,
-    place_of,
     print_json,
-    with_data_dir,
     with_place,
-    with_trust,
+    with_training_place,
     with_workers,
 )
 from pipeline.cli.retraining import confirm, refit, reproduce
 from pipeline.errors import DropoutSearchError, visible
+
+if TYPE_CHECKING:
+    from pipeline.app import Place
 
 STARTED = time.perf_counter()
 
@@ -79,9 +80,7 @@ def commands() -> None:
 @click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Replace a value of the file."
 )
-@with_trust
-@with_data_dir
-@with_place
+@with_training_place
 def run(  # noqa: PLR0913 - one argument an option
     *,
     file: Path,
@@ -90,10 +89,7 @@ def run(  # noqa: PLR0913 - one argument an option
     cohort: int | None,
     engine: str,
     overrides: tuple[str, ...],
-    trust_code: bool,
-    data_dir: Path | None,
-    home: Path,
-    storage: str | None,
+    place: "Place",
     as_json: bool,
 ) -> None:
     """Run the study in FILE to its end, or go on with it."""
@@ -104,9 +100,7 @@ def run(  # noqa: PLR0913 - one argument an option
     del engine  # the only one so far
     if trials is not None:
         overrides = (*overrides, f"search.trials={trials}")
-    study = Study.load(
-        file, overrides=overrides, place=place_of(home, storage, data_dir, trust_code=trust_code)
-    )
+    study = Study.load(file, overrides=overrides, place=place)
     with StudyProgress(study.config) as progress:
         result = study.run(
             workers=workers,
@@ -118,36 +112,36 @@ def run(  # noqa: PLR0913 - one argument an option
     if as_json:
         print_json(result.as_json())
     else:
-        click.echo("\n".join(result_lines(result, home_option(home))))
+        click.echo("\n".join(result_lines(result, home_option(place.home))))
     if result.outbox:
         click.echo(f"warning: {result.outbox}", err=True)
 
 
 @commands.command("list")
 @with_place
-def list_(*, home: Path, storage: str | None, as_json: bool) -> None:
+def list_(*, place: "Place", as_json: bool) -> None:
     """List the studies of the home."""
     from pipeline.app import list_studies
     from pipeline.cli.screen import studies_table
 
-    studies = list_studies(place_of(home, storage))
+    studies = list_studies(place)
     if as_json:
         print_json({"studies": studies})
     elif studies:
         click.echo(studies_table(studies))
     else:
-        click.echo(f"no study in {home} yet; `pipeline run FILE` makes one")
+        click.echo(f"no study in {place.home} yet; `pipeline run FILE` makes one")
 
 
 @commands.command()
 @click.argument("study")
 @with_place
-def show(*, study: str, home: Path, storage: str | None, as_json: bool) -> None:
+def show(*, study: str, place: "Place", as_json: bool) -> None:
     """Show the trials of STUDY."""
     from pipeline.app import show_study
     from pipeline.cli.screen import trials_table
 
-    result = show_study(place_of(home, storage), study)
+    result = show_study(place, study)
     if as_json:
         rows = [row.as_json() for row in result.trials]
         print_json({"study": study, "trials": rows})
@@ -158,11 +152,11 @@ def show(*, study: str, home: Path, storage: str | None, as_json: bool) -> None:
 @commands.command()
 @click.option("--port", type=click.IntRange(0, 65_535), default=5000, show_default=True)
 @with_place
-def ui(*, port: int, home: Path, storage: str | None, as_json: bool) -> None:
+def ui(*, port: int, place: "Place", as_json: bool) -> None:
     """Serve MLflow's page on the home until Ctrl-C."""
     from pipeline.app import serve_ui
 
-    with serve_ui(place_of(home, storage), port) as pages:
+    with serve_ui(place, port) as pages:
         if as_json:
             print_json({"address": pages.address, "studies": pages.studies})
         else:

@@ -9,44 +9,30 @@ import click
 
 from pipeline.cli.options import (
     home_option,
-    place_of,
     print_json,
-    with_data_dir,
-    with_place,
-    with_trust,
+    with_training_place,
 )
 from pipeline.errors import visible
 
 if TYPE_CHECKING:
     from pipeline.analysis import Finding
-    from pipeline.app import Diagnosis
+    from pipeline.app import Diagnosis, Place
 
 
 @click.command()
 @click.option("--fix", is_flag=True, help="Mend what is off; without it nothing is written.")
-@with_trust
-@with_data_dir
-@with_place
-def doctor(
-    *,
-    fix: bool,
-    trust_code: bool,
-    data_dir: Path | None,
-    home: Path,
-    storage: str | None,
-    as_json: bool,
-) -> None:
+@with_training_place
+def doctor(*, fix: bool, place: "Place", as_json: bool) -> None:
     """Hold both ledgers of every study against each other, and mend what is off."""
     from pipeline.app import examine
     from pipeline.cli.progress import Steps
 
-    place = place_of(home, storage, data_dir, trust_code=trust_code)
     with Steps() as steps:
         diagnosis = examine(place, fix=fix, tell=steps.tell)
     if as_json:
         print_json(diagnosis.as_json())
     else:
-        lines = diagnosis_lines(diagnosis, home=home, fix=fix)
+        lines = diagnosis_lines(diagnosis, home=place.home, fix=fix)
         click.echo("\n".join(map(visible, lines)))
     if not diagnosis.is_healthy:
         sys.exit(1)

@@ -2,15 +2,12 @@
 
 import json
 from collections.abc import Callable, Mapping
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, Literal
 
 import click
 
-if TYPE_CHECKING:
-    from pipeline.app import Place
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 Trial = int | Literal["best"]
 LONGEST_NUMBER = 9
 """Digits of a trial's number."""
@@ -26,39 +23,55 @@ class Folder(click.Path):
         return super().convert(value, param, ctx)
 
 
-def with_place(command: Command) -> Command:
-    """Add the options that say where things are."""
-    options = (
-        click.option(
-            "--home",
-            type=Folder(path_type=Path),
-            default=Path("mlruns"),
-            envvar="PIPELINE_HOME",
-            show_envvar=True,
-            show_default=True,
-            help="Folder of all state.",
-        ),
-        click.option("--storage", help="Optuna's storage, an SQLAlchemy URL."),
-        click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout alone."),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-with_data_dir = click.option(
+HOME = click.option(
+    "--home",
+    type=Folder(path_type=Path),
+    default=Path("mlruns"),
+    envvar="PIPELINE_HOME",
+    show_envvar=True,
+    show_default=True,
+    help="Folder of all state.",
+)
+STORAGE = click.option("--storage", help="Optuna's storage, an SQLAlchemy URL.")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout alone.")
+DATA_DIR = click.option(
     "--data-dir",
     type=Folder(path_type=Path),
     envvar="PIPELINE_DATA",
     show_envvar=True,
     help="Folder of data sets in torchvision's layout; never written to.",
 )
-
-with_trust = click.option(
+TRUST = click.option(
     "--trust-code",
     is_flag=True,
     help="Import the class that the study names though its code is not your own.",
 )
+
+
+def with_place(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say where things are; the command gets a ``place`` and ``as_json``."""
+
+    @wraps(command)
+    def call(
+        *,
+        home: Path,
+        storage: str | None,
+        data_dir: Path | None = None,
+        trust_code: bool = False,
+        **others: Any,
+    ) -> None:
+        from pipeline.app import Place
+
+        place = Place(home=home, storage=storage, data_dir=data_dir, trusts_code=trust_code)
+        command(place=place, **others)
+
+    return HOME(STORAGE(JSON(call)))
+
+
+def with_training_place(command: Callable[..., None]) -> Callable[..., None]:
+    """As ``with_place``, for a command that trains: with the data's folder and whom it trusts."""
+    return TRUST(DATA_DIR(with_place(command)))
+
 
 with_workers = click.option(
     "--workers", type=click.IntRange(1, 1024), help="Worker processes; one a core."
@@ -80,15 +93,6 @@ with_trial = click.option(
     callback=_number,
     help="Which trial of the study; by default the best.",
 )
-
-
-def place_of(
-    home: Path, storage: str | None, data_dir: Path | None = None, *, trust_code: bool = False
-) -> "Place":
-    """The place that a command's options name."""
-    from pipeline.app import Place
-
-    return Place(home=home, storage=storage, data_dir=data_dir, trusts_code=trust_code)
 
 
 def print_json(value: Mapping[str, Any]) -> None:

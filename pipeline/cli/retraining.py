@@ -1,46 +1,34 @@
 """The commands that train again: to compare, to be sure, to keep."""
 
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from pipeline.cli.options import (
     Trial,
     home_option,
-    place_of,
     print_json,
-    with_data_dir,
-    with_place,
+    with_training_place,
     with_trial,
-    with_trust,
     with_workers,
 )
+
+if TYPE_CHECKING:
+    from pipeline.app import Place
 
 
 @click.command()
 @click.argument("target", metavar="STUDY|RUN_ID")
 @with_trial
-@with_trust
-@with_data_dir
-@with_place
-def reproduce(
-    *,
-    target: str,
-    trial: Trial | None,
-    trust_code: bool,
-    data_dir: Path | None,
-    home: Path,
-    storage: str | None,
-    as_json: bool,
-) -> None:
+@with_training_place
+def reproduce(*, target: str, trial: Trial | None, place: "Place", as_json: bool) -> None:
     """Train a trial again from its MLflow record and compare it bit for bit."""
     from pipeline.app import reproduce as reproduce_
     from pipeline.cli.progress import Epochs
     from pipeline.cli.screen import reproduced_lines
 
     with Epochs() as epochs:
-        place = place_of(home, storage, data_dir, trust_code=trust_code)
         answer = reproduce_(place, target, trial=trial, watch=epochs.watch)
     if as_json:
         print_json(answer.as_json())
@@ -69,19 +57,14 @@ def reproduce(
     help="On how many new seeds each is trained.",
 )
 @with_workers
-@with_trust
-@with_data_dir
-@with_place
-def confirm(  # noqa: PLR0913 - one argument an option
+@with_training_place
+def confirm(
     *,
     study: str,
     top: int,
     seeds: int,
     workers: int | None,
-    trust_code: bool,
-    data_dir: Path | None,
-    home: Path,
-    storage: str | None,
+    place: "Place",
     as_json: bool,
 ) -> None:
     """Train the best trials of STUDY again on new seeds, then open the test part."""
@@ -89,15 +72,13 @@ def confirm(  # noqa: PLR0913 - one argument an option
     from pipeline.cli.progress import RepeatsProgress
     from pipeline.cli.screen import confirmed_lines
 
-    candidates = Candidates.read(
-        place_of(home, storage, data_dir, trust_code=trust_code), study, top=top
-    )
+    candidates = Candidates.read(place, study, top=top)
     with RepeatsProgress(study, n_candidates=len(candidates.trials), n_seeds=seeds) as progress:
         confirmed = candidates.confirm(seeds=seeds, workers=workers, watch=progress.watch)
     if as_json:
         print_json(confirmed.as_json())
     else:
-        click.echo("\n".join(confirmed_lines(confirmed, home_option(home))))
+        click.echo("\n".join(confirmed_lines(confirmed, home_option(place.home))))
     if confirmed.answer.winner is None:
         sys.exit(1)
 
@@ -105,25 +86,13 @@ def confirm(  # noqa: PLR0913 - one argument an option
 @click.command()
 @click.argument("study")
 @with_trial
-@with_trust
-@with_data_dir
-@with_place
-def refit(
-    *,
-    study: str,
-    trial: Trial | None,
-    trust_code: bool,
-    data_dir: Path | None,
-    home: Path,
-    storage: str | None,
-    as_json: bool,
-) -> None:
+@with_training_place
+def refit(*, study: str, trial: Trial | None, place: "Place", as_json: bool) -> None:
     """Train a trial's setting on training and validation rows together and keep the weights."""
     from pipeline.app import refit as refit_
     from pipeline.cli.progress import Epochs
 
     with Epochs() as epochs:
-        place = place_of(home, storage, data_dir, trust_code=trust_code)
         answer = refit_(place, study, trial="best" if trial is None else trial, watch=epochs.watch)
     if as_json:
         print_json(answer.as_json())
