@@ -123,8 +123,13 @@ class Life:
         return self._process.poll() is not None
 
     def wait(self) -> int:
-        """Wait for the driver's end and return its exit code."""
-        return self._process.wait(MOST_SECONDS)
+        """Wait for the driver's end and return its exit code, as a shell has it.
+
+        A signal that comes when Python itself is shutting down, after the last word, is the
+        system's to answer: 143 for SIGTERM is then the shell's, and else ours.
+        """
+        code = self._process.wait(MOST_SECONDS)
+        return code if code >= 0 else 128 - code
 
     def said(self) -> str:
         """What it has said so far."""

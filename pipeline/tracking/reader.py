@@ -289,7 +289,7 @@ def curve_of(history: Iterable[Metric], number: int, *, n_folds: int = 0) -> Cur
     """Put points together into epochs; where a point stands twice, the last one given counts.
 
     Args:
-        history: The points in any order of the steps; those that are no epoch's scores are left out.
+        history: The points, of any steps; those that are no epoch's scores are left out.
         number: The trial's.
         n_folds: The folds that the trial was trained on; 0: none.
     """
