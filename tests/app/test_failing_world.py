@@ -11,11 +11,11 @@ import pytest
 import yaml
 
 from tests.app.studies import PRUNED_TOO, check_ledgers_agree, command, run_command, table
+from tests.long_form import long_form
 
 N_TRIALS = 14
 LARGEST_FILE = 960_000
 """Bytes: MLflow's new database is 954,368, and what is written ahead of it grows beyond."""
-TORTURE = "TORTURE" in os.environ
 FULL_DISK = """
 mount -t tmpfs -o size={size} tmpfs {disk} || exit 77
 {run} 2> {folder}/said; echo $? > {folder}/code
@@ -57,7 +57,8 @@ def test_study_for_which_there_is_no_room_goes_on_when_there_is(home: Path, tmp_
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not TORTURE or not shutil.which("unshare"), reason="TORTURE is not set")
+@long_form
+@pytest.mark.skipif(not shutil.which("unshare"), reason="no unshare on this machine")
 @pytest.mark.parametrize("size", ["64k", "300k", "900k", "1100k", "1500k", "1800k", "2600k"])
 def test_study_on_a_small_disk_goes_on_when_it_is_larger(
     home: Path, tmp_path: Path, size: str

@@ -1,6 +1,5 @@
 """A real MLflow server that dies, hangs and comes back while a study runs."""
 
-import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,9 +13,10 @@ from pipeline.errors import BadInputError
 from pipeline.trial import EpochScores, TrialOutcome
 from tests.app.servers import Server
 from tests.app.studies import check_ledgers_agree, study_in, table
+from tests.long_form import long_form
 
 N_TRIALS = 14
-OUTAGE_SECONDS = float(os.environ.get("OUTAGE_SECONDS", "0"))
+OUTAGE_SECONDS = 60.0
 
 
 def study_behind(server: Server, home: Path) -> Study:
@@ -70,7 +70,7 @@ def test_server_that_dies_comes_back_and_hangs_for_good_costs_no_trial(
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.skipif(not OUTAGE_SECONDS, reason="OUTAGE_SECONDS says how long the server is away")
+@long_form
 @pytest.mark.parametrize("how", ["dead", "hanging"])
 def test_server_that_is_away_for_a_while_misses_nothing(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str

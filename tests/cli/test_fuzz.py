@@ -1,9 +1,8 @@
 """Whatever stands in a study file, it is a study or one clear error.
 
-``FUZZ_EXAMPLES=2000 python -m pytest tests/cli/test_fuzz.py`` tries more of them.
+``make torture`` tries 2,000 of them.
 """
 
-import os
 import resource
 import sys
 import time
@@ -21,8 +20,9 @@ from pipeline.cli.commands import main
 from pipeline.config import StudyConfig, check_study, digest, load_study
 from pipeline.errors import BadInputError
 from tests.config.documents import MODELS, SMALLEST, SPACES, changed
+from tests.long_form import TORTURE
 
-N_EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "100"))
+N_EXAMPLES = 2_000 if TORTURE else 100
 LONGEST_SECONDS = 5.0
 LARGEST_GROWTH_KIB = 500 * 1024
 FUZZED = settings(max_examples=N_EXAMPLES, suppress_health_check=list(HealthCheck), database=None)
