@@ -28,7 +28,7 @@ format: $(VENV)/.installed-dev  ## Put the code into its form
 bench: $(VENV)/.installed-bench  ## Train the same settings by this project and by others, side by side
 	$(BIN)/python -m benchmarks $(BENCH)
 
-torture: $(VENV)/.installed-dev  ## Attack the promises for an hour: kill -9, a server away, full disks, fuzz, 100 reproductions
+torture: $(VENV)/.installed-dev  ## Attack the promises for 40 minutes: kill -9, a server away, full disks, fuzz, 100 reproductions
 	$(BIN)/python -m benchmarks.torture --kills 200
 	$(BIN)/python -m benchmarks.reproduction --trials 100
 	TORTURE=1 $(BIN)/python -m pytest tests/cli/test_fuzz.py tests/app/test_outage.py tests/app/test_failing_world.py
