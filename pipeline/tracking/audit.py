@@ -10,15 +10,10 @@ from mlflow.tracking import MlflowClient
 from pipeline.errors import WorkFailedError
 from pipeline.tracking import names, runs
 from pipeline.tracking.client import connect, explained
+from pipeline.tracking.curves import curve_of, score_names
 from pipeline.tracking.home import database_of
-from pipeline.tracking.reader import (
-    LARGEST_RECORD_BYTES,
-    curve_of,
-    parse_record,
-    row_of,
-    score_names,
-    studies,
-)
+from pipeline.tracking.reader import row_of, studies
+from pipeline.tracking.records import LARGEST_RECORD_BYTES, parse_record
 from pipeline.trial import KeptRun, KeptStudy, OtherRun, Point, TrialRecord, sha256_of
 
 BESIDE_SCORES = ("generalization_gap", names.BEST_VAL_LOSS, names.BEST_EPOCH, names.N_PARAMETERS)

@@ -1,35 +1,22 @@
 """Trials read back from MLflow alone: neither a study file nor Optuna's store is needed."""
 
 import hashlib
-import json
-import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import version
-from itertools import chain
-from typing import Any, Literal
+from typing import Literal
 
-from mlflow.entities import Metric, Run
+from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
-from pydantic import ValidationError
 
-from pipeline.errors import BadInputError, WorkFailedError, without_password
+from pipeline.errors import BadInputError, without_password
 from pipeline.tracking import names, runs
 from pipeline.tracking.client import connect, explained, first_line
+from pipeline.tracking.curves import read_curve
 from pipeline.tracking.points import param_value
-from pipeline.trial import (
-    Curve,
-    EpochScores,
-    FoldScores,
-    TrialRecord,
-    TrialRow,
-    TrialState,
-    curve_sha256,
-)
+from pipeline.tracking.records import LARGEST_RECORD_BYTES, damaged, parse_record
+from pipeline.trial import Curve, TrialRecord, TrialRow, TrialState, curve_sha256
 
-LARGEST_RECORD_BYTES = 10_000_000
-DISTRIBUTION = "dropout-search"
 LARGEST_WEIGHTS_BYTES = 16 * 2**30
 RECORDED = (names.TRIAL_NUMBER, names.CONFIRMS, names.REFITS)
 """Tags of runs that have a record."""
@@ -206,48 +193,6 @@ def _record(client: MlflowClient, run: Run) -> tuple[TrialRecord, str]:
     return parse_record(run, content), hashlib.sha256(content).hexdigest()
 
 
-def parse_record(run: Run, content: bytes) -> TrialRecord:
-    """Read a trial's record from its file.
-
-    Raises:
-        WorkFailedError: It is damaged, or another trial's.
-    """
-    try:
-        record = TrialRecord.model_validate_json(content)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        reason = f"{place}: {first['msg']}" if place else first["msg"]
-        raise _unreadable(run, reason, content) from None
-    trial = record.trial
-    said = {
-        names.STUDY: trial.study,
-        names.TRIAL_NUMBER: str(trial.number),
-        names.REPEAT: str(trial.repeat),
-    }
-    if any(run.data.tags.get(name, text) != text for name, text in said.items()):
-        raise _damaged(run, f"it is the record of trial {trial.number} of {trial.study!r}")
-    return record
-
-
-def _unreadable(run: Run, reason: str, content: bytes) -> WorkFailedError:
-    """A record that this version cannot read: another version's, or damaged."""
-    ours, theirs = version(DISTRIBUTION), _version_of(content)
-    if theirs in (None, ours):
-        return _damaged(run, reason)
-    return WorkFailedError(
-        f"run {run.info.run_id} ({run.info.run_name}): {names.RECORD} was written by version "
-        f"{theirs} and cannot be read by {ours}: {reason}"
-    )
-
-
-def _version_of(content: bytes) -> str | None:
-    try:
-        return str(json.loads(content)["facts"]["project_version"])
-    except (ValueError, TypeError, LookupError, RecursionError):
-        return None
-
-
 def _weights(client: MlflowClient, run: Run, record: TrialRecord) -> bytes | None:
     if record.weights_sha256 is None:
         return None
@@ -259,73 +204,7 @@ def _content(client: MlflowClient, run: Run, name: str, largest: int) -> bytes:
         return runs.read(client, run.info, name, largest=largest)
     except (MlflowException, OSError) as error:
         reason = f"it is missing or cannot be read: {first_line(error)}"
-        raise _damaged(run, reason, name) from None
-
-
-def _damaged(run: Run, reason: str, name: str = names.RECORD) -> WorkFailedError:
-    return WorkFailedError(
-        f"run {run.info.run_id} ({run.info.run_name}): {name} is damaged: {reason}"
-    )
-
-
-def read_curve(client: MlflowClient, run_id: str, number: int, *, n_folds: int = 0) -> Curve:
-    """Read a run's epochs from the full history of its metrics, in order.
-
-    Of a point that stands twice the latest counts: one that was added later is not passed over.
-
-    Args:
-        client: Connected.
-        run_id: The run.
-        number: The trial's.
-        n_folds: The folds that the trial was trained on; 0: none.
-    """
-    named = score_names(n_folds)
-    history = [point for name in named for point in client.get_metric_history(run_id, name)]
-    history.sort(key=lambda point: point.timestamp)
-    return curve_of(history, number, n_folds=n_folds)
-
-
-def curve_of(history: Iterable[Metric], number: int, *, n_folds: int = 0) -> Curve:
-    """Put points together into epochs; where a point stands twice, the last one given counts.
-
-    Args:
-        history: The points, of any steps; those that are no epoch's scores are left out.
-        number: The trial's.
-        n_folds: The folds that the trial was trained on; 0: none.
-    """
-    named = set(score_names(n_folds))
-    points: dict[int, dict[str, float]] = {}
-    ended: dict[int, int] = {}
-    for point in history:
-        if point.key in named:
-            points.setdefault(point.step, {})[point.key] = point.value
-            ended[point.step] = min(point.timestamp, ended.get(point.step, point.timestamp))
-    return tuple(
-        EpochScores(
-            number=number,
-            epoch=step,
-            ended_at_ms=ended[step],
-            **_measured(found),
-            folds=tuple(
-                FoldScores(*(found.get(name, math.nan) for name in fold))
-                for fold in _fold_names(n_folds)
-            ),
-        )
-        for step, found in sorted(points.items())
-    )
-
-
-def score_names(n_folds: int) -> list[str]:
-    """The metrics that hold an epoch's scores."""
-    return [*names.SCORES, *chain(*_fold_names(n_folds))]
-
-
-def _fold_names(n_folds: int) -> list[list[str]]:
-    return [[f"{name}_fold_{1 + fold}" for name in FoldScores._fields] for fold in range(n_folds)]
-
-
-def _measured(found: dict[str, float]) -> dict[str, Any]:
-    return {name: found.get(name, math.nan) for name in names.SCORES}
+        raise damaged(run, reason, name) from None
 
 
 def row_of(number: int, run: Run) -> TrialRow:
