@@ -13,7 +13,7 @@ from pipeline.errors import BadInputError
 
 def list_studies(place: Place) -> list[dict[str, Any]]:
     """List the studies of a home: name, trials by state, best value."""
-    from pipeline.search import TrialStore, open_storage, study_names
+    from pipeline.search.store import TrialStore, open_storage, study_names
 
     place.check_home(to_write=False)
     storage = open_storage(place.storage, place.journal, to_write=False)
@@ -33,7 +33,7 @@ def show_study(place: Place, name: str) -> StudyResult:
     Raises:
         BadInputError: There is no study of this name.
     """
-    from pipeline.search import TrialStore, open_storage
+    from pipeline.search.store import TrialStore, open_storage
 
     place.check_home(to_write=False)
     storage = open_storage(place.storage, place.journal, to_write=False)

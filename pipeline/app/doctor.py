@@ -161,7 +161,7 @@ def look_at_studies(place: Place, tell: Tell) -> Diagnosis:
 
 
 def _study_names(place: Place) -> list[str]:
-    from pipeline.search import open_storage, study_names
+    from pipeline.search.store import open_storage, study_names
     from pipeline.tracking.audit import study_names as names_in_mlflow
 
     storage = open_storage(place.storage, place.journal, to_write=False)
@@ -174,7 +174,7 @@ def _look(
 ) -> "Ward":
     """Read a study from both ledgers, Optuna's first; who writes then cuts a torn line off."""
     from pipeline.app.mending import Ward
-    from pipeline.search import TrialStore, open_storage, study_names
+    from pipeline.search.store import TrialStore, open_storage, study_names
     from pipeline.tracking.audit import read_study
 
     to_write = to_write and (place.storage is not None or place.journal.exists())

@@ -25,7 +25,7 @@ from pipeline.trial import (
 
 if TYPE_CHECKING:
     from pipeline.analysis import Finding
-    from pipeline.search import TrialStore
+    from pipeline.search.store import TrialStore
     from pipeline.tracking.ledger import MlflowLedger
 
 Tell = Callable[[str], None]

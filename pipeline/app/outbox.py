@@ -60,8 +60,9 @@ def deliver_study(place: Place, found: "Waiting") -> Delivery:
         BadInputError: As ``deliver``.
         WorkFailedError: As ``deliver``.
     """
-    from pipeline.search import TrialStore, open_storage, settle
     from pipeline.search.lock import hold_study
+    from pipeline.search.settling import settle
+    from pipeline.search.store import TrialStore, open_storage
 
     with hold_study(place.home, found.study):
         storage = open_storage(place.storage, place.journal, to_write=True)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pipeline.engines import LocalEngine
     from pipeline.learning.checkpoints import CheckpointFolder
     from pipeline.learning.data import Source
-    from pipeline.search import TrialStore
+    from pipeline.search.store import TrialStore
     from pipeline.tracking.outbox import Waiting
 
 FIT = "pipeline.learning.fit:fit_cohort"
@@ -190,7 +190,9 @@ class Study:
         cohort: int | None,
     ) -> StudyResult:
         from pipeline.learning.checkpoints import CheckpointFolder, Resumable
-        from pipeline.search import Driver, SecondsLedger, TrialStore, open_storage
+        from pipeline.search.driver import Driver
+        from pipeline.search.seconds import SecondsLedger
+        from pipeline.search.store import TrialStore, open_storage
 
         seconds = SecondsLedger(started, n_workers=engine.n_workers)
         with seconds.starting("checks"):
@@ -236,7 +238,7 @@ class Study:
 
     def _stored(self) -> "TrialStore | None":
         """The study's trials as earlier runs left them; ``None`` where there was none."""
-        from pipeline.search import TrialStore, open_storage, study_names
+        from pipeline.search.store import TrialStore, open_storage, study_names
 
         storage = open_storage(self.place.storage, self.place.journal, to_write=False)
         if storage is None or self.config.name not in study_names(storage):

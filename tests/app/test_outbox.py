@@ -13,7 +13,10 @@ from mlflow.exceptions import MlflowException
 
 from pipeline.config import StudyConfig, TrialConfig
 from pipeline.errors import BadInputError, WorkFailedError
-from pipeline.search import Driver, SecondsLedger, TrialStore, settle
+from pipeline.search.driver import Driver
+from pipeline.search.seconds import SecondsLedger
+from pipeline.search.settling import settle
+from pipeline.search.store import TrialStore
 from pipeline.tracking.outbox import Outbox
 from pipeline.tracking.outbox_ledger import OutboxLedger
 from pipeline.trial import EpochScores, TrialOutcome, TrialRow, TrialState

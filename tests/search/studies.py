@@ -7,7 +7,9 @@ from typing import Any
 from optuna.storages import BaseStorage, InMemoryStorage
 
 from pipeline.config import StudyConfig, check_study
-from pipeline.search import Driver, SecondsLedger, TrialStore
+from pipeline.search.driver import Driver
+from pipeline.search.seconds import SecondsLedger
+from pipeline.search.store import TrialStore
 from pipeline.trial import TrialRow
 from tests.fakes import Browsable, FakeEngine, FakeLedger, Fit, Fuse, fake_fit
 

@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.search import Driver, SecondsLedger, TrialStore
+from pipeline.search.driver import Driver
+from pipeline.search.seconds import SecondsLedger
+from pipeline.search.store import TrialStore
 from tests.fakes import FakeEngine, FakeLedger, News
 from tests.search.studies import Stores, study, table_of
 

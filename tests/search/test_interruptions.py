@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from pipeline.errors import EndOfEngineError
-from pipeline.search import Driver, SecondsLedger, TrialStore
 from pipeline.search.blocks import Blocks
+from pipeline.search.driver import Driver
+from pipeline.search.seconds import SecondsLedger
+from pipeline.search.store import TrialStore
 from pipeline.trial import TrialState
 from tests.fakes import Browsable, FakeEngine, FakeLedger, News
 from tests.search.studies import Stores, study, table_of

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from pipeline.config import StudyConfig, is_fixed
-from pipeline.search import TrialStore
-from pipeline.search.store import open_storage
+from pipeline.search.store import TrialStore, open_storage
 from pipeline.search.suggest import SampledView, Seen
 from pipeline.trial import TrialState
 from tests.config.documents import MODELS, SPACES

@@ -16,8 +16,8 @@ from optuna.storages.journal import JournalFileBackend
 
 from pipeline.config import digest
 from pipeline.errors import BadInputError
-from pipeline.search import TrialStore, open_storage, study_names
 from pipeline.search.journal import open_journal
+from pipeline.search.store import TrialStore, open_storage, study_names
 from pipeline.search.suggest import Seen
 from pipeline.trial import TrialOutcome, TrialState
 from tests.fakes import epoch_scores

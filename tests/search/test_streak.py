@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.errors import WorkFailedError
-from pipeline.search import TrialStore
+from pipeline.search.store import TrialStore
 from pipeline.search.streak import Streak, alike, find_streak
 from pipeline.trial import Cohort, EpochScores, TrialOutcome, TrialState
 from tests.fakes import Fit, Fuse, KilledError, fake_fit
