@@ -1,37 +1,15 @@
-import hashlib
 import os
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from pipeline.cli.commands import main
+from tests.cli.typed import FILE, MISSING, TEXT, Answer, TypeIn, changed, snapshot
 
-FILE = "study.yaml"
-STUDY: dict[str, Any] = {
-    "name": "small",
-    "data": {"name": "digits", "validation": 0.2},
-    "model": {"name": "mlp"},
-    "space": {
-        "depth": {"low": 1, "high": 2},
-        "width": {"choices": [16, 32]},
-        "dropout": {"low": 0.0, "high": 0.6, "per_layer": True},
-        "batch_size": {"choices": [32, 64]},
-        "learning_rate": {"low": 1.0e-4, "high": 1.0e-2, "log": True},
-    },
-    "training": {"epochs": 2, "early_stopping": {"patience": 1}},
-    "search": {"trials": 6},
-    "trials": [{"depth": 2, "dropout": 0.25}],
-}
-TEXT = yaml.safe_dump(STUDY, sort_keys=False)
-MISSING = object()
 TRUE, FALSE = True, False
 GRID = {
     "search.sampler": "grid",
@@ -44,77 +22,11 @@ BOMB = "a: &a [1, 2, 3, 4, 5, 6, 7, 8]\n" + "".join(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What a command that was refused left behind."""
-
-    code: int | str | None
-    stdout: str
-    stderr: str
-
-    def refuses(self, *words: str) -> None:
-        """Hold an answer to the promise: one clear error, exit code 2."""
-        told = self.stderr.casefold()
-        assert self.code == 2, self
-        assert self.stdout == ""
-        assert told.count("error: ") == 1, self.stderr
-        assert "traceback" not in told
-        for word in words:
-            assert word in self.stderr, self.stderr
-
-
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A working folder with a good study; the default home lies in it."""
-    for name in ("PIPELINE_HOME", "PIPELINE_DATA", "MLFLOW_TRACKING_URI"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / FILE).write_text(TEXT)
-    (tmp_path / "file").write_text("no folder")
-    on_sigterm = signal.getsignal(signal.SIGTERM)
-    yield tmp_path
-    signal.signal(signal.SIGTERM, on_sigterm)
-
-
-def snapshot(folder: Path) -> dict[str, str]:
-    """Every file's SHA-256 by its path, folders too."""
-    return {
-        str(path.relative_to(folder)): _sha256(path) if path.is_file() else "folder"
-        for path in sorted(folder.rglob("*"))
-    }
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def in_process(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str
-) -> Answer:
-    """Run the command line here, and see that it writes nothing."""
-    before = snapshot(Path())
-    monkeypatch.setattr(sys, "argv", ["pipeline", *words])
-    capsys.readouterr()
-    with pytest.raises(SystemExit, match=r"^\d+$") as left:
-        main()
-    assert snapshot(Path()) == before
-    printed = capsys.readouterr()
-    return Answer(code=left.value.code, stdout=printed.out, stderr=printed.err)
-
-
-def changed(changes: dict[str, Any]) -> str:
-    """The study's text with dotted keys replaced, added or taken away."""
-    document = yaml.safe_load(TEXT)
-    for key, value in changes.items():
-        section, *inner = document, *key.split(".")[:-1]
-        for part in inner:
-            section = section[int(part) if isinstance(section, list) else part]
-        last = key.rpartition(".")[2]
-        if value is MISSING:
-            del section[last]
-        else:
-            section[int(last) if isinstance(section, list) else last] = value
-    return yaml.safe_dump(document, sort_keys=False)
+def _good_study(folder: Path) -> None:
+    """A good study, and a file where a folder is wanted."""
+    (folder / FILE).write_text(TEXT)
+    (folder / "file").write_text("no folder")
 
 
 def one(id_: str, key: str, value: Any, *words: str) -> Any:
@@ -288,13 +200,10 @@ def of(model: dict[str, Any], id_: str, key: str, value: Any, *words: str) -> An
     ],
 )
 def test_run_refuses_a_wrong_value_and_writes_nothing(
-    changes: dict[str, Any],
-    words: Sequence[str],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    changes: dict[str, Any], words: Sequence[str], type_in: TypeIn
 ) -> None:
     Path(FILE).write_text(changed(changes))
-    in_process(monkeypatch, capsys, "run", FILE).refuses(*words)
+    type_in("run", FILE).refuses(*words)
 
 
 @pytest.mark.parametrize(
@@ -321,13 +230,10 @@ def test_run_refuses_a_wrong_value_and_writes_nothing(
     ],
 )
 def test_run_refuses_a_file_that_is_no_study_and_writes_nothing(
-    content: str | bytes,
-    words: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    content: str | bytes, words: str, type_in: TypeIn
 ) -> None:
     Path(FILE).write_bytes(content if isinstance(content, bytes) else content.encode())
-    in_process(monkeypatch, capsys, "run", FILE).refuses(f"error: {FILE}: ", words)
+    type_in("run", FILE).refuses(f"error: {FILE}: ", words)
 
 
 @pytest.mark.parametrize(
@@ -392,12 +298,9 @@ def test_run_refuses_a_file_that_is_no_study_and_writes_nothing(
     ids=lambda value: value if isinstance(value, str) else "told",
 )
 def test_a_command_refuses_bad_words_and_writes_nothing(
-    command: str,
-    words: Sequence[str],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    command: str, words: Sequence[str], type_in: TypeIn
 ) -> None:
-    in_process(monkeypatch, capsys, *command.split()).refuses(*words)
+    type_in(*command.split()).refuses(*words)
 
 
 @pytest.mark.parametrize(
@@ -415,25 +318,19 @@ def test_a_command_refuses_bad_words_and_writes_nothing(
     "command", ["run study.yaml", "reproduce nosuch", "confirm nosuch", "refit nosuch"]
 )
 def test_a_command_refuses_an_address_without_mlflow_and_shows_no_password(
-    command: str,
-    address: str,
-    words: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    command: str, address: str, words: str, monkeypatch: pytest.MonkeyPatch, type_in: TypeIn
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-    answer = in_process(monkeypatch, capsys, *command.split())
+    answer = type_in(*command.split())
     answer.refuses(words)
     assert "secret" not in answer.stderr
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only for root")
-def test_run_refuses_a_home_that_is_read_only(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_run_refuses_a_home_that_is_read_only(folder: Path, type_in: TypeIn) -> None:
     home = folder / "locked"
     home.mkdir(mode=0o500)
-    in_process(monkeypatch, capsys, "run", FILE, "--home", str(home)).refuses("--home: got")
+    type_in("run", FILE, "--home", str(home)).refuses("--home: got")
 
 
 @pytest.mark.parametrize(

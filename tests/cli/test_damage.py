@@ -9,16 +9,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from tests.cli.test_bad_input import STUDY, in_process
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder; the default home lies in it."""
-    for name in ("PIPELINE_HOME", "PIPELINE_DATA", "MLFLOW_TRACKING_URI"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+from tests.cli.typed import STUDY, TypeIn
 
 
 def torn_mnist() -> str:
@@ -61,24 +52,19 @@ def torn_image() -> str:
     ],
 )
 def test_run_names_a_damaged_data_file(
-    data: dict[str, object],
-    damage: Callable[[], str],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    data: dict[str, object], damage: Callable[[], str], type_in: TypeIn
 ) -> None:
     Path("data").mkdir()
     words = damage()
     Path("study.yaml").write_text(yaml.safe_dump(STUDY | {"data": data}), encoding="utf-8")
-    answer = in_process(monkeypatch, capsys, "run", "study.yaml", "--data-dir", "data")
+    answer = type_in("run", "study.yaml", "--data-dir", "data")
     answer.refuses(words)
 
 
 @pytest.mark.parametrize("command", ["run study.yaml", "show small", "list"])
-def test_commands_name_a_damaged_journal(
-    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_commands_name_a_damaged_journal(command: str, type_in: TypeIn) -> None:
     Path("study.yaml").write_text(yaml.safe_dump(STUDY), encoding="utf-8")
     Path("mlruns").mkdir()
     Path("mlruns/optuna.journal").write_bytes(b'{"op_code":0}\ngarbage\n{"op_code":0}\n')
-    answer = in_process(monkeypatch, capsys, *command.split())
+    answer = type_in(*command.split())
     answer.refuses("optuna.journal: got a file that cannot be read (line 2 is damaged)")

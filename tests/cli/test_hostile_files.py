@@ -2,30 +2,18 @@
 
 import io
 import os
-import signal
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.cli.test_bad_input import FILE, MISSING, TEXT, changed, in_process
+from tests.cli.typed import FILE, MISSING, TEXT, TypeIn, changed
 
 ROWS = np.zeros((20, 8, 8), np.float32)
 LABELS = np.arange(20) % 2
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A working folder; the default home would lie in it."""
-    for name in ("PIPELINE_HOME", "PIPELINE_DATA", "MLFLOW_TRACKING_URI"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    on_sigterm = signal.getsignal(signal.SIGTERM)
-    yield tmp_path
-    signal.signal(signal.SIGTERM, on_sigterm)
 
 
 @pytest.mark.parametrize(
@@ -85,13 +73,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     ],
 )
 def test_a_study_file_of_an_odd_kind_is_refused(
-    content: str | bytes,
-    words: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    content: str | bytes, words: str, type_in: TypeIn
 ) -> None:
     Path(FILE).write_bytes(content if isinstance(content, bytes) else content.encode())
-    in_process(monkeypatch, capsys, "run", FILE).refuses(f"error: {FILE}: ", words)
+    type_in("run", FILE).refuses(f"error: {FILE}: ", words)
 
 
 def sparse(path: Path) -> None:
@@ -114,17 +99,13 @@ def sparse(path: Path) -> None:
     ids=["pipe", "folder", "endless", "nothing", "loop", "broken link", "100 GB"],
 )
 def test_what_is_no_file_is_refused_at_once(
-    make: Callable[[Path], object],
-    words: str,
-    folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    make: Callable[[Path], object], words: str, folder: Path, type_in: TypeIn
 ) -> None:
     elsewhere = folder.with_name(f"{folder.name}-made")
     elsewhere.mkdir()
     make(elsewhere / FILE)
     file = elsewhere / FILE
-    in_process(monkeypatch, capsys, "run", str(file)).refuses(f"error: {file}: ", words)
+    type_in("run", str(file)).refuses(f"error: {file}: ", words)
 
 
 def npy(array: Any, *, allow_pickle: bool = False) -> bytes:
@@ -176,9 +157,7 @@ ARCHIVES: dict[str, tuple[dict[str, bytes], str]] = {
 
 
 @pytest.mark.parametrize("case", list(ARCHIVES))
-def test_an_archive_of_arrays_that_was_tampered_with_is_refused(
-    case: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_archive_of_arrays_that_was_tampered_with_is_refused(case: str, type_in: TypeIn) -> None:
     members, words = ARCHIVES[case]
     whole = {"x_train.npy": npy(ROWS), "y_train.npy": npy(LABELS)}
     is_whole = members.keys() <= whole.keys() and members
@@ -186,7 +165,7 @@ def test_an_archive_of_arrays_that_was_tampered_with_is_refused(
         for name, content in (whole | members if is_whole else members).items():
             archive.writestr(name, content)
     Path(FILE).write_text(changed({"data": {"name": "npz", "path": "data.npz"}}))
-    in_process(monkeypatch, capsys, "run", FILE).refuses("data.npz: ", words)
+    type_in("run", FILE).refuses("data.npz: ", words)
 
 
 @pytest.mark.parametrize(
@@ -205,10 +184,10 @@ def test_an_archive_of_arrays_that_was_tampered_with_is_refused(
     ids=lambda value: value[:20],
 )
 def test_a_path_of_data_that_leads_nowhere_is_refused(
-    path: str, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    path: str, words: str, type_in: TypeIn
 ) -> None:
     Path(FILE).write_text(changed({"data": {"name": "npz", "path": path}}))
-    answer = in_process(monkeypatch, capsys, "run", FILE)
+    answer = type_in("run", FILE)
     answer.refuses(words)
     assert len(answer.stderr) < 3_000
 
@@ -226,10 +205,7 @@ def test_a_path_of_data_that_leads_nowhere_is_refused(
     ids=["pipe", "endless", "another file", "folder above", "PostScript", "cut PNG"],
 )
 def test_a_folder_of_images_that_leads_out_or_holds_no_image_is_refused(
-    make: Callable[[Path], object],
-    words: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    make: Callable[[Path], object], words: str, type_in: TypeIn
 ) -> None:
     for name in ("images/a", "images/b"):
         Path(name).mkdir(parents=True)
@@ -237,7 +213,7 @@ def test_a_folder_of_images_that_leads_out_or_holds_no_image_is_refused(
     for number in range(20):
         Path(f"images/b/{number}.png").write_bytes(b"no image")
     Path(FILE).write_text(changed({"data": {"name": "image-folder", "path": "images"}}))
-    refused = in_process(monkeypatch, capsys, "run", FILE)
+    refused = type_in("run", FILE)
     refused.refuses("images/", words)
 
 
@@ -284,17 +260,12 @@ def test_a_folder_of_images_that_leads_out_or_holds_no_image_is_refused(
     ids=lambda value: value[:50] if isinstance(value, str) else "told",
 )
 def test_words_that_make_no_command_are_refused(
-    command: str,
-    words: Sequence[str],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    command: str, words: Sequence[str], type_in: TypeIn
 ) -> None:
     Path(FILE).write_text(TEXT)
-    in_process(monkeypatch, capsys, *command.split()).refuses(*words)
+    type_in(*command.split()).refuses(*words)
 
 
-def test_a_missing_key_is_told_before_the_data_is_read(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_missing_key_is_told_before_the_data_is_read(type_in: TypeIn) -> None:
     Path(FILE).write_text(changed({"training": MISSING, "data": {"name": "npz", "path": "no"}}))
-    in_process(monkeypatch, capsys, "run", FILE).refuses("training: got nothing")
+    type_in("run", FILE).refuses("training: got nothing")
