@@ -117,7 +117,7 @@ def _kept(client: MlflowClient, run: Run, own: Run) -> KeptRun:
         record=record,
         fault=fault,
         points=_points(history),
-        curve=curve_of(history, row.number, n_folds=n_folds),
+        curve=curve_of(reversed(history), row.number, n_folds=n_folds),
         files={name: str(sha256_of(content)) for name, content in files.items()},
     )
 
@@ -134,11 +134,11 @@ def _record(run: Run, content: bytes | None) -> tuple[TrialRecord | None, str | 
 
 
 def _history(client: MlflowClient, run: Run, n_folds: int) -> list[Metric]:
-    """Every point that the project logs; of one that stands twice the first is the trial's."""
+    """Every point that the project logs, the earliest first: of a doubled one, the trial's."""
     folds = filter(FOLD.search, run.data.metrics)
     own = dict.fromkeys((*score_names(n_folds), *folds, *BESIDE_SCORES))
     found = [point for name in own for point in client.get_metric_history(run.info.run_id, name)]
-    return sorted(found, key=lambda point: point.timestamp, reverse=True)
+    return sorted(found, key=lambda point: point.timestamp)
 
 
 def _points(history: Iterable[Metric]) -> dict[Point, list[float]]:

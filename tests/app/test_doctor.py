@@ -12,6 +12,7 @@ from pipeline.app import Diagnosis, Place, examine
 from pipeline.cli import main
 from pipeline.errors import BadInputError
 from pipeline.search.lock import hold_study
+from pipeline.tracking.audit import read_study
 from pipeline.tracking.home import artifact_root, tracking_uri
 from pipeline.tracking.reader import read_trial
 from pipeline.tracking.reproduction import log_reproduction
@@ -137,6 +138,13 @@ def test_planted_faults_are_found_and_mended_without_training(
     assert digests(home) == healthy, "a healthy home is not touched"
     assert table(home) == before
     check_ledgers_agree(home, N_TRIALS)
+
+
+def test_of_a_doubled_point_the_earliest_is_the_trial_s(home: Path) -> None:
+    faults.add_point("train_loss", 1)(home, 3)
+    (run,) = (one for one in read_study(tracking_uri(home), "small").trials if one.row.number == 3)
+    first, added = run.points["train_loss", 1]
+    assert (run.curve[0].train_loss, added) == (first, 9.5)
 
 
 def test_command_says_no_until_what_is_off_is_mended(
