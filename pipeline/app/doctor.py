@@ -8,20 +8,18 @@ from typing import TYPE_CHECKING, Any
 from pipeline.analysis.findings import Cure, Finding, Kind
 from pipeline.app.place import Place
 from pipeline.app.still import still
+from pipeline.app.study import ignore
 from pipeline.errors import BadInputError, WorkFailedError
 
 if TYPE_CHECKING:
     from pipeline.app.mending import Ward
+    from pipeline.search.store import TrialStore
     from pipeline.tracking.outbox import Waiting
 
 Tell = Callable[[str], None]
 Check = Callable[[Place, Tell], "Diagnosis"]
 ROUNDS = 4
 """What is mended may bring other faults to light: a run that is back may have lost a file."""
-
-
-def ignore(_step: str) -> None:
-    """Tell nobody."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,11 +144,16 @@ def _deliver_kept(place: Place, tell: Tell) -> Diagnosis:
 def look_at_studies(place: Place, tell: Tell) -> Diagnosis:
     """Audit every study and change nothing, also beside a driver that is at work."""
     from pipeline.search.lock import lock_states
+    from pipeline.search.store import TrialStore, open_storage, study_names
+    from pipeline.tracking.audit import study_names as names_in_mlflow
 
     before = lock_states(place.home)
     with still(place) as copied:
-        names = _study_names(copied)
-        wards = [_look(copied, name, place.artifacts, tell) for name in names]
+        storage = open_storage(copied.storage, copied.journal, to_write=False)
+        stored = [] if storage is None else study_names(storage)
+        names = sorted({*stored, *names_in_mlflow(copied.ledger_uri)})
+        stores = {name: TrialStore.find(storage, name) for name in names}
+        wards = [_look(copied, name, stores[name], place.artifacts, tell) for name in names]
     after = lock_states(place.home)
     held = {name for seen in (before, after) for name, state in seen.items() if state.holder}
     running = [name for name in names if name in held or before.get(name) != after.get(name)]
@@ -160,27 +163,13 @@ def look_at_studies(place: Place, tell: Tell) -> Diagnosis:
     return Diagnosis(studies=names, running=running, findings=findings)
 
 
-def _study_names(place: Place) -> list[str]:
-    from pipeline.search.store import open_storage, study_names
-    from pipeline.tracking.audit import study_names as names_in_mlflow
-
-    storage = open_storage(place.storage, place.journal, to_write=False)
-    stored = [] if storage is None else study_names(storage)
-    return sorted({*stored, *names_in_mlflow(place.ledger_uri)})
-
-
 def _look(
-    place: Place, name: str, artifacts: Path | None, tell: Tell, *, to_write: bool = False
+    place: Place, name: str, store: "TrialStore | None", artifacts: Path | None, tell: Tell
 ) -> "Ward":
-    """Read a study from both ledgers, Optuna's first; who writes then cuts a torn line off."""
+    """Read a study from both ledgers, Optuna's first."""
     from pipeline.app.mending import Ward
-    from pipeline.search.store import TrialStore, open_storage, study_names
     from pipeline.tracking.audit import read_study
 
-    to_write = to_write and (place.storage is not None or place.journal.exists())
-    storage = open_storage(place.storage, place.journal, to_write=to_write)
-    is_stored = storage is not None and name in study_names(storage)
-    store = TrialStore(storage, name) if storage is not None and is_stored else None
     return Ward(
         study=name,
         place=place,
@@ -222,13 +211,17 @@ def _mend_until_sound(place: Place, name: str, tell: Tell) -> Iterator[Finding]:
     What is said to be fixed was looked for again and is gone.
     """
     from pipeline.app.mending import mend
+    from pipeline.search.store import TrialStore, open_storage
 
+    is_there = place.storage is not None or place.journal.exists()
     seen: dict[Any, Finding] = {}
     told: dict[Any, str] = {}
     now: dict[Any, Finding] = {}
     for _ in range(ROUNDS):
         before = now
-        ward = _look(place, name, place.artifacts, tell, to_write=True)
+        # Who writes cuts a torn line of the journal off.
+        storage = open_storage(place.storage, place.journal, to_write=is_there)
+        ward = _look(place, name, TrialStore.find(storage, name), place.artifacts, tell)
         now = {finding.key: finding for finding in ward.findings()}
         if not now or now.keys() == before.keys():
             break

@@ -238,12 +238,10 @@ class Study:
 
     def _stored(self) -> "TrialStore | None":
         """The study's trials as earlier runs left them; ``None`` where there was none."""
-        from pipeline.search.store import TrialStore, open_storage, study_names
+        from pipeline.search.store import TrialStore, open_storage
 
         storage = open_storage(self.place.storage, self.place.journal, to_write=False)
-        if storage is None or self.config.name not in study_names(storage):
-            return None
-        return TrialStore(storage, self.config.name)
+        return TrialStore.find(storage, self.config.name)
 
     def _check(self) -> "Source | None":
         """Find everything that is wrong before anything is written."""

@@ -7,11 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.options import (
-    home_option,
-    print_json,
-    with_training_place,
-)
+from pipeline.cli.options import home_option, print_json, with_training_place
 from pipeline.errors import visible
 
 if TYPE_CHECKING:

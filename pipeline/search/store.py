@@ -117,6 +117,13 @@ class TrialStore:
         self._study_id = storage.get_study_id_from_name(name)
 
     @classmethod
+    def find(cls, storage: BaseStorage | None, name: str) -> "TrialStore | None":
+        """Load the study; ``None`` where there is no storage, or no such study in it."""
+        if storage is None or name not in study_names(storage):
+            return None
+        return cls(storage, name)
+
+    @classmethod
     @explained
     def create(cls, storage: BaseStorage, study: StudyConfig) -> "TrialStore":
         """Make the study in the storage, or load it where it is there already."""
