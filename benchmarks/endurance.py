@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import Study
-from pipeline.app import Place
+from pipeline.app import Workspace
 from pipeline.trial import EpochScores, TrialOutcome
 
 WARM_TRIALS = 20
@@ -75,7 +75,7 @@ def measure(n_trials: int, *, sampler: str, workers: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "endurance.yaml"
         file.write_text(f"{STUDY}search: {{trials: {n_trials}, sampler: {sampler}}}\n")
-        study = Study.load(file, place=Place(home=Path(folder) / "home"))
+        study = Study.load(file, workspace=Workspace(home=Path(folder) / "home"))
         result = study.run(workers=workers, watch=probe)
     tenth = n_trials // 10
     grown = max(probe.worker_bytes[WARM_TRIALS:]) - probe.worker_bytes[WARM_TRIALS]

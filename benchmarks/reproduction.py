@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from benchmarks.machine import describe_run
-from pipeline.app import Place, Study, reproduce
+from pipeline.app import Study, Workspace, reproduce
 from pipeline.config import check_study
 
 RATE: Final = {"low": 0.0, "high": 0.6}
@@ -98,7 +98,7 @@ def run_studies(home: Path, *, n_trials: int, seed: int) -> Iterator[Finished]:
     for document in STUDIES:
         search = document["search"] | {"trials": n_trials, "seed": seed}
         config = check_study(document | {"search": search}, document["name"])
-        result = Study(config=config, place=place_of(home)).run()
+        result = Study(config=config, workspace=workspace_of(home)).run()
         print(f"{result.study}: {result.counts}", flush=True)
         for row in result.trials:
             assert row.run_id is not None, "a finished trial has its run"
@@ -108,7 +108,7 @@ def run_studies(home: Path, *, n_trials: int, seed: int) -> Iterator[Finished]:
 def train_again(trial: Finished, home: Path) -> Answer:
     """Reproduce a trial from its MLflow record alone."""
     started = time.perf_counter()
-    comparison = reproduce(place_of(home), trial.run_id).comparison
+    comparison = reproduce(workspace_of(home), trial.run_id).comparison
     return Answer(
         study=trial.study,
         number=trial.number,
@@ -120,9 +120,9 @@ def train_again(trial: Finished, home: Path) -> Answer:
     )
 
 
-def place_of(home: Path) -> Place:
+def workspace_of(home: Path) -> Workspace:
     """The home's own stores, whatever the environment says."""
-    return Place(home=home, tracking_uri=None)
+    return Workspace(home=home, tracking_uri=None)
 
 
 def measure(n_trials: int, *, seed: int, at_once: int) -> list[Answer]:

@@ -19,7 +19,7 @@ from typing import Any, Final
 from benchmarks.case import DATA
 from benchmarks.machine import describe_run
 from benchmarks.race import study_of
-from pipeline.app import Place, Study
+from pipeline.app import Study, Workspace
 from pipeline.config import check_study
 from pipeline.trial import EpochScores, TrialOutcome
 
@@ -62,8 +62,8 @@ def search(study: Mapping[str, Any]) -> Ends:
     """Run a study in a home that is thrown away."""
     ends = Ends()
     with TemporaryDirectory(prefix="bench-") as folder:
-        place = Place(home=Path(folder), tracking_uri=None)
-        Study(config=check_study(dict(study), "study"), place=place).run(watch=ends)
+        workspace = Workspace(home=Path(folder), tracking_uri=None)
+        Study(config=check_study(dict(study), "study"), workspace=workspace).run(watch=ends)
     return ends
 
 

@@ -22,7 +22,7 @@ from typing import Any
 import yaml
 
 from benchmarks.blows import Act, Life, Phase, Victim, draw_act
-from pipeline.app import Place, show_study
+from pipeline.app import Workspace, show_study
 from pipeline.errors import BadInputError
 from pipeline.trial import TrialState
 from tests.app.studies import PRUNED_TOO, check_ledgers_agree, table, trial_runs
@@ -125,7 +125,7 @@ class Round:
 
     def _n_running(self) -> int:
         try:
-            rows = show_study(Place(home=self._home, tracking_uri=None), "small").trials
+            rows = show_study(Workspace(home=self._home, tracking_uri=None), "small").trials
         except BadInputError:
             return 0  # it ended before its study was written
         return sum(row.state is TrialState.RUNNING for row in rows)

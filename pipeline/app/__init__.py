@@ -4,20 +4,20 @@ from pipeline.app.browse import list_studies, schema, serve_ui, show_study
 from pipeline.app.confirmation import Candidates
 from pipeline.app.doctor import Diagnosis, examine
 from pipeline.app.judgement import ConfirmedStudy
-from pipeline.app.place import Place
 from pipeline.app.refit import Refit, refit
 from pipeline.app.reproduction import Reproduction, reproduce
 from pipeline.app.study import Study, StudyResult
+from pipeline.app.workspace import Workspace
 
 __all__ = [
     "Candidates",
     "ConfirmedStudy",
     "Diagnosis",
-    "Place",
     "Refit",
     "Reproduction",
     "Study",
     "StudyResult",
+    "Workspace",
     "examine",
     "list_studies",
     "refit",

@@ -5,18 +5,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.app.place import Place
 from pipeline.app.study import StudyResult
+from pipeline.app.workspace import Workspace
 from pipeline.config import StudyConfig
 from pipeline.errors import BadInputError
 
 
-def list_studies(place: Place) -> list[dict[str, Any]]:
+def list_studies(workspace: Workspace) -> list[dict[str, Any]]:
     """List the studies of a home: name, trials by state, best value."""
     from pipeline.search.store import TrialStore, open_storage, study_names
 
-    place.check_home(to_write=False)
-    storage = open_storage(place.storage, place.journal, to_write=False)
+    workspace.check_home(to_write=False)
+    storage = open_storage(workspace.storage, workspace.journal, to_write=False)
     if storage is None:
         return []
     listed = []
@@ -27,7 +27,7 @@ def list_studies(place: Place) -> list[dict[str, Any]]:
     return listed
 
 
-def show_study(place: Place, name: str) -> StudyResult:
+def show_study(workspace: Workspace, name: str) -> StudyResult:
     """Read a study's table.
 
     Raises:
@@ -35,10 +35,10 @@ def show_study(place: Place, name: str) -> StudyResult:
     """
     from pipeline.search.store import TrialStore, open_storage
 
-    place.check_home(to_write=False)
-    storage = open_storage(place.storage, place.journal, to_write=False)
+    workspace.check_home(to_write=False)
+    storage = open_storage(workspace.storage, workspace.journal, to_write=False)
     if storage is None:
-        raise place.no_study(name)
+        raise workspace.no_study(name)
     return StudyResult(study=name, trials=TrialStore(storage, name).rows())
 
 
@@ -56,11 +56,11 @@ class Pages:
 
 
 @contextmanager
-def serve_ui(place: Place, port: int) -> Iterator[Pages]:
+def serve_ui(workspace: Workspace, port: int) -> Iterator[Pages]:
     """Serve MLflow's pages on a home while the context lasts.
 
     Args:
-        place: The home.
+        workspace: The home.
         port: 0 takes any free one.
 
     Raises:
@@ -70,15 +70,15 @@ def serve_ui(place: Place, port: int) -> Iterator[Pages]:
     from pipeline.tracking.pages import study_pages
     from pipeline.tracking.ui import serve
 
-    if place.tracking_uri is not None:
+    if workspace.tracking_uri is not None:
         raise BadInputError(
             where="MLFLOW_TRACKING_URI",
-            got=place.tracking_uri,
+            got=workspace.tracking_uri,
             expected="none: open that address in a browser",
         )
-    place.check_home(to_write=False)
-    with serve(place.home, port) as address:
-        yield Pages(address=address, studies=study_pages(place.home, address))
+    workspace.check_home(to_write=False)
+    with serve(workspace.home, port) as address:
+        yield Pages(address=address, studies=study_pages(workspace.home, address))
 
 
 def schema() -> dict[str, Any]:

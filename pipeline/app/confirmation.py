@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from pipeline.app.inputs import Data, prepare_trial, search_own_trial
 from pipeline.app.judgement import ConfirmedStudy, judge_trained
-from pipeline.app.own import Data, prepare_trial, search_own_trial
-from pipeline.app.place import Place
 from pipeline.app.training import WatchTraining, train
+from pipeline.app.workspace import Workspace
 from pipeline.config import TrialConfig
 from pipeline.errors import BadInputError
 from pipeline.trial import Assignment, Cohort, EpochScores, TrialOutcome
@@ -25,19 +25,19 @@ def ignore(_config: TrialConfig, _news: EpochScores | TrialOutcome) -> None:
 class Candidates:
     """The trials of a study that are worth training again, as MLflow's records hold them.
 
-    ``Candidates.read(place, "digits").confirm(seeds=5).answer.winner``
+    ``Candidates.read(workspace, "digits").confirm(seeds=5).answer.winner``
     """
 
-    place: Place
+    workspace: Workspace
     study: str
     trials: "Sequence[RecordedTrial]"
 
     @classmethod
-    def read(cls, place: Place, study: str, *, top: int = 5) -> Self:
+    def read(cls, workspace: Workspace, study: str, *, top: int = 5) -> Self:
         """Choose the best complete trials, and those that the study file names.
 
         Args:
-            place: Where the ledger and the data are.
+            workspace: Where the ledger and the data are.
             study: Its name.
             top: How many of the best.
 
@@ -50,17 +50,17 @@ class Candidates:
         from pipeline.tracking.confirmation import read_n_fixed
         from pipeline.tracking.reader import read_rows, read_run
 
-        place.check_has_studies(study)
-        place.check_home(to_write=True)
-        rows = read_rows(place.ledger_uri, study)
+        workspace.check_has_studies(study)
+        workspace.check_home(to_write=True)
+        rows = read_rows(workspace.ledger_uri, study)
         run_ids = [row.run_id for row in rows if row.value is not None and row.run_id]
         if not run_ids:
             raise _none_complete(study, len(rows))
-        n_fixed = read_n_fixed(place.ledger_uri, run_ids[0])
+        n_fixed = read_n_fixed(workspace.ledger_uri, run_ids[0])
         chosen = choose_candidates(rows, top=top, n_fixed=n_fixed)
-        trials = [read_run(place.ledger_uri, row.run_id) for row in chosen if row.run_id]
-        _check_can_be_tested(place, trials[0].record.trial)
-        return cls(place=place, study=study, trials=trials)
+        trials = [read_run(workspace.ledger_uri, row.run_id) for row in chosen if row.run_id]
+        _check_can_be_tested(workspace, trials[0].record.trial)
+        return cls(workspace=workspace, study=study, trials=trials)
 
     def confirm(
         self, *, seeds: int = 5, workers: int | None = None, watch: WatchTraining = ignore
@@ -83,7 +83,7 @@ class Candidates:
         from pipeline.tracking.confirmation import confirming
 
         n_workers = workers or len(os.sched_getaffinity(0))
-        with hold_study(self.place.home, self.study):
+        with hold_study(self.workspace.home, self.study):
             data = self._data()
             with confirming(self.trials, n_seeds=seeds) as run:
 
@@ -101,7 +101,7 @@ class Candidates:
         from pipeline.learning.data import PreparedData
 
         record = self.trials[0].record
-        data = prepare_trial(record.trial, self.place, where=f"study {self.study!r}")
+        data = prepare_trial(record.trial, self.workspace, where=f"study {self.study!r}")
         if not isinstance(data, PreparedData):
             return data  # the user's own: its batches are digested by each worker
         if record.facts and record.facts.data_sha256 != data.sha256:
@@ -133,13 +133,13 @@ def _none_complete(study: str, n_trials: int) -> BadInputError:
     return BadInputError(where=f"study {study!r}", got=got, expected="a complete trial to confirm")
 
 
-def _check_can_be_tested(place: Place, config: TrialConfig) -> None:
+def _check_can_be_tested(workspace: Workspace, config: TrialConfig) -> None:
     where = f"study {config.study!r}"
     if config.data.test == 0:
         expected = "rows kept for the test, which confirming opens"
         raise BadInputError(where=where, key="data.test", got="0", expected=expected)
     if config.data.class_path is not None:
-        search_own_trial(config, place, where=where)
+        search_own_trial(config, workspace, where=where)
         from pipeline.learning.own.check import check_has_test
 
         check_has_test(config.data.class_path, where)

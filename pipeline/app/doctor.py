@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.analysis.findings import Cure, Finding, Kind
-from pipeline.app.place import Place
 from pipeline.app.still import still
 from pipeline.app.study import ignore
+from pipeline.app.workspace import Workspace
 from pipeline.errors import BadInputError, WorkFailedError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pipeline.tracking.outbox import Waiting
 
 Tell = Callable[[str], None]
-Check = Callable[[Place, Tell], "Diagnosis"]
+Check = Callable[[Workspace, Tell], "Diagnosis"]
 ROUNDS = 4
 """What is mended may bring other faults to light: a run that is back may have lost a file."""
 
@@ -51,11 +51,11 @@ class Diagnosis:
         }
 
 
-def examine(place: Place, *, fix: bool = False, tell: Tell = ignore) -> Diagnosis:
+def examine(workspace: Workspace, *, fix: bool = False, tell: Tell = ignore) -> Diagnosis:
     """Hold both ledgers of every study against each other.
 
     Args:
-        place: The home, and where its ledgers are.
+        workspace: The home, and where its ledgers are.
         fix: Mend what is off; without it nothing at all is written.
         tell: Called with what is being done.
 
@@ -63,12 +63,12 @@ def examine(place: Place, *, fix: bool = False, tell: Tell = ignore) -> Diagnosi
         BadInputError: There is no such home, or a store is damaged or out of reach.
         WorkFailedError: A store is written to all the time, or breaks while it is read.
     """
-    _check_place(place)
+    _check_workspace(workspace)
     # What was kept while a server was away comes first: those trials have no runs yet.
     checks: Sequence[Check] = (
         (_deliver_kept, _treat_studies) if fix else (_look_at_outbox, look_at_studies)
     )
-    found = [check(place, tell) for check in checks]
+    found = [check(workspace, tell) for check in checks]
     return Diagnosis(
         studies=sorted({name for one in found for name in one.studies}),
         running=sorted({name for one in found for name in one.running}),
@@ -88,23 +88,25 @@ def _told_once(findings: Iterable[Finding]) -> Iterator[Finding]:
             yield finding
 
 
-def _check_place(place: Place) -> None:
-    place.check_home(to_write=False)
-    is_elsewhere = place.tracking_uri is not None and place.storage is not None
-    if not place.home.is_dir() and not is_elsewhere:
+def _check_workspace(workspace: Workspace) -> None:
+    workspace.check_home(to_write=False)
+    is_elsewhere = workspace.tracking_uri is not None and workspace.storage is not None
+    if not workspace.home.is_dir() and not is_elsewhere:
         raise BadInputError(
-            where="--home", got=f"{place.home} (no such folder)", expected="a folder with studies"
+            where="--home",
+            got=f"{workspace.home} (no such folder)",
+            expected="a folder with studies",
         )
 
 
-def _look_at_outbox(place: Place, _tell: Tell) -> Diagnosis:
+def _look_at_outbox(workspace: Workspace, _tell: Tell) -> Diagnosis:
     """Find what was kept while MLflow's server was away; a driver at work delivers its own."""
     from pipeline.app.outbox import waiting
     from pipeline.search.lock import lock_states
 
-    states = lock_states(place.home)
+    states = lock_states(workspace.home)
     held = {name for name, state in states.items() if state.holder}
-    kept = [found for found in waiting(place) if found.study not in held]
+    kept = [found for found in waiting(workspace) if found.study not in held]
     return Diagnosis(findings=[finding for found in kept for finding in _undelivered(found)])
 
 
@@ -118,16 +120,16 @@ def _undelivered(found: "Waiting") -> list[Finding]:
     ]
 
 
-def _deliver_kept(place: Place, tell: Tell) -> Diagnosis:
+def _deliver_kept(workspace: Workspace, tell: Tell) -> Diagnosis:
     """Deliver what waits, study by study; of a study that is being run its driver does."""
     from pipeline.app.outbox import deliver_study, waiting
 
     findings: list[Finding] = []
-    for found in waiting(place):
+    for found in waiting(workspace):
         tell(f"{found.study}: delivering {len(found.trials)} trials")
         own = _undelivered(found)
         try:
-            left = deliver_study(place, found).left
+            left = deliver_study(workspace, found).left
         except WorkFailedError as error:
             findings += [replace(finding, how=f"left alone: {error}") for finding in own]
             continue
@@ -141,20 +143,20 @@ def _deliver_kept(place: Place, tell: Tell) -> Diagnosis:
     return Diagnosis(findings=findings)
 
 
-def look_at_studies(place: Place, tell: Tell) -> Diagnosis:
+def look_at_studies(workspace: Workspace, tell: Tell) -> Diagnosis:
     """Audit every study and change nothing, also beside a driver that is at work."""
     from pipeline.search.lock import lock_states
     from pipeline.search.store import TrialStore, open_storage, study_names
     from pipeline.tracking.audit import study_names as names_in_mlflow
 
-    before = lock_states(place.home)
-    with still(place) as copied:
+    before = lock_states(workspace.home)
+    with still(workspace) as copied:
         storage = open_storage(copied.storage, copied.journal, to_write=False)
         stored = [] if storage is None else study_names(storage)
         names = sorted({*stored, *names_in_mlflow(copied.ledger_uri)})
         stores = {name: TrialStore.find(storage, name) for name in names}
-        wards = [_look(copied, name, stores[name], place.artifacts, tell) for name in names]
-    after = lock_states(place.home)
+        wards = [_look(copied, name, stores[name], workspace.artifacts, tell) for name in names]
+    after = lock_states(workspace.home)
     held = {name for seen in (before, after) for name, state in seen.items() if state.holder}
     running = [name for name in names if name in held or before.get(name) != after.get(name)]
     findings = [
@@ -164,7 +166,7 @@ def look_at_studies(place: Place, tell: Tell) -> Diagnosis:
 
 
 def _look(
-    place: Place, name: str, store: "TrialStore | None", artifacts: Path | None, tell: Tell
+    workspace: Workspace, name: str, store: "TrialStore | None", artifacts: Path | None, tell: Tell
 ) -> "Ward":
     """Read a study from both ledgers, Optuna's first."""
     from pipeline.app.mending import Ward
@@ -172,11 +174,11 @@ def _look(
 
     return Ward(
         study=name,
-        place=place,
+        workspace=workspace,
         store=store,
         stored=store.trials() if store else None,
         kept=read_study(
-            place.ledger_uri,
+            workspace.ledger_uri,
             name,
             artifact_root=artifacts,
             tell=lambda n, n_all: tell(f"{name}: reading run {n + 1} of {n_all}"),
@@ -184,28 +186,28 @@ def _look(
     )
 
 
-def _treat_studies(place: Place, tell: Tell) -> Diagnosis:
+def _treat_studies(workspace: Workspace, tell: Tell) -> Diagnosis:
     """Audit every study, and mend those that nobody runs; what is healthy is not touched."""
-    seen = look_at_studies(place, tell)
+    seen = look_at_studies(workspace, tell)
     findings: list[Finding] = []
     for name in seen.studies:
         own = [finding for finding in seen.findings if finding.study == name]
-        findings += _treat(place, name, own, tell) if own else []
+        findings += _treat(workspace, name, own, tell) if own else []
     return replace(seen, findings=findings)
 
 
-def _treat(place: Place, name: str, found: Sequence[Finding], tell: Tell) -> list[Finding]:
+def _treat(workspace: Workspace, name: str, found: Sequence[Finding], tell: Tell) -> list[Finding]:
     """Hold a study while it is mended; one that is being run is left alone."""
     from pipeline.search.lock import hold_study
 
     try:
-        with hold_study(place.home, name):
-            return list(_mend_until_sound(place, name, tell))
+        with hold_study(workspace.home, name):
+            return list(_mend_until_sound(workspace, name, tell))
     except WorkFailedError as error:
         return [replace(finding, how=str(error)) for finding in found]
 
 
-def _mend_until_sound(place: Place, name: str, tell: Tell) -> Iterator[Finding]:
+def _mend_until_sound(workspace: Workspace, name: str, tell: Tell) -> Iterator[Finding]:
     """Mend and look again, until nothing is off or nothing changes any more.
 
     What is said to be fixed was looked for again and is gone.
@@ -213,15 +215,15 @@ def _mend_until_sound(place: Place, name: str, tell: Tell) -> Iterator[Finding]:
     from pipeline.app.mending import mend
     from pipeline.search.store import TrialStore, open_storage
 
-    is_there = place.storage is not None or place.journal.exists()
+    is_there = workspace.storage is not None or workspace.journal.exists()
     seen: dict[Any, Finding] = {}
     told: dict[Any, str] = {}
     now: dict[Any, Finding] = {}
     for _ in range(ROUNDS):
         before = now
         # Who writes cuts a torn line of the journal off.
-        storage = open_storage(place.storage, place.journal, to_write=is_there)
-        ward = _look(place, name, TrialStore.find(storage, name), place.artifacts, tell)
+        storage = open_storage(workspace.storage, workspace.journal, to_write=is_there)
+        ward = _look(workspace, name, TrialStore.find(storage, name), workspace.artifacts, tell)
         now = {finding.key: finding for finding in ward.findings()}
         if not now or now.keys() == before.keys():
             break

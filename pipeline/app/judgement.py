@@ -9,7 +9,7 @@ from pipeline.trial import TrialOutcome
 
 if TYPE_CHECKING:
     from pipeline.analysis import Candidate, Confirmation
-    from pipeline.app.own import Data
+    from pipeline.app.inputs import Data
     from pipeline.tracking.confirmation import ConfirmRun, Repeated, TestScores
 
 Trained = Sequence[tuple[TrialConfig, TrialOutcome]]

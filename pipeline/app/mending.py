@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.app.own import prepare_trial
-from pipeline.app.place import Place
+from pipeline.app.inputs import prepare_trial
 from pipeline.app.training import train
+from pipeline.app.workspace import Workspace
 from pipeline.config import StudyConfig, TrialConfig, check_study
 from pipeline.errors import DropoutSearchError, WorkFailedError
 from pipeline.trial import (
@@ -48,7 +48,7 @@ class Ward:
     """
 
     study: str
-    place: Place
+    workspace: Workspace
     store: "TrialStore | None"
     stored: Sequence[StoredTrial] | None
     kept: KeptStudy
@@ -90,7 +90,7 @@ def _restore_study(ward: Ward) -> bool:
     from pipeline.tracking.audit import exists
     from pipeline.tracking.mending import restore_experiment
 
-    uri = ward.place.ledger_uri
+    uri = ward.workspace.ledger_uri
     return exists(uri) and restore_experiment(uri, ward.study)
 
 
@@ -99,10 +99,10 @@ def _mend_run(ward: Ward, finding: "Finding") -> str | None:
     from pipeline.analysis import Cure, Kind
     from pipeline.tracking import mending
 
-    uri, run_id = ward.place.ledger_uri, finding.run_id
-    if finding.cure is Cure.MOVE and ward.place.artifacts:
-        mending.move_artifacts(uri, ward.study, ward.place.artifacts)
-        return f"MLflow now looks in {ward.place.artifacts / ward.study}"
+    uri, run_id = ward.workspace.ledger_uri, finding.run_id
+    if finding.cure is Cure.MOVE and ward.workspace.artifacts:
+        mending.move_artifacts(uri, ward.study, ward.workspace.artifacts)
+        return f"MLflow now looks in {ward.workspace.artifacts / ward.study}"
     if run_id is None:
         return None
     if finding.cure is Cure.DELETE:
@@ -163,7 +163,7 @@ class Mending:
         """Open the study in MLflow, and leave nothing running there, whatever happens."""
         from pipeline.tracking.ledger import MlflowLedger
 
-        self._ledger = MlflowLedger(self._ward.place.ledger_uri, self._ward.place.artifacts)
+        self._ledger = MlflowLedger(self._ward.workspace.ledger_uri, self._ward.workspace.artifacts)
         self._ledger.open(self._study)
         try:
             yield
@@ -208,7 +208,9 @@ class Mending:
         run = self._run_of(trial)
         if run is None or run.row.run_id is None:
             return None
-        return known_outcome(trial, run, read_files(self._ward.place.ledger_uri, run.row.run_id))
+        return known_outcome(
+            trial, run, read_files(self._ward.workspace.ledger_uri, run.row.run_id)
+        )
 
     def _keep(self, trial: StoredTrial, outcome: TrialOutcome) -> None:
         """Write an outcome, into a new run where the old one holds what cannot be taken back."""
@@ -224,7 +226,7 @@ class Mending:
         if run_id != trial.row.run_id:
             self._store.note_late_runs({config.number: run_id})
         if old:
-            replace_run(self._ward.place.ledger_uri, old, run_id)
+            replace_run(self._ward.workspace.ledger_uri, old, run_id)
 
     def _config(self, trial: StoredTrial) -> TrialConfig:
         from pipeline.search.blocks import resolve
@@ -243,10 +245,10 @@ class Mending:
                 hows[config.number] = self._accept(trial, news)
             else:
                 n_epochs = len(trial.val_losses) or config.training.epochs
-                place = f"{config.study}: training trial {config.number} again"
-                self._tell(f"{place}, epoch {news.epoch} of {n_epochs}")
+                task = f"{config.study}: training trial {config.number} again"
+                self._tell(f"{task}, epoch {news.epoch} of {n_epochs}")
 
-        data = prepare_trial(configs[0], self._ward.place, where=f"study {self._ward.study!r}")
+        data = prepare_trial(configs[0], self._ward.workspace, where=f"study {self._ward.study!r}")
         cohorts = [
             Cohort((_assignment(trial, config),))
             for trial, config in zip(trials, configs, strict=True)

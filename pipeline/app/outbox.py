@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.app.place import Place
+from pipeline.app.workspace import Workspace
 from pipeline.config import check_study
 from pipeline.errors import BadInputError
 
@@ -26,21 +26,21 @@ class Delivery:
     left: "Waiting | None" = None
 
 
-def waiting(place: Place) -> "list[Waiting]":
+def waiting(workspace: Workspace) -> "list[Waiting]":
     """List what waits in a home for an MLflow server that did not answer."""
     from pipeline.tracking.outbox import waiting_in
 
-    return waiting_in(place.home)
+    return waiting_in(workspace.home)
 
 
-def waiting_of(place: Place, study: str) -> "Waiting | None":
+def waiting_of(workspace: Workspace, study: str) -> "Waiting | None":
     """What waits of one study; ``None``: nothing."""
     from pipeline.tracking.outbox import Outbox
 
-    return Outbox(place.home, study).waiting
+    return Outbox(workspace.home, study).waiting
 
 
-def deliver(place: Place) -> Iterator[Delivery]:
+def deliver(workspace: Workspace) -> Iterator[Delivery]:
     """Deliver what waits in a home, study by study, and leave nothing running.
 
     Repeated after a death at any moment, it delivers the rest; nothing is doubled.
@@ -49,11 +49,11 @@ def deliver(place: Place) -> Iterator[Delivery]:
         BadInputError: MLflow cannot be reached, or Optuna's storage does not hold the study.
         WorkFailedError: Another process runs the study, or what was kept is damaged.
     """
-    for found in waiting(place):
-        yield deliver_study(place, found)
+    for found in waiting(workspace):
+        yield deliver_study(workspace, found)
 
 
-def deliver_study(place: Place, found: "Waiting") -> Delivery:
+def deliver_study(workspace: Workspace, found: "Waiting") -> Delivery:
     """Deliver what waits of one study.
 
     Raises:
@@ -64,17 +64,17 @@ def deliver_study(place: Place, found: "Waiting") -> Delivery:
     from pipeline.search.settling import settle
     from pipeline.search.store import TrialStore, open_storage
 
-    with hold_study(place.home, found.study):
-        storage = open_storage(place.storage, place.journal, to_write=True)
+    with hold_study(workspace.home, found.study):
+        storage = open_storage(workspace.storage, workspace.journal, to_write=True)
         assert storage is not None, "a writer makes the storage"  # noqa: S101
         store = TrialStore(storage, found.study)
         if store.document is None:
             got = f"{found.study!r}, which was never begun"
             raise BadInputError(where="study", got=got, expected="a study that was run")
         config = check_study(store.document, f"study {found.study!r}")
-        ledger = place.open_ledger(found.study)
+        ledger = workspace.open_ledger(found.study)
         ledger.open(config)
         settle(config, store, ledger)
-    left = waiting_of(place, found.study)
+    left = waiting_of(workspace, found.study)
     delivered = set(found.trials) - set(left.trials if left else ())
     return Delivery(study=found.study, trials=tuple(sorted(delivered)), left=left)

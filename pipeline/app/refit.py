@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from pipeline.app.own import prepare_trial
-from pipeline.app.place import Place
+from pipeline.app.inputs import prepare_trial
 from pipeline.app.study import Watch, ignore
 from pipeline.app.training import train
+from pipeline.app.workspace import Workspace
 from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.trial import Assignment, Cohort, TrialOutcome, TrialState
 
@@ -44,12 +44,16 @@ class Refit:
 
 
 def refit(
-    place: Place, study: str, *, trial: int | Literal["best"] = "best", watch: Watch = ignore
+    workspace: Workspace,
+    study: str,
+    *,
+    trial: int | Literal["best"] = "best",
+    watch: Watch = ignore,
 ) -> Refit:
     """Train a setting on its own seeds with the validation rows as well; no row of the test.
 
     Args:
-        place: Where the ledger and the data are.
+        workspace: Where the ledger and the data are.
         study: Its name.
         trial: Its number.
         watch: Called with each epoch's scores and the outcome.
@@ -61,12 +65,12 @@ def refit(
     from pipeline.tracking.reader import read_trial
     from pipeline.tracking.refit import log_refit
 
-    place.check_has_studies(study)
-    place.check_home(to_write=True)
-    original = read_trial(place.ledger_uri, study, trial)
+    workspace.check_has_studies(study)
+    workspace.check_home(to_write=True)
+    original = read_trial(workspace.ledger_uri, study, trial)
     assignment = _assignment(study, original)
     config = assignment.config
-    data = prepare_trial(config, place, where=original.run_id)
+    data = prepare_trial(config, workspace, where=original.run_id)
     [(_, outcome)] = train(
         [Cohort((assignment,))], data, n_workers=1, watch=lambda _config, news: watch(news)
     )

@@ -4,10 +4,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from pipeline.app.own import prepare_trial
-from pipeline.app.place import Place
+from pipeline.app.inputs import prepare_trial
 from pipeline.app.study import Watch, ignore
 from pipeline.app.training import train
+from pipeline.app.workspace import Workspace
 from pipeline.trial import Assignment, Cohort, TrialOutcome, TrialState, sha256_of
 
 if TYPE_CHECKING:
@@ -54,12 +54,16 @@ class Reproduction:
 
 
 def reproduce(
-    place: Place, target: str, *, trial: int | Literal["best"] | None = None, watch: Watch = ignore
+    workspace: Workspace,
+    target: str,
+    *,
+    trial: int | Literal["best"] | None = None,
+    watch: Watch = ignore,
 ) -> Reproduction:
     """Train a trial again from its MLflow record alone, in a fresh process, and compare.
 
     Args:
-        place: Where the ledger and the data are.
+        workspace: Where the ledger and the data are.
         target: A study's name or, where ``trial`` is not given, a run id (32 hex digits): of a
             trial, or of what ``confirm`` or ``refit`` trained.
         trial: Its number; ``best`` where only a study is named.
@@ -73,10 +77,10 @@ def reproduce(
     from pipeline.analysis import Kept, compare
     from pipeline.tracking.reproduction import log_reproduction
 
-    place.check_has_studies(target)
-    place.check_home(to_write=True)
-    original = _read(place, target, trial)
-    again = _train_again(place, original, watch)
+    workspace.check_has_studies(target)
+    workspace.check_home(to_write=True)
+    original = _read(workspace, target, trial)
+    again = _train_again(workspace, original, watch)
     kept = Kept(
         curve=original.curve,
         weights_sha256=sha256_of(original.weights),
@@ -101,15 +105,17 @@ def reproduce(
     )
 
 
-def _read(place: Place, target: str, trial: int | Literal["best"] | None) -> "RecordedTrial":
+def _read(
+    workspace: Workspace, target: str, trial: int | Literal["best"] | None
+) -> "RecordedTrial":
     from pipeline.tracking.reader import read_run, read_trial
 
     if trial is None and RUN_ID.match(target):
-        return read_run(place.ledger_uri, target)
-    return read_trial(place.ledger_uri, target, "best" if trial is None else trial)
+        return read_run(workspace.ledger_uri, target)
+    return read_trial(workspace.ledger_uri, target, "best" if trial is None else trial)
 
 
-def _train_again(place: Place, original: "RecordedTrial", watch: Watch) -> TrialOutcome:
+def _train_again(workspace: Workspace, original: "RecordedTrial", watch: Watch) -> TrialOutcome:
     """Train as far as the trial came; no rule but the clock of epochs stops it.
 
     One that failed may have failed in the midst of an epoch after the last that it scored.
@@ -117,7 +123,7 @@ def _train_again(place: Place, original: "RecordedTrial", watch: Watch) -> Trial
     record = original.record
     config, has_failed = record.trial, record.state is TrialState.FAIL
     longest = config.training.epochs
-    data = prepare_trial(config, place, where=f"run {original.run_id}")
+    data = prepare_trial(config, workspace, where=f"run {original.run_id}")
     assignment = Assignment(
         config=config,
         epochs=longest if has_failed else min(record.epochs_run, longest),

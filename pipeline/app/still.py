@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.app.place import Place
+from pipeline.app.workspace import Workspace
 from pipeline.errors import BadInputError, WorkFailedError
 
 STORES = ("optuna.journal", "mlflow.db", "mlflow.db-wal", "mlflow.db-journal")
@@ -16,8 +16,8 @@ ATTEMPTS = 50
 
 
 @contextmanager
-def still(place: Place) -> Iterator[Place]:
-    """Copy a home's stores while nobody writes them, and yield a place that reads the copies.
+def still(workspace: Workspace) -> Iterator[Workspace]:
+    """Copy a home's stores while nobody writes them, and yield a workspace that reads the copies.
 
     Opening a database that a killed process has left brings its last writes into the file, and so
     changes it. Servers and other databases are read where they are.
@@ -26,13 +26,13 @@ def still(place: Place) -> Iterator[Place]:
         WorkFailedError: The stores are written to all the time.
     """
     with tempfile.TemporaryDirectory(prefix="pipeline-doctor-") as folder:
-        if not any(_is_copied(place.home, Path(folder)) for _ in range(ATTEMPTS)):
-            message = f"{place.home}: the stores are written to all the time; try again later"
+        if not any(_is_copied(workspace.home, Path(folder)) for _ in range(ATTEMPTS)):
+            message = f"{workspace.home}: the stores are written to all the time; try again later"
             raise WorkFailedError(message)
         try:
-            yield replace(place, home=Path(folder))
+            yield replace(workspace, home=Path(folder))
         except BadInputError as error:
-            raise _of_home(error, folder, place.home) from None
+            raise _of_home(error, folder, workspace.home) from None
 
 
 def _of_home(error: BadInputError, folder: str, home: Path) -> BadInputError:

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pipeline.app import trust
-from pipeline.app.outbox import waiting_of
-from pipeline.app.own import (
+from pipeline.app.inputs import (
     Data,
     first_setting,
     locate_data,
@@ -19,7 +18,8 @@ from pipeline.app.own import (
     prepare_data,
     search_own_study,
 )
-from pipeline.app.place import Place
+from pipeline.app.outbox import waiting_of
+from pipeline.app.workspace import Workspace
 from pipeline.config import StudyConfig, differences, digest, load_study
 from pipeline.errors import BadInputError
 from pipeline.trial import EpochScores, TrialOutcome, TrialRow, best_row
@@ -121,25 +121,25 @@ class Study:
     """
 
     config: StudyConfig
-    place: Place = field(default_factory=Place)
+    workspace: Workspace = field(default_factory=Workspace)
     file: str = "study"
 
     @classmethod
     def load(
-        cls, path: str | Path, *, overrides: Sequence[str] = (), place: Place | None = None
+        cls, path: str | Path, *, overrides: Sequence[str] = (), workspace: Workspace | None = None
     ) -> Self:
         """Read and check a study file.
 
         Args:
             path: The YAML file.
             overrides: ``KEY=VALUE``, each replacing a value of the file.
-            place: Where its state lives; by default ``./mlruns`` and the embedded stores.
+            workspace: Where its state lives; by default ``./mlruns`` and the embedded stores.
 
         Raises:
             BadInputError: Naming file, key, value and limit.
         """
         config = load_study(Path(path), overrides)
-        return cls(config=config, place=place or Place(), file=str(path))
+        return cls(config=config, workspace=workspace or Workspace(), file=str(path))
 
     def run(
         self,
@@ -171,10 +171,10 @@ class Study:
 
         started = time.perf_counter() if started is None else started
         n_workers = workers or len(os.sched_getaffinity(0))
-        self.place.check_home(to_write=True)
-        search_own_study(self.config, self.place, self.file)
+        self.workspace.check_home(to_write=True)
+        search_own_study(self.config, self.workspace, self.file)
         with (
-            hold_study(self.place.home, self.config.name),
+            hold_study(self.workspace.home, self.config.name),
             # Before all else: the workers' imports take longest, and the rest is done meanwhile.
             LocalEngine(FIT, n_workers=n_workers) as engine,
         ):
@@ -201,16 +201,16 @@ class Study:
             data = self._prepare(source)
         if names_own_class(self.config):
             code = trust.own_code(self.config, [Path(self.file).parent], where=self.file)
-            trust.remember(self.config.name, code, self.place)
-        folder = CheckpointFolder(self.place.checkpoints.resolve() / self.config.name)
+            trust.remember(self.config.name, code, self.workspace)
+        folder = CheckpointFolder(self.workspace.checkpoints.resolve() / self.config.name)
         engine.open(Resumable(data, folder))
         with seconds.starting("optuna"):
-            storage = open_storage(self.place.storage, self.place.journal, to_write=True)
+            storage = open_storage(self.workspace.storage, self.workspace.journal, to_write=True)
             assert storage is not None, "a writer makes the storage"  # noqa: S101
             store = TrialStore.create(storage, self.config)
             begun(store.rows())
         with seconds.starting("mlflow"):
-            ledger = self.place.open_ledger(self.config.name)
+            ledger = self.workspace.open_ledger(self.config.name)
         folder.keep_only(_unfinished(store))
         driver = Driver(
             self.config,
@@ -233,29 +233,29 @@ class Study:
             seconds=seconds.summary(),
             start_up=seconds.start_up(),
             machinery=seconds.machinery(),
-            outbox=waiting_of(self.place, self.config.name),
+            outbox=waiting_of(self.workspace, self.config.name),
         )
 
     def _stored(self) -> "TrialStore | None":
         """The study's trials as earlier runs left them; ``None`` where there was none."""
         from pipeline.search.store import TrialStore, open_storage
 
-        storage = open_storage(self.place.storage, self.place.journal, to_write=False)
+        storage = open_storage(self.workspace.storage, self.workspace.journal, to_write=False)
         return TrialStore.find(storage, self.config.name)
 
     def _check(self) -> "Source | None":
         """Find everything that is wrong before anything is written."""
         self._check_same()
-        self.place.confine_artifacts()
+        self.workspace.confine_artifacts()
         if names_own_class(self.config):
             from pipeline.learning.own.check import check_own
 
             check_own(self.config, self.file)
-        source = locate_data(self.config.data, self.place, where=self.file)
-        if self.place.tracking_uri is not None:
+        source = locate_data(self.config.data, self.workspace, where=self.file)
+        if self.workspace.tracking_uri is not None:
             from pipeline.tracking.client import connect
 
-            connect(self.place.tracking_uri)
+            connect(self.workspace.tracking_uri)
         return source
 
     def _prepare(self, source: "Source | None") -> Data:
@@ -263,7 +263,9 @@ class Study:
         from pipeline.learning.suits import check_suits
 
         setting = first_setting(self.config.space)
-        data = prepare_data(self.config.data, setting, self.place, source=source, where=self.file)
+        data = prepare_data(
+            self.config.data, setting, self.workspace, source=source, where=self.file
+        )
         if isinstance(data, PreparedData):
             check_suits(self.config, data.image_shape, where=self.file)
         return data

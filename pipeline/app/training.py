@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from pipeline.app import study
-from pipeline.app.own import Data
+from pipeline.app.inputs import Data
 from pipeline.config import TrialConfig
 from pipeline.trial import Cohort, EpochScores, TrialKey, TrialOutcome
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.app.place import Place
+from pipeline.app.workspace import Workspace
 from pipeline.config import StudyConfig, TrialConfig
 from pipeline.errors import BadInputError, without_password
 from pipeline.learning.own.origin import is_installed, source_files
@@ -56,14 +56,14 @@ def own_code(
     ]
 
 
-def check_study(config: StudyConfig, place: Place, file: str) -> list[OwnCode]:
+def check_study(config: StudyConfig, workspace: Workspace, file: str) -> list[OwnCode]:
     """Refuse to run a study whose file, or whose code, belongs to another user of the machine.
 
     To run a file of one's own is to trust it, as with ``python FILE``.
 
     Args:
         config: The study.
-        place: Where it is run.
+        workspace: Where it is run.
         file: The study file; its folder is searched too.
 
     Returns:
@@ -73,7 +73,7 @@ def check_study(config: StudyConfig, place: Place, file: str) -> list[OwnCode]:
         BadInputError: Naming the file and its owner; nothing of it was imported.
     """
     code = own_code(config, [Path(file).parent], where=file)
-    if place.trusts_code or _is_remembered(config.name, code, place):
+    if workspace.trusts_code or _is_remembered(config.name, code, workspace):
         return code
     for one in code:
         for path in (Path(file), *one.files):
@@ -85,12 +85,12 @@ def check_study(config: StudyConfig, place: Place, file: str) -> list[OwnCode]:
     return code
 
 
-def check_trial(config: TrialConfig, place: Place, *, where: str) -> list[OwnCode]:
+def check_trial(config: TrialConfig, workspace: Workspace, *, where: str) -> list[OwnCode]:
     """Refuse a recorded trial whose code this user has not run in its study.
 
     Args:
         config: The record's.
-        place: Where the record was read.
+        workspace: Where the record was read.
         where: What an error names.
 
     Returns:
@@ -100,7 +100,7 @@ def check_trial(config: TrialConfig, place: Place, *, where: str) -> list[OwnCod
         BadInputError: Naming the class and its file; nothing of it was imported.
     """
     code = own_code(config, where=where)
-    if place.trusts_code or _is_remembered(config.study, code, place):
+    if workspace.trusts_code or _is_remembered(config.study, code, workspace):
         return code
     for one in code:
         if one.files:  # else nothing can be imported, and the import says where it looked
@@ -109,12 +109,12 @@ def check_trial(config: TrialConfig, place: Place, *, where: str) -> list[OwnCod
     return code
 
 
-def remember(study: str, code: Sequence[OwnCode], place: Place) -> None:
+def remember(study: str, code: Sequence[OwnCode], workspace: Workspace) -> None:
     """Note that this user runs a study with this code: its records may be trained again.
 
     Where the user's folder cannot be written, ``--trust-code`` has to be typed then.
     """
-    new = _claims(study, code, place) - _remembered()
+    new = _claims(study, code, workspace) - _remembered()
     if new:
         with suppress(OSError, RuntimeError):
             path = trusted_file()
@@ -123,8 +123,8 @@ def remember(study: str, code: Sequence[OwnCode], place: Place) -> None:
                 file.writelines(f"{claim}\n" for claim in sorted(new))
 
 
-def _is_remembered(study: str, code: Sequence[OwnCode], place: Place) -> bool:
-    return _claims(study, code, place) <= _remembered()
+def _is_remembered(study: str, code: Sequence[OwnCode], workspace: Workspace) -> bool:
+    return _claims(study, code, workspace) <= _remembered()
 
 
 def _remembered() -> set[str]:
@@ -134,9 +134,9 @@ def _remembered() -> set[str]:
         return set()
 
 
-def _claims(study: str, code: Sequence[OwnCode], place: Place) -> set[str]:
+def _claims(study: str, code: Sequence[OwnCode], workspace: Workspace) -> set[str]:
     """What is remembered: which study, in which ledger, with which class of which files."""
-    said = {"study": study, "ledger": without_password(place.ledger_uri)}
+    said = {"study": study, "ledger": without_password(workspace.ledger_uri)}
     return {
         json.dumps(said | {"class": one.path, "files": list(map(str, one.files))}) for one in code
     }

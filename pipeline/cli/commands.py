@@ -13,15 +13,15 @@ from pipeline.cli.ending import end_on_signals, exit_code_of
 from pipeline.cli.options import (
     home_option,
     print_json,
-    with_place,
-    with_training_place,
+    with_training_workspace,
     with_workers,
+    with_workspace,
 )
 from pipeline.cli.retraining import confirm, refit, reproduce
 from pipeline.errors import DropoutSearchError, visible
 
 if TYPE_CHECKING:
-    from pipeline.app import Place
+    from pipeline.app import Workspace
 
 STARTED = time.perf_counter()
 
@@ -80,7 +80,7 @@ def commands() -> None:
 @click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Replace a value of the file."
 )
-@with_training_place
+@with_training_workspace
 def run(  # noqa: PLR0913 - one argument an option
     *,
     file: Path,
@@ -89,7 +89,7 @@ def run(  # noqa: PLR0913 - one argument an option
     cohort: int | None,
     engine: str,
     overrides: tuple[str, ...],
-    place: "Place",
+    workspace: "Workspace",
     as_json: bool,
 ) -> None:
     """Run the study in FILE to its end, or go on with it."""
@@ -100,7 +100,7 @@ def run(  # noqa: PLR0913 - one argument an option
     del engine  # the only one so far
     if trials is not None:
         overrides = (*overrides, f"search.trials={trials}")
-    study = Study.load(file, overrides=overrides, place=place)
+    study = Study.load(file, overrides=overrides, workspace=workspace)
     with StudyProgress(study.config) as progress:
         result = study.run(
             workers=workers,
@@ -112,36 +112,36 @@ def run(  # noqa: PLR0913 - one argument an option
     if as_json:
         print_json(result.as_json())
     else:
-        click.echo("\n".join(result_lines(result, home_option(place.home))))
+        click.echo("\n".join(result_lines(result, home_option(workspace.home))))
     if result.outbox:
         click.echo(f"warning: {result.outbox}", err=True)
 
 
 @commands.command("list")
-@with_place
-def list_(*, place: "Place", as_json: bool) -> None:
+@with_workspace
+def list_(*, workspace: "Workspace", as_json: bool) -> None:
     """List the studies of the home."""
     from pipeline.app import list_studies
     from pipeline.cli.screen import studies_table
 
-    studies = list_studies(place)
+    studies = list_studies(workspace)
     if as_json:
         print_json({"studies": studies})
     elif studies:
         click.echo(studies_table(studies))
     else:
-        click.echo(f"no study in {place.home} yet; `pipeline run FILE` makes one")
+        click.echo(f"no study in {workspace.home} yet; `pipeline run FILE` makes one")
 
 
 @commands.command()
 @click.argument("study")
-@with_place
-def show(*, study: str, place: "Place", as_json: bool) -> None:
+@with_workspace
+def show(*, study: str, workspace: "Workspace", as_json: bool) -> None:
     """Show the trials of STUDY."""
     from pipeline.app import show_study
     from pipeline.cli.screen import trials_table
 
-    result = show_study(place, study)
+    result = show_study(workspace, study)
     if as_json:
         rows = [row.as_json() for row in result.trials]
         print_json({"study": study, "trials": rows})
@@ -151,12 +151,12 @@ def show(*, study: str, place: "Place", as_json: bool) -> None:
 
 @commands.command()
 @click.option("--port", type=click.IntRange(0, 65_535), default=5000, show_default=True)
-@with_place
-def ui(*, port: int, place: "Place", as_json: bool) -> None:
+@with_workspace
+def ui(*, port: int, workspace: "Workspace", as_json: bool) -> None:
     """Serve MLflow's page on the home until Ctrl-C."""
     from pipeline.app import serve_ui
 
-    with serve_ui(place, port) as pages:
+    with serve_ui(workspace, port) as pages:
         if as_json:
             print_json({"address": pages.address, "studies": pages.studies})
         else:

@@ -7,28 +7,28 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.options import home_option, print_json, with_training_place
+from pipeline.cli.options import home_option, print_json, with_training_workspace
 from pipeline.errors import visible
 
 if TYPE_CHECKING:
     from pipeline.analysis import Finding
-    from pipeline.app import Diagnosis, Place
+    from pipeline.app import Diagnosis, Workspace
 
 
 @click.command()
 @click.option("--fix", is_flag=True, help="Mend what is off; without it nothing is written.")
-@with_training_place
-def doctor(*, fix: bool, place: "Place", as_json: bool) -> None:
+@with_training_workspace
+def doctor(*, fix: bool, workspace: "Workspace", as_json: bool) -> None:
     """Hold both ledgers of every study against each other, and mend what is off."""
     from pipeline.app import examine
     from pipeline.cli.progress import Steps
 
     with Steps() as steps:
-        diagnosis = examine(place, fix=fix, tell=steps.tell)
+        diagnosis = examine(workspace, fix=fix, tell=steps.tell)
     if as_json:
         print_json(diagnosis.as_json())
     else:
-        lines = diagnosis_lines(diagnosis, home=place.home, fix=fix)
+        lines = diagnosis_lines(diagnosis, home=workspace.home, fix=fix)
         click.echo("\n".join(map(visible, lines)))
     if not diagnosis.is_healthy:
         sys.exit(1)

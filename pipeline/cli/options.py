@@ -48,8 +48,8 @@ TRUST = click.option(
 )
 
 
-def with_place(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that say where things are; the command gets a ``place`` and ``as_json``."""
+def with_workspace(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of the workspace; the command gets a ``workspace`` and ``as_json``."""
 
     @wraps(command)
     def call(
@@ -60,17 +60,17 @@ def with_place(command: Callable[..., None]) -> Callable[..., None]:
         trust_code: bool = False,
         **others: Any,
     ) -> None:
-        from pipeline.app import Place
+        from pipeline.app import Workspace
 
-        place = Place(home=home, storage=storage, data_dir=data_dir, trusts_code=trust_code)
-        command(place=place, **others)
+        workspace = Workspace(home=home, storage=storage, data_dir=data_dir, trusts_code=trust_code)
+        command(workspace=workspace, **others)
 
     return HOME(STORAGE(JSON(call)))
 
 
-def with_training_place(command: Callable[..., None]) -> Callable[..., None]:
-    """As ``with_place``, for a command that trains: with the data's folder and whom it trusts."""
-    return TRUST(DATA_DIR(with_place(command)))
+def with_training_workspace(command: Callable[..., None]) -> Callable[..., None]:
+    """As ``with_workspace``, for a command that trains: with data and trust."""
+    return TRUST(DATA_DIR(with_workspace(command)))
 
 
 with_workers = click.option(

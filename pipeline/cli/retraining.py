@@ -9,27 +9,27 @@ from pipeline.cli.options import (
     Trial,
     home_option,
     print_json,
-    with_training_place,
+    with_training_workspace,
     with_trial,
     with_workers,
 )
 
 if TYPE_CHECKING:
-    from pipeline.app import Place
+    from pipeline.app import Workspace
 
 
 @click.command()
 @click.argument("target", metavar="STUDY|RUN_ID")
 @with_trial
-@with_training_place
-def reproduce(*, target: str, trial: Trial | None, place: "Place", as_json: bool) -> None:
+@with_training_workspace
+def reproduce(*, target: str, trial: Trial | None, workspace: "Workspace", as_json: bool) -> None:
     """Train a trial again from its MLflow record and compare it bit for bit."""
     from pipeline.app import reproduce as reproduce_
     from pipeline.cli.progress import Epochs
     from pipeline.cli.screen import reproduced_lines
 
     with Epochs() as epochs:
-        answer = reproduce_(place, target, trial=trial, watch=epochs.watch)
+        answer = reproduce_(workspace, target, trial=trial, watch=epochs.watch)
     if as_json:
         print_json(answer.as_json())
     else:
@@ -57,14 +57,14 @@ def reproduce(*, target: str, trial: Trial | None, place: "Place", as_json: bool
     help="On how many new seeds each is trained.",
 )
 @with_workers
-@with_training_place
+@with_training_workspace
 def confirm(
     *,
     study: str,
     top: int,
     seeds: int,
     workers: int | None,
-    place: "Place",
+    workspace: "Workspace",
     as_json: bool,
 ) -> None:
     """Train the best trials of STUDY again on new seeds, then open the test part."""
@@ -72,13 +72,13 @@ def confirm(
     from pipeline.cli.progress import RepeatsProgress
     from pipeline.cli.screen import confirmed_lines
 
-    candidates = Candidates.read(place, study, top=top)
+    candidates = Candidates.read(workspace, study, top=top)
     with RepeatsProgress(study, n_candidates=len(candidates.trials), n_seeds=seeds) as progress:
         confirmed = candidates.confirm(seeds=seeds, workers=workers, watch=progress.watch)
     if as_json:
         print_json(confirmed.as_json())
     else:
-        click.echo("\n".join(confirmed_lines(confirmed, home_option(place.home))))
+        click.echo("\n".join(confirmed_lines(confirmed, home_option(workspace.home))))
     if confirmed.answer.winner is None:
         sys.exit(1)
 
@@ -86,14 +86,16 @@ def confirm(
 @click.command()
 @click.argument("study")
 @with_trial
-@with_training_place
-def refit(*, study: str, trial: Trial | None, place: "Place", as_json: bool) -> None:
+@with_training_workspace
+def refit(*, study: str, trial: Trial | None, workspace: "Workspace", as_json: bool) -> None:
     """Train a trial's setting on training and validation rows together and keep the weights."""
     from pipeline.app import refit as refit_
     from pipeline.cli.progress import Epochs
 
     with Epochs() as epochs:
-        answer = refit_(place, study, trial="best" if trial is None else trial, watch=epochs.watch)
+        answer = refit_(
+            workspace, study, trial="best" if trial is None else trial, watch=epochs.watch
+        )
     if as_json:
         print_json(answer.as_json())
     else:

@@ -25,11 +25,11 @@ from pipeline.search.store import TrialStore, open_storage
 from pipeline.search.blocks import resolve
 from tests.app.sick import sick_study
 study = sick_study(Path(sys.argv[1]), trials=7)
-storage = open_storage(None, study.place.journal, to_write=True)
+storage = open_storage(None, study.workspace.journal, to_write=True)
 store = TrialStore.create(storage, study.config)
 store.add(study.config, 5, store.suggested()[:2])
 store.begin([5])
-ledger = study.place.open_ledger(study.config.name)
+ledger = study.workspace.open_ledger(study.config.name)
 ledger.open(study.config)
 store.note_runs({5: ledger.start(resolve(study.config, 5, store.rows()[5].params))})
 os._exit(9)

@@ -12,8 +12,8 @@ import numpy as np
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from pipeline.app import Place
-from pipeline.app.own import Data
+from pipeline.app import Workspace
+from pipeline.app.inputs import Data
 from pipeline.config import TrialConfig
 from pipeline.learning.fit import fit_cohort
 from pipeline.tracking.home import tracking_uri
@@ -36,13 +36,13 @@ def make_home(home: Path) -> Path:
     draws = np.random.default_rng(0)
     images = draws.integers(0, 256, (240, 6, 6), dtype=np.uint8)
     np.savez(home / DATA, x_train=images, y_train=np.arange(240) % 4)
-    replace(study_in(home, **STUDY), place=place_of(home)).run(workers=1)
+    replace(study_in(home, **STUDY), workspace=workspace_of(home)).run(workers=1)
     return home
 
 
-def place_of(home: Path) -> Place:
+def workspace_of(home: Path) -> Workspace:
     """A home whose data lies in it."""
-    return Place(home=home, data_dir=home, tracking_uri=None)
+    return Workspace(home=home, data_dir=home, tracking_uri=None)
 
 
 @dataclass(frozen=True)
@@ -94,11 +94,11 @@ class Planted:
         record = json.loads(path.read_text())
         for keys, value in values.items():
             *parents, last = keys.split("__")
-            place = record
+            section = record
             for key in parents:
-                place = place[key]
-            assert place.get(last) != value
-            place[last] = value
+                section = section[key]
+            assert section.get(last) != value
+            section[last] = value
         path.write_text(json.dumps(record))
 
     def sign_record(self) -> None:

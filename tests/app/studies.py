@@ -10,7 +10,7 @@ from typing import Any
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from pipeline.app import Place, Study, show_study
+from pipeline.app import Study, Workspace, show_study
 from pipeline.config import check_study
 from pipeline.tracking.home import tracking_uri
 
@@ -40,7 +40,7 @@ METRICS = (
 def study_in(home: Path, **changes: Any) -> Study:
     """The small study, with sections changed, in a home."""
     config = check_study(PRUNED_TOO | changes, "small.yaml")
-    return Study(config=config, place=Place(home=home, tracking_uri=None))
+    return Study(config=config, workspace=Workspace(home=home, tracking_uri=None))
 
 
 def searched(home: Path, **search: Any) -> Study:
@@ -78,7 +78,7 @@ def points(home: Path, run: Run, metric: str) -> list[tuple[int, float]]:
 
 def table(home: Path, name: str = "small") -> list[Any]:
     """All that promise 1 fixes: parameters, states, values, causes, weights and curves."""
-    rows = show_study(Place(home=home, tracking_uri=None), name).trials
+    rows = show_study(Workspace(home=home, tracking_uri=None), name).trials
     curves = [
         [points(home, run, metric) for metric in METRICS if metric != "epoch_seconds"]
         for run in trial_runs(home, name)
@@ -94,7 +94,7 @@ def table(home: Path, name: str = "small") -> list[Any]:
 
 def check_ledgers_agree(home: Path, n_trials: int, name: str = "small") -> None:
     """Promise 2: trials and runs one to one, nothing running, each point once."""
-    rows: Sequence[Any] = show_study(Place(home=home, tracking_uri=None), name).trials
+    rows: Sequence[Any] = show_study(Workspace(home=home, tracking_uri=None), name).trials
     runs = trial_runs(home, name)
     assert [row.number for row in rows] == list(range(n_trials))
     assert [int(run.data.tags["trial_number"]) for run in runs] == list(range(n_trials))

@@ -19,7 +19,7 @@ from pipeline.config import derive_seed
 from pipeline.errors import WorkFailedError
 from pipeline.learning.facts import SOURCES
 from pipeline.trial import sha256_of
-from tests.app.planted import DATA, Planted, make_home, place_of, train_here
+from tests.app.planted import DATA, Planted, make_home, train_here, workspace_of
 
 STUDY_SEED = 5
 
@@ -39,7 +39,7 @@ def planted(sound: Path, tmp_path: Path) -> Planted:
 def reproduced(planted: Planted, monkeypatch: pytest.MonkeyPatch) -> Comparison:
     """Train the first trial again, in this process."""
     monkeypatch.setattr("pipeline.app.reproduction.train", train_here)
-    return reproduce(place_of(planted.home), "small", trial=0).comparison
+    return reproduce(workspace_of(planted.home), "small", trial=0).comparison
 
 
 def change_pixel(planted: Planted) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from pipeline.app import Place, reproduce
+from pipeline.app import Workspace, reproduce
 from pipeline.learning.checkpoints import CheckpointFolder
 from tests.app.long_trials import DIES_AT, LOG
 from tests.app.studies import PRUNED_TOO, check_ledgers_agree, study_in, table
@@ -49,7 +49,7 @@ def test_killed_worker_and_driver_go_on_from_their_checkpoints_to_the_same_table
     assert done.returncode == 0, done.stderr
     assert not (home / "checkpoints").exists()
     _check_went_on(log)
-    answer = reproduce(Place(home=home, tracking_uri=None), "small", trial=1)
+    answer = reproduce(Workspace(home=home, tracking_uri=None), "small", trial=1)
     assert answer.comparison.verdict == "identical", answer
     assert answer.comparison.epochs_compared == N_EPOCHS
     check_ledgers_agree(home, 2)

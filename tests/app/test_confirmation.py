@@ -14,7 +14,7 @@ import pytest
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from pipeline.app import Candidates, ConfirmedStudy, Place, reproduce
+from pipeline.app import Candidates, ConfirmedStudy, Workspace, reproduce
 from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.search.lock import hold_study
 from pipeline.tracking.home import tracking_uri
@@ -49,7 +49,7 @@ def confirmed(home: Path) -> ConfirmedStudy:
 
 def candidates(home: Path, name: str = "small", *, top: int = 2) -> Candidates:
     """What would be trained again."""
-    return Candidates.read(Place(home=home, tracking_uri=None), name, top=top)
+    return Candidates.read(Workspace(home=home, tracking_uri=None), name, top=top)
 
 
 def tagged(home: Path, tag: str) -> list[Run]:
@@ -153,8 +153,8 @@ def test_study_and_its_trials_stay_as_they_were(home: Path, confirmed: Confirmed
     check_ledgers_agree(home, N_TRIALS)
     study_in(home).run(workers=2)
     assert table(home) == before
-    place = Place(home=home, tracking_uri=None)
-    answer = reproduce(place, "small", trial=confirmed.answer.winner)
+    workspace = Workspace(home=home, tracking_uri=None)
+    answer = reproduce(workspace, "small", trial=confirmed.answer.winner)
     assert answer.comparison.verdict == "identical"
 
 
@@ -164,7 +164,7 @@ def test_repeat_is_reproduced_from_its_own_run_with_the_test_part_closed(
     before = openings(home)
     monkeypatch.setattr("pipeline.app.reproduction.train", train_here)
     original = repeats_of(home, confirmed.run_id, 0)[1]
-    answer = reproduce(Place(home=home, tracking_uri=None), original.info.run_id)
+    answer = reproduce(Workspace(home=home, tracking_uri=None), original.info.run_id)
     assert (answer.comparison.verdict, answer.comparison.differences) == ("identical", ())
     assert (answer.number, answer.repeat) == (0, 2)
     run = MlflowClient(tracking_uri(home)).get_run(answer.run_id)
@@ -172,7 +172,7 @@ def test_repeat_is_reproduced_from_its_own_run_with_the_test_part_closed(
     assert "confirms" not in run.data.tags, "the confirmation has its repeats already"
     assert openings(home) == before
     with pytest.raises(BadInputError, match="got the run 'confirm', expected the run id of a"):
-        reproduce(Place(home=home, tracking_uri=None), confirmed.run_id)
+        reproduce(Workspace(home=home, tracking_uri=None), confirmed.run_id)
 
 
 def test_opening_is_on_record_before_the_test_part_is_opened(

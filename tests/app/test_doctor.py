@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.app import Diagnosis, Place, examine
+from pipeline.app import Diagnosis, Workspace, examine
 from pipeline.cli import main
 from pipeline.errors import BadInputError
 from pipeline.search.lock import hold_study
@@ -69,7 +69,7 @@ def killed(killed_template: Path, tmp_path: Path) -> Path:
 
 
 def doctor(home: Path, *, fix: bool = False) -> Diagnosis:
-    return examine(Place(home=home, tracking_uri=None), fix=fix)
+    return examine(Workspace(home=home, tracking_uri=None), fix=fix)
 
 
 def is_sound(home: Path) -> bool:
@@ -300,11 +300,11 @@ def test_ledger_on_a_server_is_mended_too(home: Path, before: list[object]) -> N
     faults.drop_point("val_loss", 2)(home, 0)
     faults.add_point("train_loss", 1)(home, 1)
     with serve(home, port=0) as address:
-        place = Place(home=home, tracking_uri=address.partition("/#")[0])
-        mended = examine(place, fix=True)
+        workspace = Workspace(home=home, tracking_uri=address.partition("/#")[0])
+        mended = examine(workspace, fix=True)
         assert kinds(mended) == [(DOUBLE, 1), (MISSING, 0)]
         assert mended.is_healthy
-        assert examine(place).findings == []
+        assert examine(workspace).findings == []
     assert table(home) == before
 
 

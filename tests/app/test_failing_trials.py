@@ -61,7 +61,7 @@ def test_five_failures_of_one_cause_stop_the_study_and_a_mended_one_goes_on(
     assert [(run.info.status, run.data.tags["trial_state"]) for run in trial_runs(tmp_path)] == [
         ("FAILED", "FAIL")
     ] * 10
-    assert [row.run_id for row in show_study(study.place, "small").trials] == [
+    assert [row.run_id for row in show_study(study.workspace, "small").trials] == [
         r.info.run_id for r in trial_runs(tmp_path)
     ]
     monkeypatch.setenv("MENDED", "yes")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.app import Place, reproduce
+from pipeline.app import Workspace, reproduce
 from pipeline.tracking.reader import read_trial
 from tests.app.studies import check_ledgers_agree, study_in, table
 
@@ -62,10 +62,10 @@ def test_every_kind_of_study_keeps_the_promises(kind: str, tmp_path: Path) -> No
         check_ledgers_agree(home, 6)
         tables.append(table(home))
     assert tables[0] == tables[1]
-    place = Place(home=tmp_path / "2", tracking_uri=None)
-    answer = reproduce(place, "small", trial="best")
+    workspace = Workspace(home=tmp_path / "2", tracking_uri=None)
+    answer = reproduce(workspace, "small", trial="best")
     assert answer.comparison.verdict == "identical", answer.comparison
-    recorded = read_trial(place.ledger_uri, "small", "best")
+    recorded = read_trial(workspace.ledger_uri, "small", "best")
     assert recorded.has_whole_curve
     assert math.isnan(recorded.curve[0].val_accuracy) == (kind == "autoencoder")
     assert len(recorded.curve[0].folds) == (3 if kind == "folds" else 0)

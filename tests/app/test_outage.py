@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.app import Diagnosis, Place, Study, examine
+from pipeline.app import Diagnosis, Study, Workspace, examine
 from pipeline.app.outbox import deliver
 from pipeline.errors import BadInputError
 from pipeline.trial import EpochScores, TrialOutcome
@@ -21,7 +21,7 @@ OUTAGE_SECONDS = 60.0
 
 def study_behind(server: Server, home: Path) -> Study:
     """The small study, its Optuna store in a home and its MLflow behind the server."""
-    return replace(study_in(home), place=Place(home=home, tracking_uri=server.address))
+    return replace(study_in(home), workspace=Workspace(home=home, tracking_uri=server.address))
 
 
 def at_outcomes(**moments: Callable[[], None]) -> Callable[[EpochScores | TrialOutcome], None]:
@@ -54,15 +54,15 @@ def test_server_that_dies_comes_back_and_hangs_for_good_costs_no_trial(
         assert set(result.outbox.trials) < set(range(N_TRIALS))
         assert (result.outbox.study, result.outbox.address) == ("small", server.address)
         with pytest.raises(BadInputError, match="expected the address of a running MLflow"):
-            list(deliver(study.place))
+            list(deliver(study.workspace))
         server.go_on()
         kept = {("undelivered", number) for number in result.outbox.trials}
-        assert found(examine(study.place)) == kept
-        mended = examine(study.place, fix=True)
+        assert found(examine(study.workspace)) == kept
+        mended = examine(study.workspace, fix=True)
         assert mended.is_healthy
         assert found(mended) >= kept
-        assert examine(study.place).findings == []
-        assert list(deliver(study.place)) == []
+        assert examine(study.workspace).findings == []
+        assert list(deliver(study.workspace)) == []
     assert not (tmp_path / "outbox" / "small").exists()
     assert table(tmp_path) == table(home)
     check_ledgers_agree(tmp_path, N_TRIALS)

@@ -8,7 +8,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 from safetensors.numpy import load_file
 
-from pipeline.app import Place, refit, reproduce
+from pipeline.app import Workspace, refit, reproduce
 from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.tracking.home import tracking_uri
 from pipeline.tracking.reader import read_trial
@@ -18,12 +18,12 @@ N_TRIALS = 14
 FAILING_FIT = "tests.app.failures:fit_and_fail"
 
 
-def _place(home: Path) -> Place:
-    return Place(home=home, tracking_uri=None)
+def _workspace(home: Path) -> Workspace:
+    return Workspace(home=home, tracking_uri=None)
 
 
 def test_refit_trains_to_the_best_epoch_and_keeps_the_weights(home: Path) -> None:
-    answer = refit(_place(home), "small")
+    answer = refit(_workspace(home), "small")
     original = read_trial(tracking_uri(home), "small", "best")
     assert answer.number == original.record.trial.number
     assert answer.epochs == original.record.best_epoch
@@ -41,8 +41,8 @@ def test_refit_trains_to_the_best_epoch_and_keeps_the_weights(home: Path) -> Non
 
 
 def test_refit_is_reproduced_from_its_own_run(home: Path) -> None:
-    refitted = refit(_place(home), "small", trial=1)
-    comparison = reproduce(_place(home), refitted.run_id).comparison
+    refitted = refit(_workspace(home), "small", trial=1)
+    comparison = reproduce(_workspace(home), refitted.run_id).comparison
     assert (comparison.verdict, comparison.differences) == ("identical", ())
     assert comparison.weights_again == refitted.weights_sha256
     assert comparison.epochs_compared == refitted.epochs
@@ -50,7 +50,7 @@ def test_refit_is_reproduced_from_its_own_run(home: Path) -> None:
 
 def test_refit_leaves_the_study_as_it_was(home: Path) -> None:
     before = table(home)
-    refit(_place(home), "small", trial=2)
+    refit(_workspace(home), "small", trial=2)
     assert table(home) == before
     check_ledgers_agree(home, N_TRIALS)
 
@@ -68,10 +68,10 @@ def test_trial_that_failed_is_refused(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("FAILING", "1/0")
     study_in(tmp_path, search={"trials": 2, "sampler": "random"}).run(workers=1)
     with pytest.raises(BadInputError, match=r"trial: got 1, which failed \(diverged: on purpose\)"):
-        refit(_place(tmp_path), "small", trial=1)
+        refit(_workspace(tmp_path), "small", trial=1)
     monkeypatch.setenv("FAILING", "all")
     with pytest.raises(WorkFailedError, match=r"trial 0 cannot be refitted: diverged"):
-        refit(_place(tmp_path), "small", trial=0)
+        refit(_workspace(tmp_path), "small", trial=0)
     client = MlflowClient(tracking_uri(tmp_path))
     experiment = trial_runs(tmp_path)[0].info.experiment_id
     (failed,) = client.search_runs([experiment], "tags.refits != ''")

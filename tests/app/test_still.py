@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.app import Place
+from pipeline.app import Workspace
 from pipeline.app.still import still
 from pipeline.errors import BadInputError, WorkFailedError
 
@@ -24,7 +24,7 @@ def home(tmp_path: Path) -> Iterator[Path]:
 
 def test_copy_holds_what_is_only_in_the_write_ahead_file(home: Path) -> None:
     before = {path.name: path.read_bytes() for path in home.iterdir()}
-    with still(Place(home=home)) as copied:
+    with still(Workspace(home=home)) as copied:
         database = copied.home / "mlflow.db"
         with closing(sqlite3.connect(database)) as connection:
             assert connection.execute("SELECT number FROM trials").fetchall() == [(7,)]
@@ -41,13 +41,16 @@ def test_store_that_never_stands_still_is_an_error(
             journal.write(b"{}\n")
 
     monkeypatch.setattr("pipeline.app.still.shutil.copyfile", copy_beside_a_writer)
-    with pytest.raises(WorkFailedError, match="written to all the time"), still(Place(home=home)):
+    with (
+        pytest.raises(WorkFailedError, match="written to all the time"),
+        still(Workspace(home=home)),
+    ):
         pass
 
 
 def test_error_names_the_home_s_own_file(home: Path) -> None:
     with (
         pytest.raises(BadInputError, match=f"^{home}/mlflow.db: got x, expected y$"),
-        still(Place(home=home)) as copied,
+        still(Workspace(home=home)) as copied,
     ):
         raise BadInputError(where=str(copied.home / "mlflow.db"), got="x", expected="y")

@@ -15,7 +15,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from pipeline import Study
-from pipeline.app import Place, reproduce
+from pipeline.app import Workspace, reproduce
 from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.search.lock import hold_study
 from pipeline.tracking.home import tracking_uri
@@ -70,8 +70,8 @@ def test_table_stays_the_same_fused_or_not_and_fused_trials_are_reproduced(tmp_p
     ] * 2
     assert len({record.epochs_run for record in records}) > 1, "members leave at other epochs"
     for number in (7, 13):
-        place = Place(home=homes[6], tracking_uri=None)
-        assert reproduce(place, "small", trial=number).comparison.verdict == "identical"
+        workspace = Workspace(home=homes[6], tracking_uri=None)
+        assert reproduce(workspace, "small", trial=number).comparison.verdict == "identical"
 
 
 def test_another_seed_gives_another_table(home: Path, tmp_path: Path) -> None:
@@ -180,11 +180,11 @@ def test_fixed_trial_comes_first_with_what_it_says(home: Path) -> None:
 
 
 def test_every_trial_is_reproduced_to_the_bit(home: Path) -> None:
-    place = Place(home=home, tracking_uri=None)
+    workspace = Workspace(home=home, tracking_uri=None)
     states = [row[1] for row in table(home)]
     chosen = {states.index("PRUNED"), states.index("COMPLETE"), N_TRIALS - 1}
     for number in sorted(chosen):
-        answer = reproduce(place, "small", trial=number)
+        answer = reproduce(workspace, "small", trial=number)
         assert answer.comparison.verdict == "identical", answer
         assert answer.comparison.epochs_compared == len(table(home)[number][-1][0])
     check_ledgers_agree(home, N_TRIALS)
@@ -192,7 +192,7 @@ def test_every_trial_is_reproduced_to_the_bit(home: Path) -> None:
 
 def test_run_of_a_reproduction_is_tagged_and_stands_apart(home: Path) -> None:
     original = trial_runs(home)[1]
-    answer = reproduce(Place(home=home, tracking_uri=None), original.info.run_id)
+    answer = reproduce(Workspace(home=home, tracking_uri=None), original.info.run_id)
     run = MlflowClient(tracking_uri(home)).get_run(answer.run_id)
     assert run.data.tags["reproduces"] == original.info.run_id
     assert run.data.tags["verdict"] == "identical"
@@ -218,6 +218,6 @@ def test_command_prints_json_alone_on_stdout(home: Path) -> None:
 
 def test_python_runs_a_study_in_one_line(home: Path, tmp_path: Path) -> None:
     path = _file(tmp_path)
-    best = Study.load(path, place=Place(home=home, tracking_uri=None)).run(workers=2).best
+    best = Study.load(path, workspace=Workspace(home=home, tracking_uri=None)).run(workers=2).best
     assert best is not None
     assert best.params == table(home)[best.number][4]

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from pipeline.app import Place
-from pipeline.app.own import prepare_trial
+from pipeline.app import Workspace
+from pipeline.app.inputs import prepare_trial
 from pipeline.app.training import train
 from pipeline.config import TrialConfig
 from pipeline.tracking.home import tracking_uri
@@ -23,7 +23,7 @@ def test_repeats_of_a_trial_are_trained_side_by_side_and_told_apart(home: Path) 
         assert news.key == (config.number, repeat.repeat)
         seen[repeat.repeat].append(news.epoch if isinstance(news, EpochScores) else None)
 
-    data = prepare_trial(config, Place(home=home, tracking_uri=None), where="tests")
+    data = prepare_trial(config, Workspace(home=home, tracking_uri=None), where="tests")
     ended = train(cohorts, data, n_workers=2, watch=watch)
     assert {repeat.repeat for repeat, _ in ended} == {1, 2, 3}
     assert seen == {repeat: [1, 2, 3, None] for repeat in (1, 2, 3)}

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.app import Place, trust
+from pipeline.app import Workspace, trust
 from pipeline.cli.commands import main
 from pipeline.config import StudyConfig, TrialConfig, check_study
 from pipeline.errors import BadInputError
@@ -155,19 +155,19 @@ def test_trust_is_asked_for_once(
 
 def test_what_was_run_is_trusted_in_its_own_study_home_and_file_alone(folder: Path) -> None:
     config, trial = own_study(f"{MODULE}.Net"), own_trial(f"{MODULE}.Net")
-    place = Place(home=folder / "mlruns", tracking_uri=None)
-    code = trust.check_study(config, place, "theirs.yaml")
-    trust.remember(config.name, code, place)
-    trust.remember(config.name, code, place)
+    workspace = Workspace(home=folder / "mlruns", tracking_uri=None)
+    code = trust.check_study(config, workspace, "theirs.yaml")
+    trust.remember(config.name, code, workspace)
+    trust.remember(config.name, code, workspace)
     assert len(trust.trusted_file().read_text().splitlines()) == 1
-    assert trust.check_trial(trial, place, where="run") == code
-    elsewhere = replace(place, home=folder / "copy")
+    assert trust.check_trial(trial, workspace, where="run") == code
+    elsewhere = replace(workspace, home=folder / "copy")
     of_another_class = own_trial(f"{MODULE}_package.inner.Net")
     of_another_study = trial.model_copy(update={"study": "other"})
     for config_, place_ in (
         (trial, elsewhere),
-        (of_another_class, place),
-        (of_another_study, place),
+        (of_another_class, workspace),
+        (of_another_study, workspace),
     ):
         with pytest.raises(BadInputError, match="code that you have not run in this study"):
             trust.check_trial(config_, place_, where="run")
@@ -175,19 +175,19 @@ def test_what_was_run_is_trusted_in_its_own_study_home_and_file_alone(folder: Pa
 
 
 def test_a_password_is_not_remembered(folder: Path) -> None:
-    place = Place(home=folder, tracking_uri="postgresql://me:secret@host/db")
+    workspace = Workspace(home=folder, tracking_uri="postgresql://me:secret@host/db")
     code = trust.own_code(own_study(f"{MODULE}.Net"), where="theirs.yaml")
-    trust.remember("theirs", code, place)
+    trust.remember("theirs", code, workspace)
     assert "secret" not in trust.trusted_file().read_text()
 
 
 def test_a_folder_that_cannot_be_written_costs_the_trust_alone(folder: Path) -> None:
     (folder / "state").write_text("no folder")
-    place = Place(home=folder, tracking_uri=None)
+    workspace = Workspace(home=folder, tracking_uri=None)
     code = trust.own_code(own_study(f"{MODULE}.Net"), where="theirs.yaml")
-    trust.remember("theirs", code, place)
+    trust.remember("theirs", code, workspace)
     with pytest.raises(BadInputError, match="expected --trust-code"):
-        trust.check_trial(own_trial(f"{MODULE}.Net"), place, where="run")
+        trust.check_trial(own_trial(f"{MODULE}.Net"), workspace, where="run")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
@@ -216,7 +216,7 @@ def test_python_s_own_modules_are_refused_unimported(
 ) -> None:
     monkeypatch.delitem(sys.modules, "antigravity", raising=False)
     with pytest.raises(BadInputError, match="of Python's own library, expected a class of your"):
-        trust.check_study(own_study(f"{module}.Net"), Place(trusts_code=True), "theirs.yaml")
+        trust.check_study(own_study(f"{module}.Net"), Workspace(trusts_code=True), "theirs.yaml")
     assert "antigravity" not in sys.modules
 
 

@@ -9,10 +9,10 @@ import pytest
 from pipeline.analysis import Candidate, Comparison, Repeat, Verdict, judge
 from pipeline.app import (
     ConfirmedStudy,
-    Place,
     Reproduction,
     Study,
     StudyResult,
+    Workspace,
     list_studies,
     show_study,
 )
@@ -30,8 +30,8 @@ from tests.app.studies import study_in
 from tests.tracking.builders import config, outcome, scores
 
 
-def _place(home: Path) -> Place:
-    return Place(home=home, tracking_uri=None)
+def _workspace(home: Path) -> Workspace:
+    return Workspace(home=home, tracking_uri=None)
 
 
 def _row(number: int, state: TrialState, **facts: object) -> TrialRow:
@@ -75,7 +75,7 @@ def test_result_warns_of_a_best_trial_whose_loss_without_dropout_does_not_fall()
 
 
 def test_studies_table_names_each_study(home: Path) -> None:
-    table = studies_table(list_studies(_place(home)))
+    table = studies_table(list_studies(_workspace(home)))
     assert "small" in table
     assert "pruned" in table
 
@@ -107,7 +107,7 @@ def test_progress_counts_trials_and_names_the_best(
     is_terminal: bool,  # noqa: FBT001 - pytest passes arguments by name
 ) -> None:
     study: Study = study_in(home)
-    rows = show_study(_place(home), "small").trials
+    rows = show_study(_workspace(home), "small").trials
     monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal)
     with StudyProgress(study.config) as progress:
         progress.take_up(rows[:13])

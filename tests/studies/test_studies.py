@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.app import Place, Study
+from pipeline.app import Study, Workspace
 
 FILES = sorted((Path(__file__).parents[2] / "studies").glob("*.yaml"))
 EMBEDDED = ("mnist-5k",)
@@ -36,7 +36,7 @@ def test_study_file_runs_in_a_small_form(file: Path, tmp_path: Path) -> None:
     elif whole.data.name not in EMBEDDED:
         overrides.append("data={name: mnist-5k, validation: 0.2}")
     study = Study.load(
-        file, overrides=overrides, place=Place(home=tmp_path / "home", tracking_uri=None)
+        file, overrides=overrides, workspace=Workspace(home=tmp_path / "home", tracking_uri=None)
     )
     result = study.run(workers=2)
     assert result.counts == {"complete": n_trials, "pruned": 0, "failed": 0}

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.app import Place, Study, reproduce
-from pipeline.app.own import prepare_trial
+from pipeline.app import Study, Workspace, reproduce
+from pipeline.app.inputs import prepare_trial
 from pipeline.config import check_study
 from pipeline.errors import BadInputError
 from tests.app.studies import check_ledgers_agree, table
@@ -31,7 +31,9 @@ def study_in(home: Path, *, model: str = "Plain", **space: Any) -> Study:
         "training": {"epochs": 2, "device": "cpu"},
         "search": {"trials": N_TRIALS, "stopping": "median", "block": 2},
     }
-    return Study(config=check_study(given, "own.yaml"), place=Place(home=home, tracking_uri=None))
+    return Study(
+        config=check_study(given, "own.yaml"), workspace=Workspace(home=home, tracking_uri=None)
+    )
 
 
 @pytest.mark.slow
@@ -44,7 +46,7 @@ def test_a_study_of_an_own_module_is_a_function_and_its_best_trial_is_reproduced
         assert result.counts["failed"] == 0, [row.cause for row in result.trials]
         check_ledgers_agree(home, N_TRIALS, "own")
     assert table(tmp_path / "1", "own") == table(tmp_path / "2", "own")
-    again = reproduce(Place(home=tmp_path / "1", tracking_uri=None), "own")
+    again = reproduce(Workspace(home=tmp_path / "1", tracking_uri=None), "own")
     assert again.comparison.verdict.value == "identical", again.comparison.first_difference
 
 
@@ -67,7 +69,7 @@ def test_a_study_that_does_not_fit_its_class_writes_nothing(
 
 
 def test_a_trial_whose_class_is_gone_is_not_trained_again(tmp_path: Path) -> None:
-    place = Place(home=tmp_path / "home", tracking_uri=None)
+    workspace = Workspace(home=tmp_path / "home", tracking_uri=None)
     with pytest.raises(BadInputError, match=r"run 3: model\.class_path: got .*Gone"):
-        prepare_trial(own_trial("Gone"), place, where="run 3")
-    assert not place.home.exists()
+        prepare_trial(own_trial("Gone"), workspace, where="run 3")
+    assert not workspace.home.exists()

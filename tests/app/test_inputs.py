@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.app import Candidates, Place, reproduce
+from pipeline.app import Candidates, Workspace, reproduce
 from pipeline.errors import BadInputError
 from tests.app.studies import check_ledgers_agree, study_in
 
@@ -28,9 +28,9 @@ def test_an_own_module_is_searched_reproduced_and_confirmed(
     result = study_in(tmp_path, **OWN | {"data": data}).run(workers=2)
     assert result.counts == {"complete": 3, "pruned": 0, "failed": 0}
     check_ledgers_agree(tmp_path, 3)
-    place = Place(home=tmp_path, tracking_uri=None)
-    assert reproduce(place, "small", trial="best").comparison.verdict == "identical"
-    confirmed = Candidates.read(place, "small", top=1).confirm(seeds=2, workers=1)
+    workspace = Workspace(home=tmp_path, tracking_uri=None)
+    assert reproduce(workspace, "small", trial="best").comparison.verdict == "identical"
+    confirmed = Candidates.read(workspace, "small", top=1).confirm(seeds=2, workers=1)
     (candidate,) = confirmed.answer.candidates
     assert candidate.number == confirmed.answer.winner
     assert candidate.test_loss is not None
@@ -43,6 +43,6 @@ def test_an_own_module_is_searched_reproduced_and_confirmed(
 def test_data_without_test_rows_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
     data = {"class_path": f"{MODULES}.Untested"}
     study_in(tmp_path, **OWN | {"data": data}).run(workers=1)
-    place = Place(home=tmp_path, tracking_uri=None)
+    workspace = Workspace(home=tmp_path, tracking_uri=None)
     with pytest.raises(BadInputError, match="expected a data module with a test_dataloader"):
-        Candidates.read(place, "small", top=1)
+        Candidates.read(workspace, "small", top=1)

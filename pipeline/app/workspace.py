@@ -1,4 +1,4 @@
-"""Place: where a command finds and leaves things."""
+"""Workspace: where a command finds and leaves things."""
 
 import os
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class Workspace:
     """Where a command finds and leaves things.
 
     Attributes:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
 from pipeline.app import trust
-from pipeline.app.place import Place
+from pipeline.app.workspace import Workspace
 from pipeline.config import DataConfig, StudyConfig, TrialConfig
 from pipeline.config.domain import values_of
 from pipeline.config.space import Space
@@ -23,7 +23,7 @@ def names_own_class(config: StudyConfig | TrialConfig) -> bool:
     return bool(config.model.class_path or config.data.class_path)
 
 
-def search_own_study(config: StudyConfig, place: Place, file: str) -> None:
+def search_own_study(config: StudyConfig, workspace: Workspace, file: str) -> None:
     """Look for the user's classes in the working folder and in the study file's too.
 
     Call it before an engine is made: its workers search where this process does.
@@ -32,21 +32,21 @@ def search_own_study(config: StudyConfig, place: Place, file: str) -> None:
         BadInputError: The file or the code is somebody else's.
     """
     if names_own_class(config):
-        trust.check_study(config, place, file)
+        trust.check_study(config, workspace, file)
         _search(Path(file).parent)
 
 
-def search_own_trial(config: TrialConfig, place: Place, *, where: str) -> None:
+def search_own_trial(config: TrialConfig, workspace: Workspace, *, where: str) -> None:
     """Look for a recorded trial's classes in the working folder, if this user has run them.
 
     Raises:
         BadInputError: The record names code that this user has not run in its study.
     """
     if names_own_class(config):
-        code = trust.check_trial(config, place, where=where)
+        code = trust.check_trial(config, workspace, where=where)
         _search()
-        if place.trusts_code:
-            trust.remember(config.study, code, place)
+        if workspace.trusts_code:
+            trust.remember(config.study, code, workspace)
 
 
 def _search(*folders: Path) -> None:
@@ -56,7 +56,7 @@ def _search(*folders: Path) -> None:
     search_also(Path.cwd(), *folders)
 
 
-def locate_data(config: DataConfig, place: Place, *, where: str) -> "Source | None":
+def locate_data(config: DataConfig, workspace: Workspace, *, where: str) -> "Source | None":
     """Find a data set's files and check its parts' sizes; the user's own data has none to find.
 
     Raises:
@@ -66,7 +66,7 @@ def locate_data(config: DataConfig, place: Place, *, where: str) -> "Source | No
 
     if config.class_path:
         return None
-    source = locate(config, place.data_dir, cache=place.cache)
+    source = locate(config, workspace.data_dir, cache=workspace.cache)
     known_sizes(config, source, where=where)
     return source
 
@@ -74,7 +74,7 @@ def locate_data(config: DataConfig, place: Place, *, where: str) -> "Source | No
 def prepare_data(
     config: DataConfig,
     params: Mapping[str, Any],
-    place: Place,
+    workspace: Workspace,
     *,
     source: "Source | None",
     where: str,
@@ -84,7 +84,7 @@ def prepare_data(
     Args:
         config: The data section.
         params: Of one trial: the user's own data module is constructed with them.
-        place: Where decoded data is kept.
+        workspace: Where decoded data is kept.
         source: From ``locate_data``.
         where: What an error names.
 
@@ -97,7 +97,7 @@ def prepare_data(
         return prepare_own(config, params, where=where)
     from pipeline.learning.data import prepare
 
-    return prepare(source, cache=place.cache)
+    return prepare(source, cache=workspace.cache)
 
 
 def first_setting(space: Space) -> dict[str, Any]:
@@ -105,16 +105,16 @@ def first_setting(space: Space) -> dict[str, Any]:
     return {name: values_of(domain, corners=True)[0] for name, domain in space.domains.items()}
 
 
-def prepare_trial(config: TrialConfig, place: Place, *, where: str) -> Data:
+def prepare_trial(config: TrialConfig, workspace: Workspace, *, where: str) -> Data:
     """Find the classes and prepare the data of a recorded trial.
 
     Raises:
         BadInputError: A class or the data is not here, or the class is not the user's own.
     """
     if names_own_class(config):
-        search_own_trial(config, place, where=where)
+        search_own_trial(config, workspace, where=where)
         from pipeline.learning.own.check import check_own_trial
 
         check_own_trial(config, where)
-    source = locate_data(config.data, place, where=where)
-    return prepare_data(config.data, config.params, place, source=source, where=where)
+    source = locate_data(config.data, workspace, where=where)
+    return prepare_data(config.data, config.params, workspace, source=source, where=where)
