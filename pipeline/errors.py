@@ -1,7 +1,7 @@
 """The errors a user may meet; each carries the exit code that the command line gives."""
 
 import re
-from typing import ClassVar, Final
+from typing import ClassVar, Final, overload
 
 LONGEST_VALUE: Final = 1_000
 """Characters of a value that an error shows."""
@@ -44,23 +44,38 @@ class WorkFailedError(DropoutSearchError):
 class BadInputError(DropoutSearchError):
     """What the user gave is wrong; nothing was changed on disk (exit code 2).
 
+    Of a value, say what was got and what was expected; of anything else, what is wrong:
+
+    >>> print(BadInputError(where="a.yaml", key="space.depth", got="-1", expected="at least 0"))
+    a.yaml: space.depth: got -1, expected at least 0
+    >>> print(BadInputError(where="a.yaml", key="data.path", problem="not allowed with mnist"))
+    a.yaml: data.path: not allowed with mnist
+
     Args:
-        where: The file, address or command that holds the wrong value.
-        key: The dotted path of the value inside it; empty where the whole is meant.
-        got: The value as it was given.
+        where: The file, address or command that holds the fault.
+        key: The dotted path of the fault inside it; empty where the whole is meant.
+        problem: What is wrong, in words, with what is allowed.
+        got: Instead of ``problem``, the value as it was given; what is too long is cut.
         expected: What would have been right, its limit included.
     """
 
     exit_code: ClassVar[int] = 2
 
-    def __init__(self, *, where: str, key: str = "", got: str, expected: str) -> None:
+    @overload
+    def __init__(self, *, where: str, key: str = "", problem: str) -> None: ...
+    @overload
+    def __init__(self, *, where: str, key: str = "", got: str, expected: str) -> None: ...
+    def __init__(
+        self, *, where: str, key: str = "", problem: str = "", got: str = "", expected: str = ""
+    ) -> None:
         self.where = where
         self.key = key
-        self.got = got
-        self.expected = expected
-        place = f"{where}: {key}" if key else where
-        told = got if len(got) <= LONGEST_VALUE else f"{got[:LONGEST_VALUE]}…"
-        super().__init__(f"{place}: got {told}, expected {expected}")
+        self.problem = problem or f"got {_cut(got)}, expected {expected}"
+        super().__init__(f"{where}: {key}: {self.problem}" if key else f"{where}: {self.problem}")
+
+
+def _cut(value: str) -> str:
+    return value if len(value) <= LONGEST_VALUE else f"{value[:LONGEST_VALUE]}…"
 
 
 class EndOfEngineError(WorkFailedError):

@@ -38,7 +38,7 @@ def still(workspace: Workspace) -> Iterator[Workspace]:
 def _of_home(error: BadInputError, folder: str, home: Path) -> BadInputError:
     """Let an error name the home's file in place of its copy."""
     where = error.where.replace(folder, str(home))
-    return BadInputError(where=where, key=error.key, got=error.got, expected=error.expected)
+    return BadInputError(where=where, key=error.key, problem=error.problem)
 
 
 def _is_copied(home: Path, to: Path) -> bool:

@@ -90,7 +90,7 @@ def test_an_unusable_address_is_refused_within_seconds(uri: str, tmp_path: Path)
 def test_an_address_of_another_kind_is_refused(uri: str, tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="expected an address that begins with") as caught:
         connect(uri, tmp_path)
-    assert caught.value.got == uri
+    assert f"got {uri}, expected" in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 
