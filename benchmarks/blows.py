@@ -14,9 +14,9 @@ from typing import IO, Literal, Self
 
 from benchmarks.endurance import children_of
 
-Victim = Literal["driver", "worker", "nursery", "group"]
+Victim = Literal["driver", "worker", "fork-server", "group"]
 Phase = Literal["start-up", "training", "writing", "shut-down"]
-VICTIMS: Sequence[Victim] = ("driver", "driver", "worker", "nursery", "group")
+VICTIMS: Sequence[Victim] = ("driver", "driver", "worker", "fork-server", "group")
 
 TICK_SECONDS = 0.001
 MOST_SECONDS = 300.0
@@ -27,7 +27,7 @@ class Blow:
     """A ``kill -9``, and the moment for it.
 
     Attributes:
-        victim: Whom it is meant for; where there is no worker yet, the nursery.
+        victim: Whom it is meant for; where there is no worker yet, the fork server.
         phase: ``writing``: when one of the stores has just grown.
         delay: Seconds since the driver's start, or else since its workers are there.
         jitter: Seconds between what is waited for (a write, a signal, the last trial) and the blow.
@@ -55,7 +55,7 @@ def draw_act(chance: random.Random, *, start_up_seconds: float) -> Act:
         if victim in ("driver", "group"):
             return first
     n_workers = chance.choice([0, 0, 1, 2])
-    middle = [_draw_later(chance, ["worker", "worker", "nursery"]) for _ in range(n_workers)]
+    middle = [_draw_later(chance, ["worker", "worker", "fork-server"]) for _ in range(n_workers)]
     if chance.random() < 0.3:  # noqa: PLR2004
         return [*first, *middle, _draw_last(chance)]
     return [*first, *middle, _draw_later(chance, ["driver", "driver", "group"])]
@@ -161,7 +161,7 @@ class Life:
     def _reach(self, blow: Blow) -> bool:
         if blow.phase == "start-up":
             begun = blow.victim in ("driver", "group") or self._comes(
-                lambda: bool(self._nurseries())
+                lambda: bool(self._fork_servers())
             )
             return begun and self._comes(lambda: time.monotonic() - self._began >= blow.delay)
         if blow.phase == "shut-down" and blow.signal is None:
@@ -204,15 +204,15 @@ class Life:
     def _find(self, victim: Victim) -> tuple[Victim, int]:
         if victim == "worker" and (workers := self._workers()):
             return "worker", workers[0]
-        if victim in ("worker", "nursery") and (nurseries := self._nurseries()):
-            return "nursery", nurseries[0]
+        if victim in ("worker", "fork-server") and (fork_servers := self._fork_servers()):
+            return "fork-server", fork_servers[0]
         return "group" if victim == "group" else "driver", self._process.pid
 
-    def _nurseries(self) -> list[int]:
-        return [pid for pid in _children(self._process.pid) if _is_nursery(pid)]
+    def _fork_servers(self) -> list[int]:
+        return [pid for pid in _children(self._process.pid) if _is_fork_server(pid)]
 
     def _workers(self) -> list[int]:
-        return [pid for nursery in self._nurseries() for pid in _children(nursery)]
+        return [pid for server in self._fork_servers() for pid in _children(server)]
 
 
 def _children(pid: int) -> list[int]:
@@ -221,9 +221,9 @@ def _children(pid: int) -> list[int]:
     return []
 
 
-def _is_nursery(pid: int) -> bool:
+def _is_fork_server(pid: int) -> bool:
     with suppress(FileNotFoundError, ProcessLookupError):
-        return b"pipeline.engines.nursery" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"pipeline.engines.fork_server" in Path(f"/proc/{pid}/cmdline").read_bytes()
     return False
 
 

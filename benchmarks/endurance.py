@@ -50,10 +50,10 @@ class Probe:
 
 
 def workers_of(driver: int) -> Iterator[int]:
-    """The processes that the driver's nursery has forked."""
-    for nursery in children_of(driver):
-        if b"pipeline.engines.nursery" in Path(f"/proc/{nursery}/cmdline").read_bytes():
-            yield from children_of(nursery)
+    """The processes that the driver's fork server has forked."""
+    for server in children_of(driver):
+        if b"pipeline.engines.fork_server" in Path(f"/proc/{server}/cmdline").read_bytes():
+            yield from children_of(server)
 
 
 def children_of(pid: int) -> list[int]:
@@ -63,7 +63,7 @@ def children_of(pid: int) -> list[int]:
 
 
 def memory_of(pid: int) -> int:
-    """Bytes that are the process's own: what it shares with the nursery is not counted."""
+    """Bytes that are the process's own: what it shares with the fork server is not counted."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines()
     private = (line.split() for line in lines if line.startswith("Private_"))
     return sum(1024 * int(words[1]) for words in private)

@@ -26,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
     add("--trials", type=int, default=60, metavar="N", help="of (a), and of ours at first")
     add("--epochs", type=int, default=10, metavar="N")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="of our study file")
-    add("--cohort", metavar="N", help="passed on to our command")
+    add("--max-cohort", metavar="N", help="passed on to our command")
     add("--data-dir", type=Path, help="folder of data sets in torchvision's layout")
     add("--reuse", action="store_true", help="take the goals from the file of the last run")
     add("--out", type=Path, default=Path(__file__).with_name("target.json"))
@@ -53,7 +53,7 @@ def race(seed: int, options: argparse.Namespace, goal: Goal | None) -> Race:
     if goal is None:
         goal = set_goal(seed, data=options.data, data_dir=options.data_dir, **sizes)
     passed = [word for pair in options.set for word in ("--set", pair)]
-    passed += ["--cohort", options.cohort] if options.cohort else []
+    passed += ["--max-cohort", options.max_cohort] if options.max_cohort else []
     passed += ["--data-dir", str(options.data_dir)] if options.data_dir else []
     study = study_of(options.data, seed=seed, **sizes)
     return Race(seed=seed, goal=goal, ours=reach(goal, study, passed))

@@ -1,7 +1,12 @@
 """The errors a user may meet; each carries the exit code that the command line gives."""
 
 import re
-from typing import ClassVar, Final, overload
+from collections.abc import Callable
+from functools import wraps
+from typing import ClassVar, Final, ParamSpec, TypeVar, overload
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 LONGEST_VALUE: Final = 1_000
 """Characters of a value that an error shows."""
@@ -80,3 +85,38 @@ def _cut(value: str) -> str:
 
 class EndOfEngineError(WorkFailedError):
     """The engine cannot go on: its workers do not start."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, or its name where it has none."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:300] if lines else type(error).__name__
+
+
+def wrap_errors(
+    system: str,
+    *errors: type[Exception],
+    reason: Callable[[BaseException], str] = first_line,
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Make a decorator that turns another system's errors into one sentence.
+
+    The sentence names the decorated function: "MLflow cannot read trial: …".
+
+    Args:
+        system: The name that people know it by.
+        errors: What it raises.
+        reason: Says in one line what an error is about.
+    """
+
+    def decorate(work: Callable[P, R]) -> Callable[P, R]:
+        @wraps(work)
+        def attempt(*args: P.args, **kwargs: P.kwargs) -> R:
+            try:
+                return work(*args, **kwargs)
+            except errors as error:
+                message = f"{system} cannot {work.__name__.replace('_', ' ')}: {reason(error)}"
+                raise WorkFailedError(message) from error
+
+        return attempt
+
+    return decorate

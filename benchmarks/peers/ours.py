@@ -16,7 +16,7 @@ from benchmarks.task import Result, Task
 
 NAME: Final = "benchmark"
 FORMS: Final[dict[str, tuple[dict[str, Any], list[str]]]] = {
-    "alone": ({}, ["--cohort", "1"]),
+    "alone": ({}, ["--max-cohort", "1"]),
     "fused": ({}, []),
     "bf16": ({"precision": "bf16-mixed"}, []),
 }

@@ -114,17 +114,16 @@ class Candidates:
 
     def _cohorts(self, n_seeds: int, n_workers: int) -> list[Cohort]:
         """Put trials of one shape together; only those of one repeat share the batches' order."""
-        from pipeline.search.cohorts import companies, form_cohorts, largest_cohort
+        from pipeline.search.cohorts import form_cohorts
 
-        configs = {trial.record.trial.number: trial.record.trial for trial in self.trials}
-        shapes = {number: config.shape for number, config in configs.items()}
-        most = largest_cohort(len(shapes), n_workers=n_workers)
-        formed = form_cohorts(companies(shapes), most=most)
-        formed.sort(key=lambda numbers: -sum(shapes[number].work for number in numbers))
+        configs = [trial.record.trial for trial in self.trials]
+        repeats = [
+            [_assignment(config, repeat) for config in configs] for repeat in range(1, n_seeds + 1)
+        ]
         return [
-            Cohort(tuple(_assignment(configs[number], repeat) for number in numbers))
-            for repeat in range(1, n_seeds + 1)
-            for numbers in formed
+            cohort
+            for assignments in repeats
+            for cohort in form_cohorts(assignments, n_workers=n_workers)
         ]
 
 

@@ -60,8 +60,8 @@ def deliver_study(workspace: Workspace, found: "Waiting") -> Delivery:
         BadInputError: As ``deliver``.
         WorkFailedError: As ``deliver``.
     """
+    from pipeline.search.driver import release_unfinished
     from pipeline.search.lock import hold_study
-    from pipeline.search.settling import settle
     from pipeline.search.store import TrialStore, open_storage
 
     with hold_study(workspace.home, found.study):
@@ -74,7 +74,7 @@ def deliver_study(workspace: Workspace, found: "Waiting") -> Delivery:
         config = check_study(store.document, f"study {found.study!r}")
         ledger = workspace.open_ledger(found.study)
         ledger.open(config)
-        settle(config, store, ledger)
+        release_unfinished(config, store, ledger)
     left = waiting_of(workspace, found.study)
     delivered = set(found.trials) - set(left.trials if left else ())
     return Delivery(study=found.study, trials=tuple(sorted(delivered)), left=left)

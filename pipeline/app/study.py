@@ -145,7 +145,7 @@ class Study:
         self,
         *,
         workers: int | None = None,
-        cohort: int | None = None,
+        max_cohort: int | None = None,
         begun: Begun = ignore,
         watch: Watch = ignore,
         started: float | None = None,
@@ -154,8 +154,8 @@ class Study:
 
         Args:
             workers: Worker processes; by default one a core.
-            cohort: Train at most so many trials of one shape together, 1: each alone; by default
-                what keeps all workers busy. It changes no row of the table.
+            max_cohort: The most trials of one shape to train together; by default what keeps
+                all workers busy. It changes no row of the table.
             begun: Called once, with the table as earlier runs left it.
             watch: Called with each epoch's scores and each outcome.
             started: ``time.perf_counter()`` when the user's command began.
@@ -178,7 +178,9 @@ class Study:
             # Before all else: the workers' imports take longest, and the rest is done meanwhile.
             LocalEngine(FIT, n_workers=n_workers) as engine,
         ):
-            return self._run_on(engine, begun=begun, watch=watch, started=started, cohort=cohort)
+            return self._run_on(
+                engine, begun=begun, watch=watch, started=started, max_cohort=max_cohort
+            )
 
     def _run_on(
         self,
@@ -187,14 +189,14 @@ class Study:
         begun: Begun,
         watch: Watch,
         started: float,
-        cohort: int | None,
+        max_cohort: int | None,
     ) -> StudyResult:
         from pipeline.learning.checkpoints import CheckpointFolder, Resumable
         from pipeline.search.driver import Driver
-        from pipeline.search.seconds import SecondsLedger
         from pipeline.search.store import TrialStore, open_storage
+        from pipeline.search.time_ledger import TimeLedger
 
-        seconds = SecondsLedger(started, n_workers=engine.n_workers)
+        seconds = TimeLedger(started, n_workers=engine.n_workers)
         with seconds.starting("checks"):
             source = self._check()
         with seconds.starting("data"):
@@ -219,7 +221,7 @@ class Study:
             engine=engine,
             seconds=seconds,
             watch=_removing(folder, watch),
-            cohort=cohort,
+            max_cohort=max_cohort,
         )
         gc.freeze()  # what is imported stays; the collector need not look through it each time
         try:

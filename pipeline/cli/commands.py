@@ -65,7 +65,7 @@ def commands() -> None:
 @click.option("--trials", type=click.IntRange(min=1), help="The study's total of trials.")
 @with_workers
 @click.option(
-    "--cohort",
+    "--max-cohort",
     type=click.IntRange(1, 1024),
     help="Train at most N trials of one shape together; 1: each alone.",
     metavar="N",
@@ -86,7 +86,7 @@ def run(  # noqa: PLR0913 - one argument an option
     file: Path,
     trials: int | None,
     workers: int | None,
-    cohort: int | None,
+    max_cohort: int | None,
     engine: str,
     overrides: tuple[str, ...],
     workspace: "Workspace",
@@ -104,7 +104,7 @@ def run(  # noqa: PLR0913 - one argument an option
     with StudyProgress(study.config) as progress:
         result = study.run(
             workers=workers,
-            cohort=cohort,
+            max_cohort=max_cohort,
             begun=progress.take_up,
             watch=progress.watch,
             started=STARTED,

@@ -63,7 +63,7 @@ class LocalEngine:
         self._failed_starts = 0
         self._workers: list[_Worker] = []
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the engine
-        self._nursery, self._line = self._start_nursery()
+        self._fork_server, self._line = self._start_fork_server()
 
     def __enter__(self) -> Self:
         """Use the engine in a ``with`` statement: its processes end with it."""
@@ -113,15 +113,15 @@ class LocalEngine:
         return events
 
     def close(self) -> None:
-        """Hang up: the workers end at once, also in mid-cohort, and the nursery sees to it."""
+        """Close the connections: workers exit immediately, the fork server reaps them."""
         self._queue.clear()
         for worker in self._workers:
             worker.connection.close()
         self._workers.clear()
         self._line.close()
         if not self._has_forked:
-            self._nursery.kill()  # its imports may take seconds, and nobody waits for them
-        self._nursery.wait()
+            self._fork_server.kill()  # its imports may take seconds, and nobody waits for them
+        self._fork_server.wait()
         self._log.close()
 
     def _receive(self, worker: _Worker, events: list[Event]) -> None:
@@ -190,7 +190,7 @@ class LocalEngine:
         try:
             socket.send_fds(self._line, [b"+"], [theirs.fileno()])
         except OSError:
-            self._restart_nursery()
+            self._restart_fork_server()
             socket.send_fds(self._line, [b"+"], [theirs.fileno()])
         theirs.close()
         connection = Connection(ours.detach())
@@ -198,10 +198,10 @@ class LocalEngine:
         with contextlib.suppress(OSError):  # a dead worker is noticed when it is read
             connection.send(self._context)
 
-    def _start_nursery(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    def _start_fork_server(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
         ours, theirs = socket.socketpair()
         # -P: the working folder is searched only where it is searched here.
-        words = ["-P", "-m", "pipeline.engines.nursery", self._fit, str(theirs.fileno())]
+        words = ["-P", "-m", "pipeline.engines.fork_server", self._fit, str(theirs.fileno())]
         path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)  # noqa: PTH109 - a text
         process = subprocess.Popen(
             [sys.executable, *words],
@@ -215,11 +215,11 @@ class LocalEngine:
         self._has_forked = False
         return process, ours
 
-    def _restart_nursery(self) -> None:
+    def _restart_fork_server(self) -> None:
         self._line.close()
-        self._nursery.kill()
-        self._nursery.wait()
-        self._nursery, self._line = self._start_nursery()
+        self._fork_server.kill()
+        self._fork_server.wait()
+        self._fork_server, self._line = self._start_fork_server()
 
     def _why_no_start(self) -> str:
         self._log.seek(0)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.config import Params, StudyConfig, TrialConfig
+from pipeline.search.failure_limit import FAILURE_LIMIT, RepeatedFailure, find_repeated_failure
 from pipeline.search.stopping import StoppingRule
-from pipeline.search.streak import MOST_IN_A_ROW, Streak, find_streak
 from pipeline.search.suggest import Seen, make_suggester
 from pipeline.trial import Assignment, TrialOutcome
 
@@ -36,7 +36,8 @@ class Blocks:
         study: What is asked.
         suggested: What earlier runs tried, by number.
         finished: What came of those that are finished.
-        n_forgiven: Failures of so many first trials stop nothing: an earlier run stopped for them.
+        n_acknowledged: Failures among so many first trials have stopped an earlier run and stop
+            no later one.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class Blocks:
         suggested: Sequence[Params],
         finished: Iterable[Seen],
         *,
-        n_forgiven: int = 0,
+        n_acknowledged: int = 0,
     ) -> None:
         """Start before the first block, whatever earlier runs have finished."""
         self._study = study
@@ -53,14 +54,9 @@ class Blocks:
         self._finished = {seen.number: seen for seen in finished}
         self._suggester = make_suggester(study)
         self._rule = StoppingRule(study)
-        self._n_forgiven = n_forgiven
+        self._n_acknowledged = n_acknowledged
         self._n_told = 0
         self._next = 0
-
-    @property
-    def are_over(self) -> bool:
-        """Whether every trial of the study is finished."""
-        return len(self._finished) >= self._study.search.trials
 
     @property
     def is_next_decided(self) -> bool:
@@ -69,12 +65,15 @@ class Blocks:
             return False
         if not all(n in self._finished for n in range(self._n_told, self._n_visible)):
             return False
-        return self._find_streak(range(self._n_told - MOST_IN_A_ROW + 1, self._n_visible)) is None
+        return (
+            self._find_repeated_failure(range(self._n_told - FAILURE_LIMIT + 1, self._n_visible))
+            is None
+        )
 
     @property
-    def streak(self) -> Streak | None:
+    def repeated_failure(self) -> RepeatedFailure | None:
         """The trials that stop the study, by their failures in a row."""
-        return self._find_streak(range(self._study.search.trials))
+        return self._find_repeated_failure(range(self._study.search.trials))
 
     @property
     def is_next_finished(self) -> bool:
@@ -101,9 +100,11 @@ class Blocks:
         """Take an outcome in; the block after the next will see it."""
         self._finished[outcome.number] = Seen.of(outcome)
 
-    def _find_streak(self, numbers: range) -> Streak | None:
-        unforgiven = range(max(numbers.start, self._n_forgiven), numbers.stop)
-        return find_streak(self._finished[n] for n in unforgiven if n in self._finished)
+    def _find_repeated_failure(self, numbers: range) -> RepeatedFailure | None:
+        unacknowledged = range(max(numbers.start, self._n_acknowledged), numbers.stop)
+        return find_repeated_failure(
+            self._finished[n] for n in unacknowledged if n in self._finished
+        )
 
     @property
     def _numbers(self) -> range:

@@ -1,48 +1,70 @@
-"""Who is trained with whom: a function of trial numbers and shapes, never of timing."""
+"""Cohorts: which trials are trained together, by their numbers and shapes and never by timing."""
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from itertools import pairwise
 from typing import Final
 
 from pipeline.config import Shape
+from pipeline.trial import Assignment, Cohort
 
-LARGEST_BY_DEFAULT: Final = 16
-"""Beyond so many members a processor gains nothing more; a GPU does, and is told so."""
+DEFAULT_MAX_COHORT: Final = 16
+"""Larger cohorts do not run faster on a CPU; on a GPU, pass ``--max-cohort``."""
 
 
-def companies(shapes: Mapping[int, Shape]) -> dict[int, Hashable]:
-    """Say what each trial's companions must have in common: its shape, or nothing that others have.
+def form_cohorts(
+    assignments: Sequence[Assignment], *, n_workers: int, max_cohort: int | None = None
+) -> list[Cohort]:
+    """Put trials of one shape together.
 
-    Where no kernels train several networks as one, a cohort would only keep a worker longer.
+    Args:
+        assignments: Trials with different numbers.
+        n_workers: Cohorts that are trained at a time.
+        max_cohort: The largest cohort, at least 1; by default what keeps all workers busy.
+
+    Returns:
+        The longest cohort first: one that is begun last would leave the other workers idle.
+    """
+    by_number = {assignment.config.number: assignment for assignment in assignments}
+    shapes = {number: one.config.shape for number, one in by_number.items()}
+    limit = max_cohort or largest_cohort(len(shapes), n_workers=n_workers)
+    groups = partition(group_keys(shapes), max_cohort=limit)
+    groups.sort(key=lambda numbers: -sum(shapes[number].work for number in numbers))
+    return [Cohort(tuple(by_number[number] for number in numbers)) for numbers in groups]
+
+
+def group_keys(shapes: Mapping[int, Shape]) -> dict[int, Hashable]:
+    """Grouping key of each trial: its shape, or a unique key where the shape cannot be fused.
+
+    Networks that are not trained as one gain nothing from sharing a worker.
     """
     return {n: shape if shape.is_fusable else (shape, n) for n, shape in shapes.items()}
 
 
-def form_cohorts(shapes: Mapping[int, Hashable], *, most: int) -> list[tuple[int, ...]]:
-    """Put trials of one shape together.
+def partition(keys: Mapping[int, Hashable], *, max_cohort: int) -> list[tuple[int, ...]]:
+    """Put trials with the same key together.
 
-    A shape of more trials than ``most`` is split evenly: five at most four become three and two,
-    not four and one.
+    A key with more trials than ``max_cohort`` is split evenly: five trials in cohorts of at most
+    four become three and two, not four and one.
 
-    >>> form_cohorts({0: "a", 1: "b", 2: "a", 3: "a", 4: "a", 5: "a"}, most=4)
+    >>> partition({0: "a", 1: "b", 2: "a", 3: "a", 4: "a", 5: "a"}, max_cohort=4)
     [(0, 2, 3), (1,), (4, 5)]
 
     Args:
-        shapes: What each trial must have in common with its companions, by trial number.
-        most: The largest cohort, at least 1.
+        keys: The grouping key of each trial, by trial number.
+        max_cohort: The largest cohort, at least 1.
 
     Returns:
         Trial numbers, ordered by the first of each cohort.
     """
     alike: dict[Hashable, list[int]] = {}
-    for number in sorted(shapes):
-        alike.setdefault(shapes[number], []).append(number)
-    return sorted(cohort for numbers in alike.values() for cohort in _split(numbers, most))
+    for number in sorted(keys):
+        alike.setdefault(keys[number], []).append(number)
+    return sorted(cohort for numbers in alike.values() for cohort in _split(numbers, max_cohort))
 
 
-def _split(numbers: list[int], most: int) -> list[tuple[int, ...]]:
-    n_parts = math.ceil(len(numbers) / most)
+def _split(numbers: list[int], max_cohort: int) -> list[tuple[int, ...]]:
+    n_parts = math.ceil(len(numbers) / max_cohort)
     ends = [math.ceil(len(numbers) * part / n_parts) for part in range(n_parts + 1)]
     return [tuple(numbers[begin:end]) for begin, end in pairwise(ends)]
 
@@ -57,4 +79,4 @@ def largest_cohort(n_trials: int, *, n_workers: int) -> int:
         n_trials: How many trials are to be shared out.
         n_workers: Cohorts that are trained at a time.
     """
-    return max(min(LARGEST_BY_DEFAULT, math.ceil(n_trials / n_workers)), 1)
+    return max(min(DEFAULT_MAX_COHORT, math.ceil(n_trials / n_workers)), 1)

@@ -8,24 +8,23 @@ whoever is trained together with whom.
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, closing, suppress
 
 from pipeline.config import StudyConfig, TrialConfig
 from pipeline.errors import WorkFailedError
-from pipeline.search.blocks import Blocks
-from pipeline.search.cohorts import companies, form_cohorts, largest_cohort
-from pipeline.search.seconds import Activity, SecondsLedger
-from pipeline.search.settling import note_runs, settle
+from pipeline.search.blocks import Blocks, resolve
+from pipeline.search.cohorts import form_cohorts
 from pipeline.search.store import TrialStore
+from pipeline.search.time_ledger import Activity, TimeLedger
 from pipeline.trial import (
-    Assignment,
     Cohort,
     Engine,
     EpochScores,
     Ledger,
     TrialOutcome,
     TrialRow,
+    TrialState,
 )
 
 TICK_SECONDS = 0.5
@@ -45,7 +44,7 @@ class Driver:
         engine: Where trials are trained.
         seconds: The time ledger.
         watch: Called with each epoch's scores and each outcome, once.
-        cohort: Train at most so many trials of one shape together; by default what keeps all
+        max_cohort: The most trials of one shape to train together; by default what keeps all
             workers busy. It changes no row of the table.
     """
 
@@ -56,9 +55,9 @@ class Driver:
         store: TrialStore,
         ledger: Ledger,
         engine: Engine,
-        seconds: SecondsLedger,
+        seconds: TimeLedger,
         watch: Watch = lambda _news: None,
-        cohort: int | None = None,
+        max_cohort: int | None = None,
     ) -> None:
         """Take up what earlier runs have finished; nothing is written yet."""
         self._study = study
@@ -67,8 +66,10 @@ class Driver:
         self._engine = engine
         self._seconds = seconds
         self._watch = watch
-        self._most = cohort
-        self._blocks = Blocks(study, store.suggested(), store.seen(), n_forgiven=store.n_forgiven)
+        self._max_cohort = max_cohort
+        self._blocks = Blocks(
+            study, store.suggested(), store.seen(), n_acknowledged=store.n_acknowledged
+        )
         self._asked: deque[Cohort] = deque()
         self._in_flight: dict[int, TrialConfig] = {}
         self._epochs: dict[int, int] = {}
@@ -94,22 +95,22 @@ class Driver:
                 self._go()
             except BaseException:
                 with suppress(WorkFailedError):  # what follows from the first failure is not told
-                    self._settle()
+                    self._release_unfinished()
                 raise
-            rows = self._settle()
-        self._refuse_to_fail_on()
+            rows = self._release_unfinished()
+        self._refuse_repeated_failure()
         return rows
 
-    def _settle(self) -> list[TrialRow]:
+    def _release_unfinished(self) -> list[TrialRow]:
         self._engine.close()
         with self._spent("mlflow"):
-            return settle(self._study, self._store, self._ledger)
+            return release_unfinished(self._study, self._store, self._ledger)
 
-    def _refuse_to_fail_on(self) -> None:
-        """End with an error where trials failed in a row; the next run is not held up by them."""
-        if streak := self._blocks.streak:
-            self._store.forgive()
-            raise WorkFailedError(streak.told_of(self._study.name))
+    def _refuse_repeated_failure(self) -> None:
+        """End with an error where trials failed in a row; the next run is not stopped by them."""
+        if failure := self._blocks.repeated_failure:
+            self._store.acknowledge_failures()
+            raise WorkFailedError(failure.message(self._study.name))
 
     def _go(self) -> None:
         self._hand_out()
@@ -141,16 +142,10 @@ class Driver:
             block = self._blocks.ask()
         with self._spent("optuna"):
             self._store.add(self._study, block.first_new, block.suggested)
-        self._asked.extend(self._form_cohorts(block.assignments))
-
-    def _form_cohorts(self, assignments: Sequence[Assignment]) -> list[Cohort]:
-        by_number = {assignment.config.number: assignment for assignment in assignments}
-        shapes = {number: one.config.shape for number, one in by_number.items()}
-        most = self._most or largest_cohort(len(shapes), n_workers=self._engine.n_workers)
-        formed = form_cohorts(companies(shapes), most=most)
-        # The longest first: a block that ends with its longest cohort leaves workers idle.
-        formed.sort(key=lambda numbers: -sum(shapes[number].work for number in numbers))
-        return [Cohort(tuple(by_number[number] for number in numbers)) for numbers in formed]
+        cohorts = form_cohorts(
+            block.assignments, n_workers=self._engine.n_workers, max_cohort=self._max_cohort
+        )
+        self._asked.extend(cohorts)
 
     def _begin(self, cohort: Cohort) -> None:
         """Hand a cohort over: it runs in Optuna first, and gets its MLflow runs meanwhile."""
@@ -195,3 +190,39 @@ class Driver:
     def _find_deadline(self) -> float:
         limit = self._study.search.max_seconds
         return float("inf") if limit is None else time.monotonic() + limit
+
+
+def release_unfinished(study: StudyConfig, store: TrialStore, ledger: Ledger) -> list[TrialRow]:
+    """Release unfinished trials and give each an MLflow run, including those of earlier runs.
+
+    Args:
+        study: The study; nobody trains its trials any more.
+        store: Its trials.
+        ledger: Open; this closes it.
+
+    Returns:
+        The study's table.
+    """
+    left = [row for row in store.rows() if not row.state.is_finished]
+    for row in left:
+        if row.state is TrialState.RUNNING:
+            store.release(row.number)
+        if row.run_id is None:
+            ledger.start(resolve(study, row.number, row.params))
+        ledger.release(row.number)
+    rows = store.rows()
+    n_finished = sum(row.state.is_finished for row in rows)
+    ledger.close(rows, is_done=n_finished >= study.search.trials)
+    note_runs(store, ledger)
+    return store.rows()
+
+
+def note_runs(store: TrialStore, ledger: Ledger) -> None:
+    """Note the MLflow runs that trials got while Optuna could not be told, or after they ended."""
+    bare = [row for row in store.rows() if row.run_id is None]
+    run_ids = ledger.run_ids if bare else {}
+    found = [row for row in bare if row.number in run_ids]
+    store.note_runs({row.number: run_ids[row.number] for row in found if not row.state.is_finished})
+    store.note_late_runs(
+        {row.number: run_ids[row.number] for row in found if row.state.is_finished}
+    )

@@ -8,22 +8,32 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.storages.journal._file import get_lock_file
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
 from sqlalchemy import make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.config import Params, StudyConfig, digest
-from pipeline.errors import BadInputError, without_password
+from pipeline.errors import BadInputError, first_line, without_password, wrap_errors
 from pipeline.search.distributions import all_distributions
-from pipeline.search.explained import explained
 from pipeline.search.journal import KernelLock, open_journal, written_together
 from pipeline.search.suggest import Seen
 from pipeline.trial import StoredTrial, TrialOutcome, TrialRow, TrialState
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+def _reason(error: BaseException) -> str:
+    """Optuna wraps its database's errors."""
+    return first_line(error.__cause__ or error)
+
+
+explained = wrap_errors("Optuna's storage", StorageInternalError, SQLAlchemyError, reason=_reason)
+"""Turn the storage's errors into one sentence, a ``WorkFailedError``."""
 
 
 def open_storage(address: str | None, journal: Path, *, to_write: bool) -> BaseStorage | None:
@@ -147,15 +157,15 @@ class TrialStore:
         return digest_
 
     @property
-    def n_forgiven(self) -> int:
+    def n_acknowledged(self) -> int:
         """How many trials there were when the study last stopped for their failures."""
-        n_forgiven: int = self._study.user_attrs.get("n_forgiven", 0)
-        return n_forgiven
+        n_acknowledged: int = self._study.user_attrs.get("n_acknowledged", 0)
+        return n_acknowledged
 
     @explained
-    def forgive(self) -> None:
+    def acknowledge_failures(self) -> None:
         """Note that the user was told of the failures so far: they stop no later run."""
-        self._study.set_user_attr("n_forgiven", len(self._study.get_trials(deepcopy=False)))
+        self._study.set_user_attr("n_acknowledged", len(self._study.get_trials(deepcopy=False)))
 
     @explained
     def rows(self) -> list[TrialRow]:

@@ -4,24 +4,19 @@ import os
 import socket
 import sqlite3
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from functools import wraps
 from http import HTTPStatus
 from pathlib import Path
-from typing import ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
-from pipeline.errors import BadInputError, WorkFailedError, without_password
+from pipeline.errors import BadInputError, first_line, without_password, wrap_errors
 from pipeline.tracking.home import database_of
 from pipeline.tracking.schema import check_readable, ensure_schema
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 FIRST_CALL = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
 """MLflow itself would try for minutes, and what waits for the answer would stand still."""
@@ -51,22 +46,8 @@ def connect(uri: str, artifact_root: Path | None = None) -> MlflowClient:
     return client
 
 
-def explained(work: Callable[P, R]) -> Callable[P, R]:
-    """Turn MLflow's errors into one sentence.
-
-    Raises:
-        WorkFailedError: From the decorated function, in place of MLflow's own error.
-    """
-
-    @wraps(work)
-    def attempt(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return work(*args, **kwargs)
-        except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
-            message = f"MLflow cannot {work.__name__.replace('_', ' ')}: {first_line(error)}"
-            raise WorkFailedError(message) from error
-
-    return attempt
+explained = wrap_errors("MLflow", MlflowException, SQLAlchemyError, sqlite3.Error, OSError)
+"""Turn MLflow's errors into one sentence, a ``WorkFailedError``."""
 
 
 def with_patience() -> AbstractContextManager[None]:
@@ -81,12 +62,6 @@ def is_away(error: BaseException | None) -> bool:
         return status >= HTTPStatus.INTERNAL_SERVER_ERROR
     answer = getattr(error, "response", None)  # of an artifact that was refused
     return answer is not None and answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's message, or its name where it has none."""
-    lines = str(error).strip().splitlines()
-    return lines[0][:300] if lines else type(error).__name__
 
 
 def _check_before(uri: str, artifact_root: Path | None) -> None:

@@ -12,9 +12,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from pipeline.config import TrialConfig
-from pipeline.errors import BadInputError, WorkFailedError
+from pipeline.errors import BadInputError, WorkFailedError, first_line
 from pipeline.tracking import names, runs
-from pipeline.tracking.client import connect, explained, first_line
+from pipeline.tracking.client import connect, explained
 from pipeline.tracking.note import with_confirmed
 from pipeline.tracking.points import Points
 from pipeline.tracking.reader import RecordedTrial

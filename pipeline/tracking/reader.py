@@ -9,9 +9,9 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from pipeline.errors import BadInputError, without_password
+from pipeline.errors import BadInputError, first_line, without_password
 from pipeline.tracking import names, runs
-from pipeline.tracking.client import connect, explained, first_line
+from pipeline.tracking.client import connect, explained
 from pipeline.tracking.curves import read_curve
 from pipeline.tracking.points import param_value
 from pipeline.tracking.records import LARGEST_RECORD_BYTES, damaged, parse_record

@@ -57,7 +57,7 @@ def test_every_kind_of_study_keeps_the_promises(kind: str, tmp_path: Path) -> No
     tables = []
     for workers in (1, 2):
         home = tmp_path / str(workers)
-        result = study_in(home, **changes).run(workers=workers, cohort=workers)
+        result = study_in(home, **changes).run(workers=workers, max_cohort=workers)
         assert result.counts["failed"] == 0
         check_ledgers_agree(home, 6)
         tables.append(table(home))

@@ -89,7 +89,7 @@ def test_server_that_is_away_for_a_while_misses_nothing(
             timer.start()
 
         result = study_behind(server, tmp_path).run(
-            workers=2, cohort=1, watch=at_outcomes(n2=go_away)
+            workers=2, max_cohort=1, watch=at_outcomes(n2=go_away)
         )
         assert timer.finished.is_set(), "the study was over before the server was back"
         assert result.outbox is None

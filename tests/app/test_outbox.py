@@ -13,10 +13,9 @@ from mlflow.exceptions import MlflowException
 
 from pipeline.config import StudyConfig, TrialConfig
 from pipeline.errors import BadInputError, WorkFailedError
-from pipeline.search.driver import Driver
-from pipeline.search.seconds import SecondsLedger
-from pipeline.search.settling import settle
+from pipeline.search.driver import Driver, release_unfinished
 from pipeline.search.store import TrialStore
+from pipeline.search.time_ledger import TimeLedger
 from pipeline.tracking.outbox import Outbox
 from pipeline.tracking.outbox_ledger import OutboxLedger
 from pipeline.trial import EpochScores, TrialOutcome, TrialRow, TrialState
@@ -125,7 +124,7 @@ class World:
             store=TrialStore.create(self.stores.storage, ASKED),
             ledger=self.ledger(network, fuse),
             engine=FakeEngine(n_workers=3, seed=seed, fuse=fuse),
-            seconds=SecondsLedger(0.0, n_workers=3),
+            seconds=TimeLedger(0.0, n_workers=3),
         ).run()
 
     def check(self) -> None:
@@ -160,7 +159,7 @@ def test_study_ends_as_if_the_network_had_never_failed(stretches: list[int], see
             assert network.n_failed
             ledger = world.ledger(Network([]))
             ledger.open(ASKED)
-            settle(ASKED, TrialStore(world.stores.storage, "small"), ledger)
+            release_unfinished(ASKED, TrialStore(world.stores.storage, "small"), ledger)
         world.run(Network([]))
         world.check()
 
@@ -208,7 +207,7 @@ def test_server_that_answers_and_refuses_stops_the_study(tmp_path: Path) -> None
         store=TrialStore.create(world.stores.storage, ASKED),
         ledger=ledger,
         engine=FakeEngine(),
-        seconds=SecondsLedger(0.0, n_workers=1),
+        seconds=TimeLedger(0.0, n_workers=1),
     )
     with pytest.raises(WorkFailedError, match="bad request"):
         driver.run()

@@ -61,7 +61,7 @@ def test_table_stays_the_same_fused_or_not_and_fused_trials_are_reproduced(tmp_p
     homes = {cohort: tmp_path / str(cohort) for cohort in (1, 6)}
     for cohort, home in homes.items():
         study = searched(home, shapes=1, block=6)
-        study.run(workers=cohort % 5 + 1, cohort=cohort)
+        study.run(workers=cohort % 5 + 1, max_cohort=cohort)
         check_ledgers_agree(home, N_TRIALS)
     assert table(homes[6]) == table(homes[1])
     records = [read_trial(tracking_uri(homes[6]), "small", n).record for n in range(N_TRIALS)]

@@ -11,7 +11,7 @@ from tests.app.studies import PRUNED_TOO, table
 ACTS: list[Act] = [
     [Blow(victim="driver", phase="start-up", delay=0.4)],
     [
-        Blow(victim="nursery", phase="start-up", delay=0.9),
+        Blow(victim="fork-server", phase="start-up", delay=0.9),
         Blow(victim="worker", phase="training", delay=0.05),
         Blow(victim="driver", phase="writing", jitter=0.004),
     ],

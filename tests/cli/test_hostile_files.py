@@ -229,7 +229,7 @@ def test_a_folder_of_images_that_leads_out_or_holds_no_image_is_refused(
         ("run study.yaml --trials -5", ["-5 is not in the range"]),
         (f"run study.yaml --trials {10**30}", ["search.trials: got 1000000000", "1 to 100,000"]),
         ("run study.yaml --workers 99999", ["99999 is not in the range 1<=x<=1024"]),
-        ("run study.yaml --cohort 0", ["0 is not in the range 1<=x<=1024"]),
+        ("run study.yaml --max-cohort 0", ["0 is not in the range 1<=x<=1024"]),
         ("run study.yaml --json=yes", ["'--json' does not take a value"]),
         ("run study.yaml --trust-code=no", ["'--trust-code' does not take a value"]),
         ("run study.yaml --set search.trials=9 --trials 2000000", ["got 2000000"]),

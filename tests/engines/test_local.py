@@ -32,7 +32,7 @@ def start() -> Iterator[Start]:
 
     yield start_engine
     for engine in engines:
-        left = [*workers_of(engine), engine._nursery.pid]
+        left = [*workers_of(engine), engine._fork_server.pid]
         engine.close()
         assert are_gone(left, within_seconds=5)
 
@@ -141,36 +141,36 @@ def test_idle_worker_that_is_killed_is_replaced(start: Start) -> None:
     assert workers_of(engine) != [pid]
 
 
-def test_nursery_that_is_killed_is_started_again_when_it_is_needed(start: Start) -> None:
+def test_fork_server_that_is_killed_is_started_again_when_it_is_needed(start: Start) -> None:
     engine = start(FIT, 1)
     engine.open(None)
     engine.submit(cohort_of(80))
     wait_until(lambda: engine.n_busy == 1, engine)
-    nursery, (worker,) = engine._nursery.pid, workers_of(engine)
-    os.kill(nursery, signal.SIGKILL)
+    fork_server, (worker,) = engine._fork_server.pid, workers_of(engine)
+    os.kill(fork_server, signal.SIGKILL)
     os.kill(worker, signal.SIGKILL)
     assert are_gone([worker], within_seconds=5)
     wait_until(lambda: engine.n_busy == 1 and workers_of(engine) != [worker], engine)
-    assert engine._nursery.pid != nursery
+    assert engine._fork_server.pid != fork_server
 
 
-def test_nursery_killed_with_many_workers_asked_of_it_is_one_failed_start(start: Start) -> None:
+def test_fork_server_killed_with_many_workers_asked_of_it_is_one_failed_start(start: Start) -> None:
     engine = start(FIT, 8)
-    engine._nursery.send_signal(signal.SIGSTOP)
+    engine._fork_server.send_signal(signal.SIGSTOP)
     engine.open(None)
-    engine._nursery.kill()
+    engine._fork_server.kill()
     engine.submit(cohort_of(1))
     assert outcomes(news_until(engine, 1))[1].state is TrialState.COMPLETE
 
 
-def test_worker_goes_on_when_the_nursery_alone_is_killed_and_ends_with_the_engine(
+def test_worker_goes_on_when_the_fork_server_alone_is_killed_and_ends_with_the_engine(
     start: Start,
 ) -> None:
     engine = start(FIT, 1)
     engine.open(None)
     engine.submit(cohort_of(1))
     news_until(engine, 1)
-    engine._nursery.kill()
+    engine._fork_server.kill()
     engine.submit(cohort_of(2))
     assert outcomes(news_until(engine, 1))[2].state is TrialState.COMPLETE
 
@@ -204,7 +204,7 @@ def test_closing_in_mid_cohort_leaves_no_process_within_three_seconds(start: Sta
     engine.submit(cohort_of(80))
     engine.submit(cohort_of(80))
     wait_until(lambda: engine.n_busy == 2, engine)
-    pids = [*workers_of(engine), engine._nursery.pid]
+    pids = [*workers_of(engine), engine._fork_server.pid]
     assert all(map(is_alive, pids))
     began = time.monotonic()
     engine.close()
@@ -235,7 +235,7 @@ while n_left:
     for news in engine.events(0.2):
         n_left -= isinstance(news, TrialOutcome)
     if engine.n_busy == 2 and numbers == [80, 80]:
-        print(engine._nursery.pid, *workers_of(engine), flush=True)
+        print(engine._fork_server.pid, *workers_of(engine), flush=True)
         numbers = []
 engine.close()
 print("done")
@@ -276,23 +276,23 @@ def test_workers_end_when_their_driver_is_killed(tmp_path: Path) -> None:
     assert are_gone(pids, within_seconds=3)
 
 
-def test_nursery_that_imports_ends_when_its_driver_is_killed() -> None:
+def test_fork_server_that_imports_ends_when_its_driver_is_killed() -> None:
     words = (
         "import time; from pipeline.engines import LocalEngine; "
         "engine = LocalEngine('tests.engines.slow_import:fit', n_workers=1); engine.open(None); "
-        "print(engine._nursery.pid, flush=True); time.sleep(60)"
+        "print(engine._fork_server.pid, flush=True); time.sleep(60)"
     )
     with subprocess.Popen(
         [sys.executable, "-c", words], stdout=subprocess.PIPE, text=True, cwd=ROOT
     ) as process:
         try:
             assert process.stdout is not None
-            nursery = int(process.stdout.readline())
+            fork_server = int(process.stdout.readline())
             time.sleep(1.0)  # it imports now, for 20 seconds
-            assert is_alive(nursery)
+            assert is_alive(fork_server)
         finally:
             process.kill()
-    assert are_gone([nursery], within_seconds=5)
+    assert are_gone([fork_server], within_seconds=5)
 
 
 def test_fit_is_resolved_by_module_and_name() -> None:

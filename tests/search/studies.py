@@ -8,8 +8,8 @@ from optuna.storages import BaseStorage, InMemoryStorage
 
 from pipeline.config import StudyConfig, check_study
 from pipeline.search.driver import Driver
-from pipeline.search.seconds import SecondsLedger
 from pipeline.search.store import TrialStore
+from pipeline.search.time_ledger import TimeLedger
 from pipeline.trial import TrialRow
 from tests.fakes import Browsable, FakeEngine, FakeLedger, Fit, Fuse, fake_fit
 
@@ -63,7 +63,7 @@ class Stores:
         fit: Fit = fake_fit,
         added: Mapping[int, float] | None = None,
         fuse: Fuse | None = None,
-        cohort: int | None = 1,
+        max_cohort: int | None = 1,
     ) -> FakeEngine:
         """Run a study, or go on with it, and give back the engine that it ran on."""
         engine = FakeEngine(fit, n_workers=n_workers, seed=seed, fuse=fuse)
@@ -73,8 +73,8 @@ class Stores:
             store=TrialStore.create(self.storage, asked),
             ledger=FakeLedger(self.held, fuse=fuse),
             engine=engine,
-            seconds=SecondsLedger(0.0, n_workers=n_workers),
-            cohort=cohort,
+            seconds=TimeLedger(0.0, n_workers=n_workers),
+            max_cohort=max_cohort,
         )
         driver.run()
         return engine

@@ -71,7 +71,7 @@ def test_driver_killed_at_any_calls_ends_with_the_undisturbed_table(
     with TemporaryDirectory() as folder:
         path, stores = Path(folder) / "optuna.journal", Stores()
         for calls, cohort in zip([*lives, math.inf], cohorts, strict=False):
-            how = {"n_workers": n_workers, "seed": seed + len(lives), "cohort": cohort}
+            how = {"n_workers": n_workers, "seed": seed + len(lives), "max_cohort": cohort}
             is_over = run_until_killed(ASKED, stores, path, Fuse(calls), is_torn=is_torn, **how)
         assert is_over
         assert stores.table == TABLE

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.search.driver import Driver
-from pipeline.search.seconds import SecondsLedger
 from pipeline.search.store import TrialStore
+from pipeline.search.time_ledger import TimeLedger
 from tests.fakes import FakeEngine, FakeLedger, News
 from tests.search.studies import Stores, study, table_of
 
@@ -27,7 +27,7 @@ def test_driver_makes_one_table_whatever_the_workers_their_delays_and_the_cohort
     asked = study(sampler=sampler, stopping=stopping, block=block)
     alone = table_of(asked)
     for n_workers, seed, cohort in deliveries:
-        assert table_of(asked, n_workers=n_workers, seed=seed, cohort=cohort) == alone
+        assert table_of(asked, n_workers=n_workers, seed=seed, max_cohort=cohort) == alone
 
 
 def test_driver_makes_one_table_with_a_gaussian_process() -> None:
@@ -36,7 +36,7 @@ def test_driver_makes_one_table_with_a_gaussian_process() -> None:
 
 
 def test_driver_makes_a_table_with_every_state_and_no_row_twice() -> None:
-    table = table_of(study(stopping="asha", trials=40))
+    table = table_of(study(stopping="hyperband", trials=40))
     assert {row["state"] for row in table} == {"COMPLETE", "PRUNED", "FAIL"}
     assert [row["number"] for row in table] == list(range(40))
     assert len({str(row["params"]) for row in table}) == 40
@@ -80,9 +80,9 @@ def test_larger_number_of_trials_goes_on_with_the_same_first_rows(
 ) -> None:
     few, all_ = (study(sampler=sampler, stopping="asha", block=5, trials=n) for n in (12, 24))
     stores = Stores()
-    stores.run(few, n_workers=4, seed=3, cohort=cohort)
+    stores.run(few, n_workers=4, seed=3, max_cohort=cohort)
     first = stores.table
-    stores.run(all_, n_workers=2, seed=4, cohort=cohort)
+    stores.run(all_, n_workers=2, seed=4, max_cohort=cohort)
     assert stores.table[:12] == first
     assert stores.table == table_of(all_)
 
@@ -151,7 +151,7 @@ def test_watch_sees_each_epoch_and_each_outcome_once() -> None:
         store=TrialStore.create(stores.storage, study(trials=6)),
         ledger=FakeLedger(stores.held),
         engine=FakeEngine(n_workers=2, seed=12),
-        seconds=SecondsLedger(0.0, n_workers=2),
+        seconds=TimeLedger(0.0, n_workers=2),
         watch=seen.append,
     )
     driver.run()

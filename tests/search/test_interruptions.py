@@ -8,8 +8,8 @@ import pytest
 from pipeline.errors import EndOfEngineError
 from pipeline.search.blocks import Blocks
 from pipeline.search.driver import Driver
-from pipeline.search.seconds import SecondsLedger
 from pipeline.search.store import TrialStore
+from pipeline.search.time_ledger import TimeLedger
 from pipeline.trial import TrialState
 from tests.fakes import Browsable, FakeEngine, FakeLedger, News
 from tests.search.studies import Stores, study, table_of
@@ -43,7 +43,7 @@ def driver_on(engine: FakeEngine, stores: Stores, asked: Any) -> Driver:
         store=TrialStore.create(stores.storage, asked),
         ledger=FakeLedger(stores.held),
         engine=engine,
-        seconds=SecondsLedger(0.0, n_workers=engine.n_workers),
+        seconds=TimeLedger(0.0, n_workers=engine.n_workers),
     )
 
 
@@ -153,7 +153,7 @@ def test_ledger_that_does_not_open_is_not_closed_and_its_error_is_told() -> None
         store=TrialStore.create(stores.storage, study()),
         ledger=UnreachableLedger(),
         engine=engine,
-        seconds=SecondsLedger(0.0, n_workers=1),
+        seconds=TimeLedger(0.0, n_workers=1),
     )
     with pytest.raises(ConnectionError, match="no server there"):
         driver.run()

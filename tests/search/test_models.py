@@ -53,7 +53,7 @@ def test_every_sampler_stays_inside_every_models_space(sampler: str, model: str)
 @pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "gp"])
 def test_every_model_makes_one_table_whatever_the_workers(sampler: str, model: str) -> None:
     asked = of_model(model, sampler=sampler, stopping="asha", trials=12)
-    assert table_of(asked, n_workers=4, seed=3, cohort=None) == table_of(asked)
+    assert table_of(asked, n_workers=4, seed=3, max_cohort=None) == table_of(asked)
 
 
 @pytest.mark.parametrize("model", sorted(MODELS))

@@ -20,7 +20,7 @@ def shapes_of(engine: FakeEngine) -> list[Shape]:
 @pytest.mark.parametrize("sampler", [*SAMPLERS, "gp"])
 def test_trials_of_a_block_take_their_leaders_shapes_in_turn(sampler: str) -> None:
     asked = study(**SHARED | {"sampler": sampler, "trials": 18 if sampler == "gp" else 36})
-    shapes = shapes_of(Stores().run(asked, n_workers=2, seed=1, cohort=None))
+    shapes = shapes_of(Stores().run(asked, n_workers=2, seed=1, max_cohort=None))
     for number, shape in enumerate(shapes):
         assert shape == shapes[number - number % 6 + number % 6 % 2]
     assert len(set(shapes)) > 2
@@ -50,8 +50,8 @@ def test_shared_shapes_make_one_table_however_it_is_run(
         for n in (first, 24)
     )
     stores = Stores()
-    stores.run(few, n_workers=n_workers, seed=first, cohort=cohort)
-    stores.run(all_, n_workers=n_workers, seed=shapes, cohort=cohort)
+    stores.run(few, n_workers=n_workers, seed=first, max_cohort=cohort)
+    stores.run(all_, n_workers=n_workers, seed=shapes, max_cohort=cohort)
     assert stores.table == table_of(all_)
 
 
@@ -96,6 +96,6 @@ def test_fixed_trials_keep_their_values_and_lead_with_them(sampler: str) -> None
 
 
 def test_shared_shapes_fill_cohorts() -> None:
-    engine = Stores().run(study(**SHARED), n_workers=2, cohort=None)
+    engine = Stores().run(study(**SHARED), n_workers=2, max_cohort=None)
     assert max(map(len, engine.cohorts)) == 3
     assert len(engine.cohorts) <= 36 / 2.5

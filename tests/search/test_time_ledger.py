@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.search.driver import Driver
-from pipeline.search.seconds import SecondsLedger
 from pipeline.search.store import TrialStore
+from pipeline.search.time_ledger import TimeLedger
 from tests.fakes import FakeEngine, FakeLedger
 from tests.search.studies import Stores, study
 
@@ -28,7 +28,7 @@ def parts(summary: dict[str, float]) -> float:
 def test_parts_sum_to_the_total_whatever_was_spent(
     ago: float, worked: list[float], idle: list[float], n_workers: int, *, has_begun: bool
 ) -> None:
-    ledger = SecondsLedger(time.perf_counter() - ago, n_workers=n_workers)
+    ledger = TimeLedger(time.perf_counter() - ago, n_workers=n_workers)
     if has_begun:
         ledger.workers_began()
     for part in worked:  # workers cannot have worked longer than the study has lasted
@@ -42,7 +42,7 @@ def test_parts_sum_to_the_total_whatever_was_spent(
 
 def test_driver_that_ran_a_study_accounts_for_all_its_seconds() -> None:
     stores, started = Stores(), time.perf_counter()
-    seconds = SecondsLedger(started, n_workers=2)
+    seconds = TimeLedger(started, n_workers=2)
     driver = Driver(
         study(),
         store=TrialStore.create(stores.storage, study()),
@@ -59,12 +59,12 @@ def test_driver_that_ran_a_study_accounts_for_all_its_seconds() -> None:
 
 
 def test_study_in_which_no_worker_began_is_all_start_up() -> None:
-    summary = SecondsLedger(time.perf_counter() - 5, n_workers=2).summary()
+    summary = TimeLedger(time.perf_counter() - 5, n_workers=2).summary()
     assert summary["start_up"] == summary["total"]
 
 
 def test_drivers_time_counts_only_as_far_as_workers_wait_for_it() -> None:
-    ledger = SecondsLedger(time.perf_counter(), n_workers=4)
+    ledger = TimeLedger(time.perf_counter(), n_workers=4)
     ledger.workers_began()
     with ledger.spent_on("sampling", n_busy=3):
         time.sleep(0.4)
@@ -79,7 +79,7 @@ def test_drivers_time_counts_only_as_far_as_workers_wait_for_it() -> None:
 
 
 def test_idle_time_that_the_driver_did_not_see_goes_to_what_it_was_doing() -> None:
-    ledger = SecondsLedger(time.perf_counter(), n_workers=1)
+    ledger = TimeLedger(time.perf_counter(), n_workers=1)
     ledger.workers_began()
     with ledger.spent_on("mlflow", n_busy=1):  # the worker has ended and the driver writes
         time.sleep(0.03)
@@ -91,7 +91,7 @@ def test_idle_time_that_the_driver_did_not_see_goes_to_what_it_was_doing() -> No
 
 
 def test_steps_of_the_start_up_sum_to_it() -> None:
-    ledger = SecondsLedger(time.perf_counter() - 5, n_workers=2)
+    ledger = TimeLedger(time.perf_counter() - 5, n_workers=2)
     with ledger.starting("mlflow"):
         time.sleep(0.02)
     ledger.workers_began()
@@ -101,14 +101,14 @@ def test_steps_of_the_start_up_sum_to_it() -> None:
 
 
 def test_time_spent_on_what_fails_is_counted() -> None:
-    ledger = SecondsLedger(time.perf_counter(), n_workers=1)
+    ledger = TimeLedger(time.perf_counter(), n_workers=1)
     ledger.workers_began()
     with pytest.raises(FileNotFoundError, match="absent"):
         _fail_slowly(ledger)
     assert ledger.summary()["stores"] >= 0.009
 
 
-def _fail_slowly(ledger: SecondsLedger) -> None:
+def _fail_slowly(ledger: TimeLedger) -> None:
     with ledger.spent_on("optuna", n_busy=0):
         time.sleep(0.01)
         Path("/absent").read_text(encoding="utf-8")

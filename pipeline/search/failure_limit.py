@@ -7,14 +7,14 @@ from typing import Final, Protocol
 
 from pipeline.trial import TrialState
 
-MOST_IN_A_ROW: Final = 5
+FAILURE_LIMIT: Final = 5
 """So many trials in a row that failed for one cause stop the study."""
 
 VARIABLE = re.compile(r"0x[0-9a-f]+|[-+]?\d+(\.\d+)?(e[-+]?\d+)?|\b(nan|inf)\b", re.IGNORECASE)
 
 
 class Finished(Protocol):
-    """What a streak is found in: a trial that has ended, in any record of it."""
+    """A trial that has ended, in any record of it."""
 
     @property
     def number(self) -> int:
@@ -30,7 +30,7 @@ class Finished(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Streak:
+class RepeatedFailure:
     """Trials with numbers in a row that all failed for one cause.
 
     Attributes:
@@ -41,8 +41,8 @@ class Streak:
     last: int
     cause: str
 
-    def told_of(self, study: str) -> str:
-        """Say that it stops the study, and what to do."""
+    def message(self, study: str) -> str:
+        """The error that stops the study, with what to do."""
         n_failed = self.last - self.first + 1
         return (
             f"study {study!r} stopped: trials {self.first} to {self.last}, {n_failed} in a row, "
@@ -52,7 +52,7 @@ class Streak:
         )
 
 
-def find_streak(trials: Iterable[Finished]) -> Streak | None:
+def find_repeated_failure(trials: Iterable[Finished]) -> RepeatedFailure | None:
     """Find the first trials that failed in a row for one cause.
 
     Args:
@@ -64,8 +64,8 @@ def find_streak(trials: Iterable[Finished]) -> Streak | None:
             row = []
         if trial.state is TrialState.FAIL:
             row.append(trial)
-        if len(row) == MOST_IN_A_ROW:
-            return Streak(row[0].number, trial.number, row[0].cause or "unknown")
+        if len(row) == FAILURE_LIMIT:
+            return RepeatedFailure(row[0].number, trial.number, row[0].cause or "unknown")
     return None
 
 

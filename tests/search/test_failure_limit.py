@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from pipeline.errors import WorkFailedError
+from pipeline.search.failure_limit import RepeatedFailure, alike, find_repeated_failure
 from pipeline.search.store import TrialStore
-from pipeline.search.streak import Streak, alike, find_streak
 from pipeline.trial import Cohort, EpochScores, TrialOutcome, TrialState
 from tests.fakes import Fit, Fuse, KilledError, fake_fit
 from tests.search.studies import Stores, study
@@ -55,7 +55,7 @@ def test_causes_of_another_kind_are_not_alike(one: str, other: str) -> None:
 
 def test_five_failures_in_a_row_are_a_streak_named_by_its_first_cause() -> None:
     trials = [*ended(range(3, 6), "at 1"), *ended(range(6, 9), "at 2")]
-    assert find_streak(trials) == Streak(3, 7, "at 1")
+    assert find_repeated_failure(trials) == RepeatedFailure(3, 7, "at 1")
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_five_failures_in_a_row_are_a_streak_named_by_its_first_cause() -> None:
     ids=["four", "a gap", "one that was pruned", "two causes"],
 )
 def test_a_row_that_is_broken_is_no_streak(trials: list[Ended]) -> None:
-    assert find_streak(trials) is None
+    assert find_repeated_failure(trials) is None
 
 
 def failing(numbers: Collection[int]) -> Fit:
@@ -101,7 +101,9 @@ def test_study_stops_at_the_same_place_for_any_workers(n_workers: int, cohort: i
     alone, many = Stores(), Stores()
     said = stopped(alone, range(6, 11))
     assert "trials 6 to 10, 5 in a row, failed for one cause: planted in 6" in said
-    assert stopped(many, range(6, 11), n_workers=n_workers, seed=n_workers, cohort=cohort) == said
+    assert (
+        stopped(many, range(6, 11), n_workers=n_workers, seed=n_workers, max_cohort=cohort) == said
+    )
     assert many.table == alone.table
     # The trials that may see block 2 begin with block 4: nothing of it was asked for.
     assert [row.number for row in many.rows] == list(range(16))
@@ -117,7 +119,7 @@ def test_same_command_goes_on_after_a_stop_to_the_table_of_a_study_that_never_st
     stopped(stores, range(6, 11))
     stores.run(study(block=4), fit=failing(range(6, 11)), n_workers=3)
     store = TrialStore.create(never.storage, study(block=4))
-    store._study.set_user_attr("n_forgiven", 24)
+    store._study.set_user_attr("n_acknowledged", 24)
     never.run(study(block=4), fit=failing(range(6, 11)))
     assert stores.table == never.table
     assert len(stores.rows) == 24

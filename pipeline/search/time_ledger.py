@@ -18,7 +18,7 @@ AT_WORK = ("sampling", *STORES)
 """What the driver does; else it waits for news."""
 
 
-class SecondsLedger:
+class TimeLedger:
     """Adds up a study's seconds by what they were spent on.
 
     Args:

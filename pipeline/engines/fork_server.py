@@ -1,6 +1,6 @@
 """The process that workers are forked from, so that imports are paid once for all of them.
 
-Started as ``python -m pipeline.engines.nursery FIT DESCRIPTOR``: it imports what ``FIT`` needs,
+Started as ``python -m pipeline.engines.fork_server FIT DESCRIPTOR``: it imports what ``FIT`` needs,
 then forks one worker for each descriptor that the driver sends over its socket. Unlike
 ``multiprocessing``'s fork server it never imports the user's main module, so a study can be run
 from a script or a notebook without a ``__main__`` guard.
@@ -77,7 +77,7 @@ def _fork(driver: socket.socket, descriptor: int, fit: Fit) -> int:
         traceback.print_exc()
     finally:
         sys.stderr.flush()
-        os._exit(0)  # the copy of the nursery's interpreter has nothing to clean up
+        os._exit(0)  # the copy of the fork server's interpreter has nothing to clean up
 
 
 def _reaped(workers: set[int]) -> set[int]:
