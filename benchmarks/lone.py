@@ -39,7 +39,7 @@ def fit_ours(
 ) -> float:
     """Train a setting as a worker of this project does, and give its lowest validation loss."""
     from pipeline.config import TrialConfig
-    from pipeline.learning.fit import fit_cohort
+    from pipeline.learning.cohort.fit import fit_cohort
     from pipeline.trial import Assignment, Cohort
 
     config = TrialConfig.model_validate(

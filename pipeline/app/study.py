@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pipeline.search.store import TrialStore
     from pipeline.tracking.outbox import Waiting
 
-FIT = "pipeline.learning.fit:fit_cohort"
+FIT = "pipeline.learning.cohort.fit:fit_cohort"
 """What a worker does with a cohort; a string, so that the driver need not import torch."""
 
 Begun = Callable[[Sequence[TrialRow]], None]
@@ -262,7 +262,7 @@ class Study:
 
     def _prepare(self, source: "Source | None") -> Data:
         from pipeline.learning.data import PreparedData
-        from pipeline.learning.suits import check_suits
+        from pipeline.learning.modules.build import check_suits
 
         setting = first_setting(self.config.space)
         data = prepare_data(

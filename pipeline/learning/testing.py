@@ -11,14 +11,13 @@ from safetensors.torch import load
 from torch import Tensor
 
 from pipeline.config import TrialConfig
+from pipeline.learning.cohort.rows import EVALUATION_ROWS, Rows, RowScores, Scores
 from pipeline.learning.data import PreparedData, open_train, splits
 from pipeline.learning.data.sealed import open_test
 from pipeline.learning.facts import resolve_device
-from pipeline.learning.networks import Network, build_network
+from pipeline.learning.modules.build import Network, build_network
 from pipeline.learning.own.evaluation import evaluate, evaluate_own_data
 from pipeline.learning.own.module_feed import OwnData
-from pipeline.learning.rows import EVALUATION_ROWS, Rows
-from pipeline.learning.scores import RowScores, Scores
 
 
 class SealedScores(NamedTuple):

@@ -5,8 +5,8 @@ import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pipeline.learning.cohort.fit import fit_cohort
 from pipeline.learning.data import PreparedData
-from pipeline.learning.fit import fit_cohort
 from pipeline.trial import Cohort, EpochScores, TrialOutcome
 
 

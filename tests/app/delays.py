@@ -5,8 +5,8 @@ import random
 import time
 from collections.abc import Callable, Sequence
 
+from pipeline.learning.cohort.fit import fit_cohort
 from pipeline.learning.data import PreparedData
-from pipeline.learning.fit import fit_cohort
 from pipeline.trial import Cohort, EpochScores, TrialOutcome
 
 

@@ -3,8 +3,8 @@
 import os
 from collections.abc import Callable, Sequence
 
+from pipeline.learning.cohort.fit import fit_cohort
 from pipeline.learning.data import PreparedData
-from pipeline.learning.fit import fit_cohort
 from pipeline.trial import Cohort, EpochScores, TrialOutcome, TrialState
 
 

@@ -26,7 +26,7 @@ def fit_long(
     The first worker dies when its first trial's fourth epoch is over.
     """
     from pipeline.learning.checkpoints import keeper
-    from pipeline.learning.fit import fit_cohort
+    from pipeline.learning.cohort.fit import fit_cohort
 
     vars(keeper).update(CHECKPOINT_SECONDS=0.0, COST_FACTOR=0)
     log = Path(os.environ[LOG])

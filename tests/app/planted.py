@@ -15,7 +15,7 @@ from mlflow.tracking import MlflowClient
 from pipeline.app import Workspace
 from pipeline.app.inputs import Data
 from pipeline.config import TrialConfig
-from pipeline.learning.fit import fit_cohort
+from pipeline.learning.cohort.fit import fit_cohort
 from pipeline.tracking.home import tracking_uri
 from pipeline.trial import Cohort, EpochScores, TrialOutcome, sha256_of
 from tests.app.studies import study_in, trial_runs

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
+from pipeline.learning.cohort.fit import fit_cohort
 from pipeline.learning.data import PreparedData
-from pipeline.learning.fit import fit_cohort
 from pipeline.trial import Cohort, EpochScores, TrialOutcome
 
 RAISES, EXHAUSTS, IS_KILLED = 1, 4, 6

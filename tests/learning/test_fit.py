@@ -15,12 +15,11 @@ import torch
 from safetensors.torch import load
 
 from pipeline.config import TrialConfig
+from pipeline.learning.cohort.fit import fit_cohort
+from pipeline.learning.cohort.rows import SplitTensors, load_splits
+from pipeline.learning.cohort.stack import Stack
 from pipeline.learning.data import PreparedData
-from pipeline.learning.fit import fit_cohort
-from pipeline.learning.fused import Stack
-from pipeline.learning.learner import Parts
-from pipeline.learning.networks import MLP
-from pipeline.learning.opening import open_parts
+from pipeline.learning.modules.build import MLP
 from pipeline.trial import (
     PHASES,
     Assignment,
@@ -41,9 +40,9 @@ def bits(outcome: TrialOutcome) -> tuple[str, str | None]:
     return curve_sha256(outcome.curve), outcome.weights_sha256
 
 
-def rows_of(data: PreparedData, config: TrialConfig) -> Parts:
+def rows_of(data: PreparedData, config: TrialConfig) -> SplitTensors:
     """The rows that a trial without folds is trained on."""
-    ((parts,), _) = open_parts(data, config.data, config.seeds["split"], is_refit=False)
+    ((parts,), _) = load_splits(data, config.data, config.seeds["split"], is_refit=False)
     return parts
 
 
@@ -263,8 +262,8 @@ def test_a_refit_trains_on_all_but_the_test_rows_and_keeps_its_last_epoch(
     digits: PreparedData,
 ) -> None:
     config = trial(training={"epochs": 2})
-    (apart,), _ = open_parts(digits, config.data, config.seeds["split"], is_refit=False)
-    (whole,), _ = open_parts(digits, config.data, config.seeds["split"], is_refit=True)
+    (apart,), _ = load_splits(digits, config.data, config.seeds["split"], is_refit=False)
+    (whole,), _ = load_splits(digits, config.data, config.seeds["split"], is_refit=True)
     assert apart.validation is not None
     assert whole.validation is None
     both = torch.cat([apart.training.numbers, apart.validation.numbers])

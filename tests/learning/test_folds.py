@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load
 
 from pipeline.config import TrialConfig
+from pipeline.learning.cohort.rows import load_splits
 from pipeline.learning.data import PreparedData
-from pipeline.learning.opening import open_parts
 from pipeline.trial import Cutoffs, FoldScores, TrialState, curve_sha256
 from tests.learning.trials import assigned, fit, fit_one, trial
 
@@ -45,7 +45,7 @@ def test_each_folds_network_is_kept_and_validated_on_its_own_rows(digits: Prepar
     assert {name.partition(".")[0] for name in names} == {"fold_1", "fold_2", "fold_3"}
     firsts = [names[f"fold_{fold}.network.1.weight"] for fold in (1, 2, 3)]
     assert not torch.equal(firsts[0], firsts[1])
-    parts, _ = open_parts(digits, config.data, config.seeds["split"], is_refit=False)
+    parts, _ = load_splits(digits, config.data, config.seeds["split"], is_refit=False)
     validated = [set(part.validation.numbers.tolist()) for part in parts if part.validation]
     trained = [set(part.training.numbers.tolist()) for part in parts]
     assert len(set.union(*validated)) == sum(map(len, validated))

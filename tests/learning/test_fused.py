@@ -13,16 +13,19 @@ from torch.nn import functional
 from torch.optim import Adagrad
 
 from pipeline.config import TrialConfig
+from pipeline.learning.cohort.kernels import (
+    StackedDropout,
+    StackedHidden,
+    StackedLinear,
+    StepLevels,
+    lean_step,
+)
+from pipeline.learning.cohort.stack import Stack, why_not_stackable
 from pipeline.learning.data import PreparedData
-from pipeline.learning.fused import Stack, why_not_stackable
-from pipeline.learning.fused.kernels import StackedHidden, StackedLinear
-from pipeline.learning.fused.loss import log_likelihoods, loss_gradient
-from pipeline.learning.fused.masks import StackedDropout, StepLevels
-from pipeline.learning.fused.optimizers import lean_step
-from pipeline.learning.layers import Dropout
-from pipeline.learning.networks import MLP, Seeds
-from pipeline.learning.objectives import cross_entropy
-from pipeline.learning.optimizers import make_optimizer
+from pipeline.learning.modules.build import MLP, Seeds
+from pipeline.learning.modules.layers import Dropout
+from pipeline.learning.modules.network import make_optimizer
+from pipeline.learning.modules.objectives import cross_entropy, log_likelihoods, loss_gradient
 from pipeline.trial import Assignment, Cutoffs, TrialOutcome, TrialState, curve_sha256
 from tests.learning.trials import assigned, fit, fit_one, trial
 
@@ -128,7 +131,7 @@ class Normalised(MLP):
 def test_a_network_without_stacked_form_trains_alone_and_says_why(
     digits: PreparedData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.learning.networks.MLP", Normalised)
+    monkeypatch.setattr("pipeline.learning.modules.build.MLP", Normalised)
     assignments = [leaving(1), leaving(2)]
     together = fit(digits, *assignments)
     assert [bits(outcome) for outcome in together] == [
@@ -144,7 +147,9 @@ def test_autograd_and_the_stack_give_the_same_bits(
     digits: PreparedData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fused = bits(fit_one(digits, member(4)))
-    monkeypatch.setattr("pipeline.learning.group.why_not_stackable", lambda _: "for the test")
+    monkeypatch.setattr(
+        "pipeline.learning.cohort.group.why_not_stackable", lambda _: "for the test"
+    )
     assert bits(fit_one(digits, member(4))) == fused
 
 

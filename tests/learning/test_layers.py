@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from pipeline.learning.layers import Dropout
+from pipeline.learning.modules.layers import Dropout
 
 rates = st.floats(0, 0.99)
 rows = st.integers(1, 40)

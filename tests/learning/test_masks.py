@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from pipeline.learning.masks import (
+from pipeline.learning.modules.masks import (
     LEVELS,
     N_LAYERS,
     N_UNITS,

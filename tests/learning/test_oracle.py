@@ -14,7 +14,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from pipeline.config import TrialConfig
 from pipeline.learning.data import PreparedData, open_train, split
-from pipeline.learning.masks import counters, keep_mask, random_levels, row_order, step_key
+from pipeline.learning.modules.masks import counters, keep_mask, random_levels, row_order, step_key
 from tests.learning.trials import fit_one, trial
 
 OPTIMIZERS: dict[str, type[AdamW | Adam | SGD]] = {"adamw": AdamW, "adam": Adam, "sgd": SGD}

@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 from safetensors.torch import load
 
+from pipeline.learning.cohort.rows import load_splits
 from pipeline.learning.data import PreparedData
-from pipeline.learning.opening import open_parts
 from tests.learning.trials import fit_one, trial
 
 
@@ -41,7 +41,7 @@ def test_reconstructions_stand_below_the_rows_that_they_are_of(digits: PreparedD
     factor = shown.shape[1] // (16 * 9 + 1)
     small = shown[::factor, ::factor]
     assert small.shape == (2 * 9 + 1, 16 * 9 + 1)
-    ((parts,), _) = open_parts(digits, config.data, config.seeds["split"], is_refit=False)
+    ((parts,), _) = load_splits(digits, config.data, config.seeds["split"], is_refit=False)
     assert parts.validation is not None
     images, _ = parts.validation.take(parts.validation.numbers[:16])
     third = images[2].view(8, 8).mul(255).round().to(torch.uint8).numpy()

@@ -11,15 +11,15 @@ from safetensors.torch import load
 from torch import Tensor, nn
 
 from pipeline.learning.data import PreparedData
-from pipeline.learning.layers import (
+from pipeline.learning.modules.build import Network, build_network
+from pipeline.learning.modules.layers import (
+    ACTIVATIONS,
     ChannelDropout,
     DropConnectConv2d,
     DropConnectLinear,
     Dropout,
     Dropping,
 )
-from pipeline.learning.networks import Network, build_network
-from pipeline.learning.networks.parts import ACTIVATIONS
 from pipeline.trial import TrialState, curve_sha256
 from tests.learning.trials import assigned, fit, fit_one, trial
 
@@ -217,7 +217,9 @@ def test_the_autoencoders_stack_gives_the_bits_of_autograd(
     fused = fit_one(digits, config)
     assert fused.facts is not None
     assert fused.facts.alone_because is None
-    monkeypatch.setattr("pipeline.learning.group.why_not_stackable", lambda _: "for the test")
+    monkeypatch.setattr(
+        "pipeline.learning.cohort.group.why_not_stackable", lambda _: "for the test"
+    )
     separate = fit_one(digits, config)
     assert separate.weights == fused.weights
     assert curve_sha256(separate.curve) == curve_sha256(fused.curve)

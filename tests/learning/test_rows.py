@@ -5,8 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.learning.masks import row_order
-from pipeline.learning.rows import STEPS_A_CALL, EpochSteps, Rows
+from pipeline.learning.cohort.rows import STEPS_A_CALL, EpochSteps, Rows
+from pipeline.learning.modules.masks import row_order
 
 
 def rows_of(numbers: torch.Tensor) -> Rows:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pipeline.learning.data import PreparedData
-from pipeline.learning.optimizers import learning_rate_at
+from pipeline.learning.modules.network import learning_rate_at
 from pipeline.trial import curve_sha256
 from tests.learning.trials import assigned, fit, fit_one, trial
 
@@ -50,7 +50,9 @@ def test_autograd_and_the_stack_follow_the_schedule_alike(
 ) -> None:
     config = trial(**COSINE)
     fused = fit_one(digits, config)
-    monkeypatch.setattr("pipeline.learning.group.why_not_stackable", lambda _: "for the test")
+    monkeypatch.setattr(
+        "pipeline.learning.cohort.group.why_not_stackable", lambda _: "for the test"
+    )
     separate = fit_one(digits, config)
     assert separate.weights == fused.weights
     assert curve_sha256(separate.curve) == curve_sha256(fused.curve)

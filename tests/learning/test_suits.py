@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.config import StudyConfig, check_study
 from pipeline.errors import BadInputError
-from pipeline.learning.suits import check_suits
+from pipeline.learning.modules.build import check_suits
 
 
 def study(model: str, **space: object) -> StudyConfig:

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from pipeline.errors import BadInputError
+from pipeline.learning.cohort.rows import Rows
 from pipeline.learning.data import PreparedData, open_train, splits
-from pipeline.learning.rows import Rows
 from pipeline.learning.testing import score, score_on_test
 from tests.learning.trials import fit_one, trial
 

@@ -3,8 +3,8 @@
 from typing import Any
 
 from pipeline.config import TrialConfig
+from pipeline.learning.cohort.fit import fit_cohort
 from pipeline.learning.data import PreparedData
-from pipeline.learning.fit import fit_cohort
 from pipeline.trial import Assignment, Cohort, TrialOutcome
 
 PARAMS = {

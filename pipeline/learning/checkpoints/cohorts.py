@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from pipeline.learning.checkpoints.keeper import Keeper, fingerprint_of
-from pipeline.learning.member import Member
+from pipeline.learning.cohort.member import Member
 from pipeline.trial import Cohort, EpochScores, Facts, TrialState
 
 

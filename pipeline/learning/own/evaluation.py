@@ -6,16 +6,14 @@ from typing import Any
 from safetensors.torch import load
 
 from pipeline.config import TrialConfig
+from pipeline.learning.cohort.rows import Rows, Scores, SplitTensors
 from pipeline.learning.data import PreparedData
-from pipeline.learning.learner import Parts
 from pipeline.learning.own.content import open_module
 from pipeline.learning.own.feeds import Known
 from pipeline.learning.own.models import build_model
 from pipeline.learning.own.module_feed import knowledge_of
 from pipeline.learning.own.row_feed import in_order, known_of
 from pipeline.learning.own.trainers import expected_of_loaders, make_trainer
-from pipeline.learning.rows import Rows
-from pipeline.learning.scores import Scores
 
 
 def evaluate(config: TrialConfig, data: PreparedData, weights: bytes, rows: Rows) -> Scores:
@@ -30,7 +28,7 @@ def evaluate(config: TrialConfig, data: PreparedData, weights: bytes, rows: Rows
     Returns:
         The ``val_loss`` and ``val_accuracy`` that the module logs; NaN where it logs none.
     """
-    parts = Parts(rows, rows, rows, image_shape=data.image_shape, n_classes=data.n_classes)
+    parts = SplitTensors(rows, rows, rows, image_shape=data.image_shape, n_classes=data.n_classes)
     feed = {"dataloaders": in_order(rows, data.image_shape)}
     return _validate(config, known_of(parts), weights, feed)
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pipeline.errors import without_password
+from pipeline.learning.cohort.member import Progress
 from pipeline.learning.failures import describe_failure
-from pipeline.learning.progress import Progress
 
 
 def own_fault(error: BaseException, *class_paths: str) -> str:

@@ -12,6 +12,7 @@ from pipeline.learning.checkpoints.keeper import (
     curve_state,
     fingerprint_of,
 )
+from pipeline.learning.cohort.member import Progress
 from pipeline.learning.data import PreparedData
 from pipeline.learning.facts import collect_facts
 from pipeline.learning.lightning import LightningModule
@@ -25,7 +26,6 @@ from pipeline.learning.own.row_feed import RowFeed
 from pipeline.learning.own.sources import own_sources
 from pipeline.learning.own.trainers import expected_of_loaders, make_trainer
 from pipeline.learning.own.watch import EpochWatch, Report
-from pipeline.learning.progress import Progress
 from pipeline.trial import Assignment, Facts, TrialOutcome, TrialState
 
 ALONE_BECAUSE = "its own training_step: trained by itself in the Trainer"

@@ -6,7 +6,7 @@ from torch import nn
 
 from pipeline.config import TrialConfig
 from pipeline.learning.lightning import LightningModule
-from pipeline.learning.networks import build_network
+from pipeline.learning.modules.build import build_network
 from pipeline.learning.own.arguments import build
 from pipeline.learning.own.classes import Section, find_class
 from pipeline.learning.own.feeds import Known

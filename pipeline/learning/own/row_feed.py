@@ -7,13 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pipeline.learning.cohort.rows import EVALUATION_ROWS, Rows, SplitTensors, load_splits
 from pipeline.learning.data import PreparedData
 from pipeline.learning.facts import resolve_device
-from pipeline.learning.learner import Parts
-from pipeline.learning.masks import row_order
-from pipeline.learning.opening import open_parts
+from pipeline.learning.modules.masks import row_order
 from pipeline.learning.own.feeds import Known
-from pipeline.learning.rows import EVALUATION_ROWS, Rows
 from pipeline.trial import Assignment
 
 EVALUATION_VALUES = 2**21
@@ -100,7 +98,7 @@ class RowFeed:
         """Map the rows; they are shared by all trials of a worker."""
         self.config = assignment.config
         self.data_sha256 = data.sha256
-        (parts,), self.split_sha256 = open_parts(
+        (parts,), self.split_sha256 = load_splits(
             data,
             self.config.data,
             self.config.seeds["split"],
@@ -126,7 +124,7 @@ class RowFeed:
         return {"dataloaders": in_order(self._parts.probe, self._parts.image_shape)}
 
 
-def known_of(parts: Parts) -> Known:
+def known_of(parts: SplitTensors) -> Known:
     """What a module's constructor may ask of built-in data."""
     return {
         "n_classes": lambda: parts.n_classes,

@@ -9,10 +9,10 @@ import torch
 from pytorch_lightning.callbacks import Checkpoint
 from torch import Tensor
 
+from pipeline.learning.cohort.member import Progress
 from pipeline.learning.lightning import LightningModule, Trainer
 from pipeline.learning.own.probe import Probe
 from pipeline.learning.own.randomness import seed_all
-from pipeline.learning.progress import Progress
 from pipeline.trial import EpochScores
 
 Report = Callable[[EpochScores], None]

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.learning.checkpoints import CheckpointFolder, Resumable
+from pipeline.learning.cohort.fit import fit_cohort
 from pipeline.learning.data import PreparedData
-from pipeline.learning.fit import fit_cohort
 from pipeline.learning.own.module_feed import OwnData
 from pipeline.trial import (
     Assignment,

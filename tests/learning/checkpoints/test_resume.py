@@ -11,8 +11,8 @@ import pytest
 
 from pipeline.learning.checkpoints.codec import encode
 from pipeline.learning.checkpoints.keeper import fingerprint_of
+from pipeline.learning.cohort.fit import fit_cohort
 from pipeline.learning.data import PreparedData
-from pipeline.learning.fit import fit_cohort
 from pipeline.trial import Assignment, Cohort, Cutoffs, EpochScores, Facts, TrialOutcome, TrialState
 from tests.learning.checkpoints.stops import (
     bits,

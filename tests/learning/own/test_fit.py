@@ -12,8 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load
 
+from pipeline.learning.cohort.rows import load_splits
 from pipeline.learning.data import PreparedData
-from pipeline.learning.opening import open_parts
 from pipeline.learning.own.evaluation import evaluate
 from pipeline.learning.own.fit import ALONE_BECAUSE, fit_own
 from pipeline.learning.own.probe import Probe
@@ -199,7 +199,7 @@ def test_the_batch_size_of_the_space_is_that_of_the_loader(digits: PreparedData)
 def test_rows_are_scored_by_the_module_s_own_validation_step(digits: PreparedData) -> None:
     config = own_trial()
     outcome = fit(digits, config)
-    ((parts,), _) = open_parts(digits, config.data, config.seeds["split"], is_refit=False)
+    ((parts,), _) = load_splits(digits, config.data, config.seeds["split"], is_refit=False)
     assert outcome.weights is not None
     assert parts.validation is not None
     scored = evaluate(config, digits, outcome.weights, parts.validation)

@@ -8,15 +8,18 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from pipeline.learning.fused.kernels import StackedHidden, StackedLinear
-from pipeline.learning.fused.masks import StackedDropout, StepLevels
-from pipeline.learning.fused.optimizers import lean_step
-from pipeline.learning.layers import Dropout
-from pipeline.learning.rows import EVALUATION_ROWS, Rows
-from pipeline.learning.scores import RowScores, Scores
+from pipeline.learning.cohort.kernels import (
+    StackedDropout,
+    StackedHidden,
+    StackedLinear,
+    StepLevels,
+    lean_step,
+)
+from pipeline.learning.cohort.rows import EVALUATION_ROWS, Rows, RowScores, Scores
+from pipeline.learning.modules.layers import Dropout
 
 if TYPE_CHECKING:
-    from pipeline.learning.networks import Network
+    from pipeline.learning.modules.build import Network
 
 HIDDEN = (nn.Linear, nn.ReLU, Dropout)
 """The kinds of layer that one stacked kernel stands for."""

@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from torch import nn
 
 from pipeline.config import TrialConfig
-from pipeline.learning.layers import Dropout
-from pipeline.learning.networks.network import Network, Seeds
-from pipeline.learning.networks.parts import hidden
-from pipeline.learning.objectives import Reconstruction
+from pipeline.learning.modules.layers import Dropout, hidden
+from pipeline.learning.modules.network import Network, Seeds
+from pipeline.learning.modules.objectives import Reconstruction
 
 
 class Autoencoder(Network):

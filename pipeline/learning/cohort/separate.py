@@ -4,9 +4,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from pipeline.learning.networks import Network
-from pipeline.learning.rows import EVALUATION_ROWS, Rows
-from pipeline.learning.scores import RowScores, Scores
+from pipeline.learning.cohort.rows import EVALUATION_ROWS, Rows, RowScores, Scores
+from pipeline.learning.modules.build import Network
 
 
 class Separate:

@@ -9,17 +9,16 @@ import torch
 from pipeline.learning.checkpoints import Resumable
 from pipeline.learning.checkpoints.cohorts import Keeping, at_one_epoch
 from pipeline.learning.checkpoints.keeper import Keeper
-from pipeline.learning.cohort import CohortModule, Report
+from pipeline.learning.cohort.member import Member
+from pipeline.learning.cohort.module import CohortModule, Report
+from pipeline.learning.cohort.rows import SplitTensors, load_splits
 from pipeline.learning.data import PreparedData
 from pipeline.learning.facts import collect_facts, resolve_device
 from pipeline.learning.failures import describe_failure
-from pipeline.learning.learner import Parts
 from pipeline.learning.lightning import Trainer, expected_warnings
-from pipeline.learning.member import Member
-from pipeline.learning.opening import open_parts
+from pipeline.learning.modules.pictures import draw
 from pipeline.learning.own.fit import fit_own
 from pipeline.learning.own.module_feed import OwnData
-from pipeline.learning.pictures import draw
 from pipeline.trial import Cohort, Facts, TrialOutcome, TrialState
 
 
@@ -72,7 +71,7 @@ def _fit(cohort: Cohort, data: PreparedData, report: Report, keeper: Keeper) -> 
     clock = _Clock()
     first = cohort.assignments[0]
     config = first.config
-    parts, split_sha256 = open_parts(
+    parts, split_sha256 = load_splits(
         data, config.data, config.seeds["split"], is_refit=first.is_refit
     )
     clock.mark("data")
@@ -157,7 +156,7 @@ def _facts(member: Member, data: PreparedData, split_sha256: str) -> Facts:
     )
 
 
-def _pictures(member: Member, parts: Parts) -> dict[str, bytes]:
+def _pictures(member: Member, parts: SplitTensors) -> dict[str, bytes]:
     """Draw what a complete trial has learned; of folds, the first network's."""
     if member.state is not TrialState.COMPLETE or member.weights is None:
         return {}

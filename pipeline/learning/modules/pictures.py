@@ -8,8 +8,9 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from pipeline.learning.learner import Learner, Parts
-from pipeline.learning.networks import Autoencoder
+from pipeline.learning.cohort.member import Learner
+from pipeline.learning.cohort.rows import SplitTensors
+from pipeline.learning.modules.build import Autoencoder
 
 N_UNITS: Final = 256
 """At most so many units are shown in a weight map."""
@@ -19,7 +20,7 @@ SMALLEST_SIDE: Final = 480
 """Pictures are enlarged by whole numbers until they are so many pixels wide."""
 
 
-def draw(learner: Learner, weights: Mapping[str, Tensor], parts: Parts) -> dict[str, bytes]:
+def draw(learner: Learner, weights: Mapping[str, Tensor], parts: SplitTensors) -> dict[str, bytes]:
     """Draw an autoencoder's weights and reconstructions at its best epoch.
 
     Args:

@@ -7,11 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from pipeline.learning.group import Group, make_groups
-from pipeline.learning.learner import Learner, Parts
+from pipeline.learning.cohort.group import Group, make_groups
+from pipeline.learning.cohort.member import Learner, Member
+from pipeline.learning.cohort.rows import EpochSteps, SplitTensors
 from pipeline.learning.lightning import LightningModule
-from pipeline.learning.member import Member
-from pipeline.learning.rows import EpochSteps
 from pipeline.trial import EpochScores
 
 Report = Callable[[EpochScores], None]
@@ -40,7 +39,7 @@ class CohortModule(LightningModule):
     def __init__(
         self,
         members: Sequence[Member],
-        parts: Sequence[Parts],
+        parts: Sequence[SplitTensors],
         *,
         report: Report,
         keep: Keep = keep_nothing,

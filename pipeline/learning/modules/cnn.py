@@ -6,10 +6,16 @@ from collections.abc import Iterator
 from torch import nn
 
 from pipeline.config import TrialConfig
-from pipeline.learning.layers import ChannelDropout, DropConnectConv2d, Dropout, Dropping
-from pipeline.learning.networks.network import Network, Seeds
-from pipeline.learning.networks.parts import activation, hidden
-from pipeline.learning.objectives import CrossEntropy
+from pipeline.learning.modules.layers import (
+    ChannelDropout,
+    DropConnectConv2d,
+    Dropout,
+    Dropping,
+    activation,
+    hidden,
+)
+from pipeline.learning.modules.network import Network, Seeds
+from pipeline.learning.modules.objectives import CrossEntropy
 
 FIRST_OF_BLOCKS = 128
 """Masks of blocks are numbered from here; below stand the input and the dense layers."""

@@ -1,10 +1,14 @@
 """Layers that drop: units, channels or connections, each by a mask that is a function."""
 
+from collections.abc import Iterator
+from typing import Final
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.learning.masks import counters, keep_mask, random_levels, step_key
+from pipeline.config import TrialConfig
+from pipeline.learning.modules.masks import counters, keep_mask, random_levels, step_key
 
 
 class Dropping(nn.Module):
@@ -134,3 +138,43 @@ def _connected(weight: Tensor, dropping: Dropping) -> Tensor:
     if not dropping.is_dropping:
         return weight
     return weight * dropping.mask(weight.shape, weight.device)
+
+
+ACTIVATIONS: Final[dict[str, type[nn.Module]]] = {
+    "relu": nn.ReLU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "elu": nn.ELU,
+    "selu": nn.SELU,
+    "leaky-relu": nn.LeakyReLU,
+}
+"""What a study file may call ``activation``."""
+
+
+def activation(config: TrialConfig) -> nn.Module:
+    """Make a trial's activation function."""
+    return ACTIVATIONS[config.activation]()
+
+
+def hidden(
+    config: TrialConfig, n_inputs: int, width: int, *, rate: float, seed: int, layer: int
+) -> Iterator[nn.Module]:
+    """Make a hidden layer: linear, activation and what is dropped of it.
+
+    Args:
+        config: Says whether units or connections are dropped, and the activation.
+        n_inputs: Units of the layer below.
+        width: Units of this one.
+        rate: The probability to drop.
+        seed: The dropout seed.
+        layer: Its number among all that drop.
+    """
+    if config.regularizer == "dropconnect":
+        yield DropConnectLinear(n_inputs, width, Dropping(rate, seed=seed, layer=layer))
+        yield activation(config)
+    else:
+        yield nn.Linear(n_inputs, width)
+        yield activation(config)
+        yield Dropout(rate, seed=seed, layer=layer)

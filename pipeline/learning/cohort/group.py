@@ -6,11 +6,11 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from pipeline.learning.cohort.member import Learner, Measures
+from pipeline.learning.cohort.rows import UNMEASURED, SplitTensors
+from pipeline.learning.cohort.separate import Separate
+from pipeline.learning.cohort.stack import Stack, why_not_stackable
 from pipeline.learning.failures import describe_failure
-from pipeline.learning.fused import Stack, why_not_stackable
-from pipeline.learning.learner import Learner, Measures, Parts
-from pipeline.learning.scores import UNMEASURED
-from pipeline.learning.separate import Separate
 
 
 def why_not_fused(learner: Learner, device: torch.device) -> str | None:
@@ -73,7 +73,7 @@ class Group:
         with self._failing_together():
             self._trained().step(images, labels)
 
-    def measure(self, parts: Parts) -> None:
+    def measure(self, parts: SplitTensors) -> None:
         """Score the networks with dropout off, and tell each what the epoch came to."""
         with self._failing_together():
             loop = self._trained()

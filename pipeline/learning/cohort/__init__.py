@@ -1,0 +1,1 @@
+"""How trials are trained together, each to the bit as if it were alone."""

@@ -1,0 +1,214 @@
+"""Rows held as tensors and shared by every worker of a machine: splits, batches, scores."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from pipeline.config import DataConfig
+from pipeline.learning.data import (
+    PreparedData,
+    all_but_test,
+    open_train,
+    splits,
+    splits_sha256,
+)
+from pipeline.learning.modules.masks import row_order
+
+STEPS_A_CALL = 32
+"""Steps that Lightning is asked for at once: its own cost a step falls from 124 µs to 4."""
+
+EVALUATION_ROWS = 500
+"""Rows of one evaluation product; part of the arithmetic, so it is fixed."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A part of a data set: which rows of the resident images belong to it.
+
+    Attributes:
+        images: Shape [n_all, n_inputs], as stored (mostly uint8).
+        labels: int64 of shape [n_all].
+        numbers: int64 of shape [n]; the rows of this part.
+        scale: What a stored value is divided by.
+    """
+
+    images: Tensor
+    labels: Tensor
+    numbers: Tensor
+    scale: float
+
+    def __len__(self) -> int:
+        """Count the rows of this part."""
+        return self.numbers.numel()
+
+    def take(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        """Gather rows by their number in the whole set.
+
+        Args:
+            numbers: int64 of shape [batch].
+
+        Returns:
+            float32 images of shape [batch, n_inputs] in [0, 1], and int64 labels of shape [batch].
+        """
+        images = self.images.index_select(0, numbers).to(torch.float32).div_(self.scale)
+        return images, self.labels.index_select(0, numbers)
+
+    def to(self, device: torch.device) -> "Rows":
+        """Hold the rows on another device; the parts of a set share one copy there."""
+        images, labels = _copy(self.images, device), _copy(self.labels, device)
+        return Rows(images, labels, self.numbers.to(device), self.scale)
+
+
+@lru_cache(maxsize=2)
+def _copy(whole_set: Tensor, device: torch.device) -> Tensor:
+    """Copy a whole set's tensor once for all trials of a worker; ``Tensor`` hashes by identity."""
+    return whole_set.to(device)
+
+
+class EpochSteps:
+    """What the Trainer iterates: an epoch's batches, several steps at a time.
+
+    Args:
+        rows: The training rows.
+        batch_size: Rows a step; the last step of an epoch takes what is left.
+        seed: The study's seed for the order.
+        epochs_done: How many were gone through before, by another.
+    """
+
+    def __init__(self, rows: Rows, *, batch_size: int, seed: int, epochs_done: int = 0) -> None:
+        """Start before the first epoch, or after those that are done."""
+        self.rows = rows
+        self.batch_size = batch_size
+        self.seed = seed
+        self.epoch = epochs_done
+
+    @property
+    def n_steps(self) -> int:
+        """How many steps an epoch has."""
+        return math.ceil(len(self.rows) / self.batch_size)
+
+    def __len__(self) -> int:
+        """Count the calls of an epoch."""
+        return math.ceil(self.n_steps / STEPS_A_CALL)
+
+    def __iter__(self) -> Iterator[Sequence[Tensor]]:
+        """Go through the next epoch: each item is a list of row numbers, one entry a step."""
+        self.epoch += 1
+        order = row_order(self.seed, self.epoch, len(self.rows)).to(self.rows.numbers.device)
+        batches = torch.split(self.rows.numbers[order], self.batch_size)
+        for start in range(0, len(batches), STEPS_A_CALL):
+            yield batches[start : start + STEPS_A_CALL]
+
+
+Scores = tuple[float, float]
+"""Mean loss, and the share of rows that were classified rightly; NaN where nothing is."""
+
+UNMEASURED: Scores = (math.nan, math.nan)
+
+
+def scores_of(losses: Tensor, right: Tensor | None) -> list[Scores]:
+    """Average over rows; each member's sum is taken by itself, so that companions change no bit.
+
+    Args:
+        losses: Each row's, float32 of shape [K, rows].
+        right: Whether the label had the highest score, bool of shape [K, rows]; ``None`` where
+            nothing is classified.
+    """
+    n_rows = losses.shape[1]
+    sums = torch.stack([row.sum(dtype=torch.float64) for row in losses.contiguous()]).tolist()
+    n_right = [math.nan] * len(sums) if right is None else right.sum(1).tolist()
+    return [(loss / n_rows, count / n_rows) for loss, count in zip(sums, n_right, strict=True)]
+
+
+class RowScores:
+    """What each row of an epoch scored, batch by batch."""
+
+    def __init__(self) -> None:
+        """Start with nothing."""
+        self._losses: list[Tensor] = []
+        self._right: list[Tensor] = []
+
+    def add(self, losses: Tensor, right: Tensor | None) -> None:
+        """Take a batch: see ``scores_of``."""
+        self._losses.append(losses)
+        if right is not None:
+            self._right.append(right)
+
+    def take(self) -> list[Scores]:
+        """Each member's scores over all that was added; then start with nothing again."""
+        right = torch.cat(self._right, 1) if self._right else None
+        scores = scores_of(torch.cat(self._losses, 1), right)
+        self._losses.clear()
+        self._right.clear()
+        return scores
+
+
+@dataclass(frozen=True)
+class SplitTensors:
+    """The rows of a study, or of one of its folds.
+
+    Attributes:
+        training: The rows to train on.
+        validation: The rows that decide; ``None`` where nothing is validated.
+        probe: The training rows that are scored with dropout off.
+        image_shape: Of one row: (H, W), (C, H, W) or (n,).
+    """
+
+    training: Rows
+    validation: Rows | None
+    probe: Rows
+    image_shape: tuple[int, ...]
+    n_classes: int
+
+    def to(self, device: torch.device) -> "SplitTensors":
+        """Hold the rows on another device."""
+        validation = self.validation and self.validation.to(device)
+        training, probe = self.training.to(device), self.probe.to(device)
+        return replace(self, training=training, validation=validation, probe=probe)
+
+
+@lru_cache(maxsize=2)
+def load_splits(
+    data: PreparedData, config: DataConfig, seed: int, *, is_refit: bool
+) -> tuple[tuple[SplitTensors, ...], str]:
+    """Map the data set and split it, once for all trials of a worker.
+
+    Args:
+        data: The decoded data set.
+        config: What is kept for validation and the test, or how many folds there are.
+        seed: Of the split.
+        is_refit: Train on all rows but the test's, and validate nothing.
+
+    Returns:
+        The rows of the study, or of each of its folds, and the split's digest.
+    """
+    images, labels = open_train(data)
+    rest = all_but_test(labels, config, n_own_test=data.n_test, seed=seed) if is_refit else None
+    found = splits(labels, config, n_own_test=data.n_test, seed=seed)
+    whole = Rows(
+        torch.from_numpy(images).flatten(1),
+        torch.from_numpy(labels),
+        torch.empty(0, dtype=torch.int64),
+        data.scale,
+    )
+    parts = [
+        SplitTensors(
+            training=_part(whole, split.train if rest is None else rest),
+            validation=_part(whole, split.validation) if rest is None else None,
+            probe=_part(whole, split.train_probe),
+            image_shape=data.image_shape,
+            n_classes=data.n_classes,
+        )
+        for split in (found if rest is None else found[:1])
+    ]
+    return tuple(parts), splits_sha256(found)
+
+
+def _part(whole: Rows, numbers: npt.NDArray[np.int64]) -> Rows:
+    return replace(whole, numbers=torch.from_numpy(numbers))
