@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import Study
-from pipeline.app import Workspace
+from pipeline.app.workspace import Workspace
 from pipeline.trial import EpochScores, TrialOutcome
 
 WARM_TRIALS = 20

@@ -19,7 +19,8 @@ from typing import Any, Final
 from benchmarks.case import DATA
 from benchmarks.machine import describe_run
 from benchmarks.race import study_of
-from pipeline.app import Study, Workspace
+from pipeline.app.study import Study
+from pipeline.app.workspace import Workspace
 from pipeline.config import check_study
 from pipeline.trial import EpochScores, TrialOutcome
 

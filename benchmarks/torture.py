@@ -22,7 +22,8 @@ from typing import Any
 import yaml
 
 from benchmarks.blows import Act, Life, Phase, Victim, draw_act
-from pipeline.app import Workspace, show_study
+from pipeline.app.browse import show_study
+from pipeline.app.workspace import Workspace
 from pipeline.errors import BadInputError
 from pipeline.trial import TrialState
 from tests.app.studies import PRUNED_TOO, check_ledgers_agree, table, trial_runs

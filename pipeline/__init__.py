@@ -9,7 +9,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipeline.app import Study, StudyResult
+    from pipeline.app.study import Study, StudyResult
     from pipeline.config import StudyConfig, TrialConfig
     from pipeline.errors import BadInputError, DropoutSearchError, WorkFailedError
 
@@ -24,8 +24,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Study": "app",
-    "StudyResult": "app",
+    "Study": "app.study",
+    "StudyResult": "app.study",
     "StudyConfig": "config",
     "TrialConfig": "config",
     "BadInputError": "errors",

@@ -1,17 +1,16 @@
 """Answers from records."""
 
 from pipeline.analysis.audit import audit, run_of
-from pipeline.analysis.comparison import Comparison, Verdict, compare
+from pipeline.analysis.comparison import Comparison, Kept, Verdict, compare
 from pipeline.analysis.confirmation import (
     Candidate,
     Confirmation,
+    Interval,
     Repeat,
     choose_candidates,
     judge,
 )
-from pipeline.analysis.differences import Kept
 from pipeline.analysis.findings import Cure, Finding, Kind
-from pipeline.analysis.interval import Interval
 from pipeline.analysis.recovery import (
     as_recorded,
     can_take,

@@ -1,28 +1,35 @@
 """Hold a trial that was trained again against its record: identical, close or different."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import chain
 
-from pipeline.analysis.differences import (
-    Kept,
-    ScoreChange,
-    changes_after_seed,
-    changes_before_seed,
-    damages,
-    end_changes,
-    score_changes,
-    seed_changes,
-    split_changes,
-    weights_changes,
+from pipeline.trial import (
+    Curve,
+    EpochScores,
+    Facts,
+    TrialOutcome,
+    TrialRecord,
+    TrialState,
+    curve_sha256,
 )
-from pipeline.trial import TrialOutcome, TrialRecord
 
 RELATIVE_TOLERANCE = 0.01
+
+
 ABSOLUTE_TOLERANCE = 1e-3
 """*close* means each score within 1 % or 0.001 of the recorded one."""
+
+
+CIRCUMSTANCES = {
+    "thread count": "threads",
+    "precision": "precision",
+    "device": "device",
+    "processor": "processor",
+}
+"""Single facts by the word that names them, in the order in which they are told."""
 
 
 class Verdict(StrEnum):
@@ -31,6 +38,23 @@ class Verdict(StrEnum):
     IDENTICAL = "identical"
     CLOSE = "close"
     DIFFERENT = "different"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What the ledger holds of a trial beside what its record says.
+
+    Attributes:
+        curve: From the ledger's metric history, by epoch.
+        weights_sha256: Of the weights file as it lies in the ledger.
+        record_sha256: Of the record's file as it lies there.
+        tagged: The run's tags; earlier versions wrote no ``record_sha256``.
+    """
+
+    curve: Curve
+    weights_sha256: str | None
+    record_sha256: str | None = None
+    tagged: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +81,20 @@ class Comparison:
     def first_difference(self) -> str | None:
         """What differs first, whatever the verdict; ``None`` where nothing does."""
         return next(iter(self.differences), None)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreChange:
+    """A score that is not the same to the bit; one that is not finite is none, as in MLflow."""
+
+    epoch: int
+    name: str
+    recorded: float
+    now: float
+
+    def __str__(self) -> str:
+        """In words."""
+        return f"epoch {self.epoch} {self.name}: {self.recorded!r} recorded, {self.now!r} now"
 
 
 def compare(record: TrialRecord, kept: Kept, again: TrialOutcome) -> Comparison:
@@ -105,3 +143,108 @@ def _verdict(*, is_broken: bool, scores: Sequence[ScoreChange], has_other_weight
 def _is_near(change: ScoreChange) -> bool:
     old, new = change.recorded, change.now
     return math.isclose(old, new, rel_tol=RELATIVE_TOLERANCE, abs_tol=ABSOLUTE_TOLERANCE)
+
+
+def changes_before_seed(then: Facts | None, now: Facts | None) -> Iterator[str]:
+    """Data, code, package and Python, where they are not what they were."""
+    if then is None or now is None:
+        return
+    if then.data_sha256 != now.data_sha256:
+        yield f"data: SHA-256 {then.data_sha256} recorded, {now.data_sha256} now"
+    sources = sorted({*then.sources, *now.sources}, key=_likeliest_first)
+    yield from _changed("code", sources, then.sources, now.sources)
+    packages = [*then.packages, *(now.packages.keys() - then.packages.keys())]
+    yield from _changed("package", packages, then.packages, now.packages)
+    if then.python != now.python:
+        yield f"Python: {then.python} recorded, {now.python} now"
+
+
+def seed_changes(record: TrialRecord) -> Iterator[str]:
+    """Seeds that do not follow from the study's seed and the trial's number."""
+    expected = record.trial.seeds
+    for purpose in [*expected, *(record.seeds.keys() - expected.keys())]:
+        old, new = record.seeds.get(purpose, "none"), expected.get(purpose, "none")
+        if old != new:
+            yield f"seed: {purpose} {old} recorded, {new} now"
+
+
+def changes_after_seed(then: Facts | None, now: Facts | None) -> Iterator[str]:
+    """Thread count, precision, device and processor, where they are not what they were."""
+    for word, name in CIRCUMSTANCES.items():
+        old, new = getattr(then, name, None), getattr(now, name, None)
+        if then and now and old != new:
+            yield f"{word}: {old} recorded, {new} now"
+
+
+def damages(record: TrialRecord, kept: Kept) -> Iterator[str]:
+    """What in the ledger is not what was written there when the trial ended."""
+    written = kept.tagged.get("record_sha256", kept.record_sha256)
+    if written != kept.record_sha256:
+        yield f"record: record.json has SHA-256 {kept.record_sha256}, its run's tag says {written}"
+    state = kept.tagged.get("trial_state", record.state.name)
+    if state != record.state.name:
+        yield f"state: the run's tag says {state}, the record says {record.state.name}"
+    if len(kept.curve) != record.epochs_run:
+        yield f"curve: {len(kept.curve)} epochs in the ledger, the record says {record.epochs_run}"
+    elif curve_sha256(kept.curve) != record.curves_sha256 and record.state is not TrialState.FAIL:
+        yield "curve: the ledger's points are not those that the record was made from"
+    recorded = record.weights_sha256
+    if kept.weights_sha256 != recorded:
+        file = kept.weights_sha256
+        yield f"weights: the file in the ledger has SHA-256 {file}, the record says {recorded}"
+    tag = kept.tagged.get("weights_sha256", recorded)
+    if tag != recorded:
+        yield f"weights: the run's tag says SHA-256 {tag}, the record says {recorded}"
+
+
+def split_changes(then: Facts | None, now: Facts | None) -> Iterator[str]:
+    """The split, told late: it follows from data, code, seed and the data section."""
+    if then and now and then.split_sha256 != now.split_sha256:
+        yield f"split: SHA-256 {then.split_sha256} recorded, {now.split_sha256} now"
+
+
+def score_changes(
+    recorded: Sequence[EpochScores], again: Sequence[EpochScores]
+) -> Iterator[ScoreChange]:
+    """Each score that is not the same to the bit, by epoch."""
+    for before, now in zip(recorded, again, strict=False):
+        for name, old in before.measured.items():
+            if name == "generalization_gap":
+                continue  # a difference of two scores that are compared: near 0 it is all noise
+            new = now.measured.get(name, math.nan)
+            if old != new and (math.isfinite(old) or math.isfinite(new)):
+                yield ScoreChange(before.epoch, name, old, new)
+
+
+def end_changes(record: TrialRecord, kept: Kept, again: TrialOutcome) -> Iterator[str]:
+    """How far it came and how it failed; complete and pruned ones are trained alike that far."""
+    if len(kept.curve) != len(again.curve):
+        yield f"epochs: {len(kept.curve)} recorded, {len(again.curve)} now"
+    has_failed = record.state is TrialState.FAIL, again.state is TrialState.FAIL
+    if has_failed[0] != has_failed[1]:
+        why = record.cause if has_failed[0] else again.cause
+        yield f"state: {record.state.name} recorded, {again.state.name} now ({why})"
+    elif has_failed[0] and record.cause != again.cause:
+        yield f"cause: {record.cause!r} recorded, {again.cause!r} now"
+
+
+def weights_changes(record: TrialRecord, again: TrialOutcome) -> Iterator[str]:
+    """The weights, where they are not the same to the bit."""
+    old, new = record.weights_sha256, again.weights_sha256
+    if old != new:
+        yield f"weights: SHA-256 {old} recorded, {new} now"
+
+
+def _likeliest_first(source: str) -> tuple[bool, bool, str]:
+    """The user's own files, then the project's that train, then those that do not."""
+    is_ours = source.startswith("pipeline/")
+    return is_ours, not source.startswith(("pipeline/learning/", "pipeline/config/")), source
+
+
+def _changed(
+    word: str, names: Sequence[str], then: Mapping[str, str], now: Mapping[str, str]
+) -> Iterator[str]:
+    for name in names:
+        old, new = then.get(name, "absent"), now.get(name, "absent")
+        if old != new:
+            yield f"{word}: {name} {old} recorded, {new} now"

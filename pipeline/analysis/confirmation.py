@@ -4,11 +4,39 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
-from typing import Any
+from statistics import fmean, stdev
+from typing import Any, Final
 
-from pipeline.analysis.interval import Interval, cannot_be_told_apart, interval
 from pipeline.config import Scalar
 from pipeline.trial import TrialRow, TrialState
+
+CONFIDENCE: Final = 0.95
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A mean with the bounds of its 95 % interval.
+
+    Attributes:
+        mean: ``None`` where a value is missing or not finite.
+        low: ``None`` where fewer than two values leave the spread unknown.
+        high: As ``low``.
+    """
+
+    mean: float | None
+    low: float | None = None
+    high: float | None = None
+
+    def __str__(self) -> str:
+        """``0.1858 [0.1790, 0.1926]``, as far as it is known."""
+        if self.mean is None:
+            return ""
+        bounds = "" if self.low is None else f" [{self.low:.4f}, {self.high:.4f}]"
+        return f"{self.mean:.4f}{bounds}"
+
+    def as_json(self) -> dict[str, float | None]:
+        """The interval as the command line's JSON holds it."""
+        return {"mean": self.mean, "low": self.low, "high": self.high}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,11 +131,6 @@ class Candidate:
         }
 
 
-def _over_all(values: Sequence[float | None]) -> Interval:
-    known = [value for value in values if value is not None]
-    return interval(known) if len(known) == len(values) else Interval(mean=None)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmation:
     """What confirming a study came to.
@@ -146,6 +169,27 @@ class Confirmation:
         }
 
 
+def choose_candidates(rows: Sequence[TrialRow], *, top: int, n_fixed: int) -> list[TrialRow]:
+    """Choose what is worth training again: the best few, and what the person asked for.
+
+    Args:
+        rows: The study's table.
+        top: So many complete trials of the lowest values.
+        n_fixed: How many settings the study file named; they are candidates whatever their
+            value, unless they failed or are not finished.
+
+    Returns:
+        Each trial once, the best first; none where no trial is complete.
+    """
+    complete = [row for row in rows if row.value is not None]
+    best = sorted(complete, key=lambda row: (row.value, row.number))[:top]
+    if not best:
+        return []
+    trained = (TrialState.COMPLETE, TrialState.PRUNED)
+    named = [row for row in rows if row.number < n_fixed and row.state in trained]
+    return [*best, *(row for row in named if row not in best)]
+
+
 def judge(candidates: Sequence[Candidate]) -> Confirmation:
     """Rank candidates by their mean and find the winner and its equals.
 
@@ -173,22 +217,48 @@ def _rank(candidate: Candidate) -> tuple[float, int]:
     return (math.inf if mean is None else mean, candidate.number)
 
 
-def choose_candidates(rows: Sequence[TrialRow], *, top: int, n_fixed: int) -> list[TrialRow]:
-    """Choose what is worth training again: the best few, and what the person asked for.
+def interval(values: Sequence[float]) -> Interval:
+    """Estimate a mean by Student's t.
+
+    The bounds are m ∓ t·s/√n, where m is the mean and s the standard deviation of the n values,
+    and t the 0.975 quantile of Student's distribution with n - 1 degrees of freedom (Student,
+    "The Probable Error of a Mean", Biometrika 6, 1908).
+
+    >>> interval([1.0])
+    Interval(mean=1.0, low=None, high=None)
 
     Args:
-        rows: The study's table.
-        top: So many complete trials of the lowest values.
-        n_fixed: How many settings the study file named; they are candidates whatever their
-            value, unless they failed or are not finished.
-
-    Returns:
-        Each trial once, the best first; none where no trial is complete.
+        values: Independent of one another.
     """
-    complete = [row for row in rows if row.value is not None]
-    best = sorted(complete, key=lambda row: (row.value, row.number))[:top]
-    if not best:
-        return []
-    trained = (TrialState.COMPLETE, TrialState.PRUNED)
-    named = [row for row in rows if row.number < n_fixed and row.state in trained]
-    return [*best, *(row for row in named if row not in best)]
+    if not values or not all(map(math.isfinite, values)):
+        return Interval(mean=None)
+    mean = fmean(values)
+    if len(values) == 1:
+        return Interval(mean=mean)
+    half = _quantile(len(values) - 1) * stdev(values) / math.sqrt(len(values))
+    return Interval(mean=mean, low=mean - half, high=mean + half)
+
+
+def cannot_be_told_apart(first: Sequence[float], second: Sequence[float]) -> bool:
+    """Whether the 95 % interval of the paired differences contains 0.
+
+    Of one pair nothing is known, so the two cannot be told apart.
+
+    Args:
+        first: A candidate's losses, by seeds.
+        second: Another's, on the same seeds in the same order.
+    """
+    found = interval([a - b for a, b in zip(first, second, strict=True)])
+    return found.low is None or found.high is None or found.low <= 0 <= found.high
+
+
+def _quantile(degrees: int) -> float:
+    # Half of scipy.stats' import time, and no command but this one pays it.
+    from scipy.special import stdtrit
+
+    return float(stdtrit(degrees, (1 + CONFIDENCE) / 2))
+
+
+def _over_all(values: Sequence[float | None]) -> Interval:
+    known = [value for value in values if value is not None]
+    return interval(known) if len(known) == len(values) else Interval(mean=None)

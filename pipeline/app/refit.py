@@ -63,7 +63,7 @@ def refit(
         WorkFailedError: The record is damaged, no worker starts, or the training fails.
     """
     from pipeline.tracking.reader import read_trial
-    from pipeline.tracking.refit import log_refit
+    from pipeline.tracking.retraining import log_refit
 
     workspace.check_has_studies(study)
     workspace.check_home(to_write=True)

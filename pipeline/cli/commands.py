@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from pipeline.cli.doctor import doctor
-from pipeline.cli.ending import end_on_signals, exit_code_of
 from pipeline.cli.options import (
+    Trial,
     home_option,
     print_json,
     with_training_workspace,
+    with_trial,
     with_workers,
     with_workspace,
 )
-from pipeline.cli.retraining import confirm, refit, reproduce
+from pipeline.cli.signals import end_on_signals, exit_code_of
 from pipeline.errors import DropoutSearchError, visible
 
 if TYPE_CHECKING:
-    from pipeline.app import Workspace
+    from pipeline.app.workspace import Workspace
 
 STARTED = time.perf_counter()
 
@@ -93,9 +93,9 @@ def run(  # noqa: PLR0913 - one argument an option
     as_json: bool,
 ) -> None:
     """Run the study in FILE to its end, or go on with it."""
-    from pipeline.app import Study
+    from pipeline.app.study import Study
     from pipeline.cli.progress import StudyProgress
-    from pipeline.cli.screen import result_lines
+    from pipeline.cli.render import result_lines
 
     del engine  # the only one so far
     if trials is not None:
@@ -121,8 +121,8 @@ def run(  # noqa: PLR0913 - one argument an option
 @with_workspace
 def list_(*, workspace: "Workspace", as_json: bool) -> None:
     """List the studies of the home."""
-    from pipeline.app import list_studies
-    from pipeline.cli.screen import studies_table
+    from pipeline.app.browse import list_studies
+    from pipeline.cli.render import studies_table
 
     studies = list_studies(workspace)
     if as_json:
@@ -138,8 +138,8 @@ def list_(*, workspace: "Workspace", as_json: bool) -> None:
 @with_workspace
 def show(*, study: str, workspace: "Workspace", as_json: bool) -> None:
     """Show the trials of STUDY."""
-    from pipeline.app import show_study
-    from pipeline.cli.screen import trials_table
+    from pipeline.app.browse import show_study
+    from pipeline.cli.render import trials_table
 
     result = show_study(workspace, study)
     if as_json:
@@ -154,7 +154,7 @@ def show(*, study: str, workspace: "Workspace", as_json: bool) -> None:
 @with_workspace
 def ui(*, port: int, workspace: "Workspace", as_json: bool) -> None:
     """Serve MLflow's page on the home until Ctrl-C."""
-    from pipeline.app import serve_ui
+    from pipeline.app.browse import serve_ui
 
     with serve_ui(workspace, port) as pages:
         if as_json:
@@ -170,11 +170,113 @@ def ui(*, port: int, workspace: "Workspace", as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="JSON is all that this command prints.")
 def schema(*, as_json: bool) -> None:
     """Print the study file's JSON schema."""
-    from pipeline.app import schema as schema_
+    from pipeline.app.browse import schema as schema_
 
     del as_json
     print_json(schema_())
 
 
-for command in (reproduce, confirm, refit, doctor):
-    commands.add_command(command)
+@commands.command()
+@click.argument("target", metavar="STUDY|RUN_ID")
+@with_trial
+@with_training_workspace
+def reproduce(*, target: str, trial: Trial | None, workspace: "Workspace", as_json: bool) -> None:
+    """Train a trial again from its MLflow record and compare it bit for bit."""
+    from pipeline.app.reproduce import reproduce as reproduce_
+    from pipeline.cli.progress import Epochs
+    from pipeline.cli.render import reproduced_lines
+
+    with Epochs() as epochs:
+        answer = reproduce_(workspace, target, trial=trial, watch=epochs.watch)
+    if as_json:
+        print_json(answer.as_json())
+    else:
+        click.echo("\n".join(reproduced_lines(answer)))
+    if answer.comparison.verdict != "identical":
+        sys.exit(1)
+
+
+@commands.command()
+@click.argument("study")
+@click.option(
+    "--top",
+    type=click.IntRange(1, 1_000),
+    default=5,
+    show_default=True,
+    metavar="K",
+    help="How many of the best trials; those that the study file names come on top.",
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(1, 1_000),
+    default=5,
+    show_default=True,
+    metavar="S",
+    help="On how many new seeds each is trained.",
+)
+@with_workers
+@with_training_workspace
+def confirm(
+    *,
+    study: str,
+    top: int,
+    seeds: int,
+    workers: int | None,
+    workspace: "Workspace",
+    as_json: bool,
+) -> None:
+    """Train the best trials of STUDY again on new seeds, then open the test part."""
+    from pipeline.app.confirm import Candidates
+    from pipeline.cli.progress import RepeatsProgress
+    from pipeline.cli.render import confirmed_lines
+
+    candidates = Candidates.read(workspace, study, top=top)
+    with RepeatsProgress(study, n_candidates=len(candidates.trials), n_seeds=seeds) as progress:
+        confirmed = candidates.confirm(seeds=seeds, workers=workers, watch=progress.watch)
+    if as_json:
+        print_json(confirmed.as_json())
+    else:
+        click.echo("\n".join(confirmed_lines(confirmed, home_option(workspace.home))))
+    if confirmed.answer.winner is None:
+        sys.exit(1)
+
+
+@commands.command()
+@click.argument("study")
+@with_trial
+@with_training_workspace
+def refit(*, study: str, trial: Trial | None, workspace: "Workspace", as_json: bool) -> None:
+    """Train a trial's setting on training and validation rows together and keep the weights."""
+    from pipeline.app.refit import refit as refit_
+    from pipeline.cli.progress import Epochs
+
+    with Epochs() as epochs:
+        answer = refit_(
+            workspace, study, trial="best" if trial is None else trial, watch=epochs.watch
+        )
+    if as_json:
+        print_json(answer.as_json())
+    else:
+        click.echo(f"trial {answer.number}: {answer.epochs} epochs on training and validation rows")
+        click.echo(f"  weights: {answer.path}")
+        click.echo(f"  weights SHA-256: {answer.weights_sha256}")
+
+
+@commands.command()
+@click.option("--fix", is_flag=True, help="Mend what is off; without it nothing is written.")
+@with_training_workspace
+def doctor(*, fix: bool, workspace: "Workspace", as_json: bool) -> None:
+    """Hold both ledgers of every study against each other, and mend what is off."""
+    from pipeline.app.doctor import examine
+    from pipeline.cli.progress import Steps
+    from pipeline.cli.render import diagnosis_lines
+
+    with Steps() as steps:
+        diagnosis = examine(workspace, fix=fix, tell=steps.tell)
+    if as_json:
+        print_json(diagnosis.as_json())
+    else:
+        lines = diagnosis_lines(diagnosis, home=workspace.home, fix=fix)
+        click.echo("\n".join(map(visible, lines)))
+    if not diagnosis.is_healthy:
+        sys.exit(1)

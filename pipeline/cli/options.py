@@ -60,7 +60,7 @@ def with_workspace(command: Callable[..., None]) -> Callable[..., None]:
         trust_code: bool = False,
         **others: Any,
     ) -> None:
-        from pipeline.app import Workspace
+        from pipeline.app.workspace import Workspace
 
         workspace = Workspace(home=home, storage=storage, data_dir=data_dir, trusts_code=trust_code)
         command(workspace=workspace, **others)

@@ -1,19 +1,124 @@
-"""A setting trained once more in MLflow: a run that stands apart from the trial's own."""
+"""Trials trained again in MLflow: runs of their own, beside the trial's one run."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
 
 from mlflow.entities import RunInfo
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 from mlflow.tracking import MlflowClient
 
 from pipeline.config import TrialConfig
 from pipeline.tracking import names, runs
-from pipeline.tracking.client import explained
+from pipeline.tracking.client import connect, explained
 from pipeline.tracking.datasets import dataset_input
 from pipeline.tracking.home import database_of
 from pipeline.tracking.points import Points
+from pipeline.tracking.reader import RecordedTrial
 from pipeline.tracking.schema import locked
-from pipeline.trial import TrialOutcome, TrialRecord, TrialState, sha256_of
+from pipeline.trial import Curve, TrialOutcome, TrialRecord, TrialState, sha256_of
+
+
+@explained
+def log_reproduction(
+    original: RecordedTrial,
+    *,
+    curve: Curve,
+    verdict: str,
+    first_difference: str | None = None,
+    weights_sha256: str | None = None,
+) -> str:
+    """Write down that a trial was trained again, and how it compares.
+
+    Args:
+        original: The trial as it was read; the run is written where that was.
+        curve: What was measured this time.
+        verdict: ``identical``, ``close`` or ``different``.
+        first_difference: What differs first; ``None``: nothing.
+        weights_sha256: The digest of the weights trained this time.
+
+    Returns:
+        The id of the new run.
+    """
+    client = connect(original.tracking_uri)
+    answers = {
+        names.VERDICT: verdict,
+        names.FIRST_DIFFERENCE: first_difference,
+        names.WEIGHTS_SHA256: weights_sha256,
+    }
+    tags = {name: names.tag_text(text) for name, text in answers.items() if text is not None}
+    experiment_id = client.get_run(original.run_id).info.experiment_id
+    with written_alone(client, experiment_id, names.REPRODUCES):
+        points = Points(_create(client, original, experiment_id), original.record.trial.params)
+        for scores in curve:
+            points.add(scores.metrics, step=scores.epoch, timestamp_ms=scores.ended_at_ms)
+        with settled(client, points.run_id):
+            points.write(client, tags)
+    return points.run_id
+
+
+def _create(client: MlflowClient, original: RecordedTrial, experiment_id: str) -> str:
+    """No tag ``trial_number``: the trial has its one run already."""
+    trial = original.record.trial
+    run = client.create_run(
+        experiment_id,
+        run_name=f"reproduce-{original.run_name}",
+        tags={
+            names.PARENT: original.run_id,
+            names.STUDY: trial.study,
+            names.REPRODUCES: original.run_id,
+        },
+    )
+    return str(run.info.run_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logged:
+    """Where a refit was written to.
+
+    Attributes:
+        run_id: The new run.
+        weights: The weights file's path, or its URI where MLflow keeps it elsewhere.
+    """
+
+    run_id: str
+    weights: str
+
+
+@explained
+def log_refit(original: RecordedTrial, config: TrialConfig, outcome: TrialOutcome) -> Logged:
+    """Write down a setting trained on training and validation rows.
+
+    Args:
+        original: The trial whose setting it is; the run is written where that was.
+        config: What was trained.
+        outcome: How it ended.
+    """
+    client = connect(original.tracking_uri)
+    experiment_id = client.get_run(original.run_id).info.experiment_id
+    with written_alone(client, experiment_id, names.REFITS):
+        info = log_retraining(
+            client,
+            outcome,
+            config,
+            experiment_id=experiment_id,
+            run_name=f"refit-{names.trial_run(config.number)}",
+            tags={
+                names.PARENT: original.run_id,
+                names.STUDY: config.study,
+                names.REFITS: original.run_id,
+            },
+        )
+    return Logged(run_id=info.run_id, weights=_place_of_weights(info, original.tracking_uri))
+
+
+def _place_of_weights(info: RunInfo, tracking_uri: str) -> str:
+    repository = get_artifact_repository(info.artifact_uri, tracking_uri)
+    if isinstance(repository, LocalArtifactRepository):
+        return str(Path(repository.artifact_dir) / names.WEIGHTS)
+    return f"{info.artifact_uri}/{names.WEIGHTS}"
 
 
 @contextmanager

@@ -190,7 +190,7 @@ def test_causes_are_told_before_what_follows_from_them(first: int) -> None:
 
 
 def test_sources_that_train_are_told_before_those_that_do_not_and_the_users_own_first() -> None:
-    names = ("my_module.py", "pipeline/learning/fit.py", "pipeline/cli/screen.py")
+    names = ("my_module.py", "pipeline/learning/fit.py", "pipeline/cli/render.py")
     then = FACTS.model_copy(update={"sources": dict.fromkeys(reversed(names), "a" * 64)})
     now = FACTS.model_copy(update={"sources": dict.fromkeys(reversed(names), "b" * 64)})
     answer = compared(replace(OUTCOME, facts=now), replace(OUTCOME, facts=then))

@@ -12,8 +12,8 @@ import numpy as np
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from pipeline.app import Workspace
 from pipeline.app.inputs import Data
+from pipeline.app.workspace import Workspace
 from pipeline.config import TrialConfig
 from pipeline.learning.cohort.fit import fit_cohort
 from pipeline.tracking.home import tracking_uri

@@ -4,7 +4,7 @@ import hashlib
 import shutil
 from pathlib import Path
 
-from pipeline.app import Study
+from pipeline.app.study import Study
 from pipeline.tracking.home import artifact_root, tracking_uri
 from pipeline.tracking.mending import move_artifacts
 from tests.app.studies import study_in

@@ -10,7 +10,9 @@ from typing import Any
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from pipeline.app import Study, Workspace, show_study
+from pipeline.app.browse import show_study
+from pipeline.app.study import Study
+from pipeline.app.workspace import Workspace
 from pipeline.config import check_study
 from pipeline.tracking.home import tracking_uri
 

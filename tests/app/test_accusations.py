@@ -14,7 +14,7 @@ import pytest
 
 import pipeline
 from pipeline.analysis import Comparison
-from pipeline.app import reproduce
+from pipeline.app.reproduce import reproduce
 from pipeline.config import derive_seed
 from pipeline.errors import WorkFailedError
 from pipeline.learning.facts import SOURCES
@@ -38,7 +38,7 @@ def planted(sound: Path, tmp_path: Path) -> Planted:
 
 def reproduced(planted: Planted, monkeypatch: pytest.MonkeyPatch) -> Comparison:
     """Train the first trial again, in this process."""
-    monkeypatch.setattr("pipeline.app.reproduction.train", train_here)
+    monkeypatch.setattr("pipeline.app.reproduce.train", train_here)
     return reproduce(workspace_of(planted.home), "small", trial=0).comparison
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-from pipeline.app import Workspace, reproduce
+from pipeline.app.reproduce import reproduce
+from pipeline.app.workspace import Workspace
 from pipeline.learning.checkpoints import CheckpointFolder
 from tests.app.long_trials import DIES_AT, LOG
 from tests.app.studies import PRUNED_TOO, check_ledgers_agree, study_in, table

@@ -14,7 +14,9 @@ import pytest
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from pipeline.app import Candidates, ConfirmedStudy, Workspace, reproduce
+from pipeline.app.confirm import Candidates, ConfirmedStudy
+from pipeline.app.reproduce import reproduce
+from pipeline.app.workspace import Workspace
 from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.search.lock import hold_study
 from pipeline.tracking.home import tracking_uri
@@ -162,7 +164,7 @@ def test_repeat_is_reproduced_from_its_own_run_with_the_test_part_closed(
     home: Path, confirmed: ConfirmedStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = openings(home)
-    monkeypatch.setattr("pipeline.app.reproduction.train", train_here)
+    monkeypatch.setattr("pipeline.app.reproduce.train", train_here)
     original = repeats_of(home, confirmed.run_id, 0)[1]
     answer = reproduce(Workspace(home=home, tracking_uri=None), original.info.run_id)
     assert (answer.comparison.verdict, answer.comparison.differences) == ("identical", ())

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.app import Diagnosis, Workspace, examine
+from pipeline.app.doctor import Diagnosis, examine
+from pipeline.app.workspace import Workspace
 from pipeline.cli import main
 from pipeline.errors import BadInputError
 from pipeline.search.lock import hold_study
 from pipeline.tracking.audit import read_study
 from pipeline.tracking.home import artifact_root, tracking_uri
 from pipeline.tracking.reader import read_trial
-from pipeline.tracking.reproduction import log_reproduction
+from pipeline.tracking.retraining import log_reproduction
 from pipeline.tracking.ui import serve
 from tests.app import faults
 from tests.app.sick import FIT, N_TRIALS, copied, digests, sick_study

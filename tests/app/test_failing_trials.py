@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.app import show_study
+from pipeline.app.browse import show_study
 from pipeline.errors import WorkFailedError
 from tests.app.studies import PRUNED_TOO, check_ledgers_agree, study_in, trial_runs
 from tests.app.sufferings import EXHAUSTS, IS_KILLED, RAISES

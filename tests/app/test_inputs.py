@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.app import Candidates, Workspace, reproduce
+from pipeline.app.confirm import Candidates
+from pipeline.app.reproduce import reproduce
+from pipeline.app.workspace import Workspace
 from pipeline.errors import BadInputError
 from tests.app.studies import check_ledgers_agree, study_in
 

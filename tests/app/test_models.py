@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.app import Workspace, reproduce
+from pipeline.app.reproduce import reproduce
+from pipeline.app.workspace import Workspace
 from pipeline.tracking.reader import read_trial
 from tests.app.studies import check_ledgers_agree, study_in, table
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.app import Diagnosis, Study, Workspace, examine
+from pipeline.app.doctor import Diagnosis, examine
 from pipeline.app.outbox import deliver
+from pipeline.app.study import Study
+from pipeline.app.workspace import Workspace
 from pipeline.errors import BadInputError
 from pipeline.trial import EpochScores, TrialOutcome
 from tests.app.servers import Server

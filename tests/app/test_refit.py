@@ -8,7 +8,9 @@ import pytest
 from mlflow.tracking import MlflowClient
 from safetensors.numpy import load_file
 
-from pipeline.app import Workspace, refit, reproduce
+from pipeline.app.refit import refit
+from pipeline.app.reproduce import reproduce
+from pipeline.app.workspace import Workspace
 from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.tracking.home import tracking_uri
 from pipeline.tracking.reader import read_trial

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.app import Workspace
 from pipeline.app.still import still
+from pipeline.app.workspace import Workspace
 from pipeline.errors import BadInputError, WorkFailedError
 
 

@@ -15,7 +15,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from pipeline import Study
-from pipeline.app import Workspace, reproduce
+from pipeline.app.reproduce import reproduce
+from pipeline.app.workspace import Workspace
 from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.search.lock import hold_study
 from pipeline.tracking.home import tracking_uri

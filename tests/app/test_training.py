@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from pipeline.app import Workspace
 from pipeline.app.inputs import prepare_trial
 from pipeline.app.training import train
+from pipeline.app.workspace import Workspace
 from pipeline.config import TrialConfig
 from pipeline.tracking.home import tracking_uri
 from pipeline.tracking.reader import read_trial

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.app import Workspace, trust
+from pipeline.app import trust
+from pipeline.app.workspace import Workspace
 from pipeline.cli.commands import main
 from pipeline.config import StudyConfig, TrialConfig, check_study
 from pipeline.errors import BadInputError

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.analysis import Finding, Kind
-from pipeline.app import Diagnosis
+from pipeline.app.doctor import Diagnosis
 from pipeline.cli import main
-from pipeline.cli.doctor import diagnosis_lines
 from pipeline.cli.progress import Steps
+from pipeline.cli.render import diagnosis_lines
 
 LOST = Finding(
     kind=Kind.DAMAGED_WEIGHTS,

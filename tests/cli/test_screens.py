@@ -7,18 +7,14 @@ from pathlib import Path
 import pytest
 
 from pipeline.analysis import Candidate, Comparison, Repeat, Verdict, judge
-from pipeline.app import (
-    ConfirmedStudy,
-    Reproduction,
-    Study,
-    StudyResult,
-    Workspace,
-    list_studies,
-    show_study,
-)
+from pipeline.app.browse import list_studies, show_study
+from pipeline.app.confirm import ConfirmedStudy
+from pipeline.app.reproduce import Reproduction
+from pipeline.app.study import Study, StudyResult
+from pipeline.app.workspace import Workspace
 from pipeline.cli import main
 from pipeline.cli.progress import Epochs, RepeatsProgress, StudyProgress
-from pipeline.cli.screen import (
+from pipeline.cli.render import (
     confirmed_lines,
     reproduced_lines,
     result_lines,

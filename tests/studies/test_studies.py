@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.app import Study, Workspace
+from pipeline.app.study import Study
+from pipeline.app.workspace import Workspace
 
 FILES = sorted((Path(__file__).parents[2] / "studies").glob("*.yaml"))
 EMBEDDED = ("mnist-5k",)

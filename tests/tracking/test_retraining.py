@@ -1,4 +1,4 @@
-"""Trials trained once more: what a killed process leaves, the next one of its kind settles."""
+"""Trials trained again are runs of their own; what a killed process leaves, the next one ends."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,15 +6,86 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 
-from pipeline.tracking.home import tracking_uri
+from pipeline.errors import BadInputError
+from pipeline.tracking.home import artifact_root, tracking_uri
 from pipeline.tracking.ledger import MlflowLedger
-from pipeline.tracking.reader import RecordedTrial, read_trial
-from pipeline.tracking.refit import log_refit
-from pipeline.tracking.reproduction import log_reproduction
-from tests.tracking.builders import config, curve, outcome
+from pipeline.tracking.reader import RecordedTrial, read_run, read_trial
+from pipeline.tracking.retraining import log_refit, log_reproduction
+from pipeline.trial import TrialRecord, TrialState
+from tests.tracking.builders import config, curve, files, folder_of, outcome, points, study
 from tests.tracking.test_interruption import life
 
 Write = Callable[[RecordedTrial], object]
+
+
+@pytest.fixture
+def original(home: Path, ledger: MlflowLedger) -> RecordedTrial:
+    """Trial 12, as it is read."""
+    ledger.finish(config(12), outcome(12))
+    return read_trial(tracking_uri(home), "digits", 12)
+
+
+def test_refit_is_a_run_below_the_trial_with_weights_and_record(
+    original: RecordedTrial, client: MlflowClient
+) -> None:
+    logged = log_refit(original, config(12), outcome(12))
+    run = client.get_run(logged.run_id)
+    assert (run.info.run_name, run.info.status) == ("refit-trial-012", "FINISHED")
+    assert run.data.tags["refits"] == run.data.tags["mlflow.parentRunId"] == original.run_id
+    assert "trial_number" not in run.data.tags
+    assert files(run.info.artifact_uri).keys() == {"record.json", "weights.safetensors"}
+    content = (folder_of(run.info.artifact_uri) / "record.json").read_bytes()
+    assert TrialRecord.model_validate_json(content).state is TrialState.COMPLETE
+    assert Path(logged.weights).read_bytes() == outcome(12).weights
+
+
+def test_refit_that_failed_is_a_failed_run(original: RecordedTrial, client: MlflowClient) -> None:
+    failed = outcome(12, TrialState.FAIL, cause="diverged", weights=None)
+    run = client.get_run(log_refit(original, config(12), failed).run_id)
+    assert (run.info.status, run.data.tags["cause"]) == ("FAILED", "diverged")
+
+
+def test_refit_is_not_taken_for_a_trial(
+    original: RecordedTrial, home: Path, ledger: MlflowLedger
+) -> None:
+    log_refit(original, config(12), outcome(12))
+    again = MlflowLedger(tracking_uri(home), artifact_root(home))
+    again.open(study())
+    assert again.run_ids == ledger.run_ids
+
+
+@pytest.fixture
+def reproduced(original: RecordedTrial) -> str:
+    """The run id of a reproduction of trial 12."""
+    return log_reproduction(
+        original, curve=curve(12), verdict="close", first_difference="processor"
+    )
+
+
+def test_a_reproduction_is_a_run_below_the_trial(
+    reproduced: str, ledger: MlflowLedger, client: MlflowClient
+) -> None:
+    run, original = client.get_run(reproduced), ledger.run_ids[12]
+    assert (run.info.run_name, run.info.status) == ("reproduce-trial-012", "FINISHED")
+    assert run.data.tags == {
+        "study": "digits",
+        "reproduces": original,
+        "verdict": "close",
+        "first_difference": "processor",
+        "mlflow.parentRunId": original,
+        "mlflow.runName": "reproduce-trial-012",
+    }
+    assert len(points(client, reproduced)) == 3 * 8
+
+
+def test_a_reproduction_is_not_taken_for_a_trial(
+    reproduced: str, home: Path, ledger: MlflowLedger
+) -> None:
+    again = MlflowLedger(tracking_uri(home), artifact_root(home))
+    again.open(study())
+    assert again.run_ids == ledger.run_ids
+    with pytest.raises(BadInputError, match="got the run 'reproduce-trial-012'"):
+        read_run(tracking_uri(home), reproduced)
 
 
 def write_reproduction(original: RecordedTrial) -> object:

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.app import Study, Workspace, reproduce
 from pipeline.app.inputs import prepare_trial
+from pipeline.app.reproduce import reproduce
+from pipeline.app.study import Study
+from pipeline.app.workspace import Workspace
 from pipeline.config import check_study
 from pipeline.errors import BadInputError
 from tests.app.studies import check_ledgers_agree, table

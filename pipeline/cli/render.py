@@ -2,20 +2,26 @@
 
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
+from pipeline.cli.options import home_option
 from pipeline.cli.progress import WORDS
 from pipeline.errors import visible
 from pipeline.trial import TrialRow, TrialState
 
 if TYPE_CHECKING:
-    from pipeline.analysis import Comparison
-    from pipeline.app import ConfirmedStudy, Reproduction, StudyResult
+    from pipeline.analysis import Comparison, Finding
+    from pipeline.app.confirm import ConfirmedStudy
+    from pipeline.app.doctor import Diagnosis
+    from pipeline.app.reproduce import Reproduction
+    from pipeline.app.study import StudyResult
+
 
 WIDTH = 100
 MOST_DIFFERENCES = 8
@@ -208,3 +214,51 @@ def _drawn(table: Table) -> str:
     width = max(Console().width, WIDTH) if sys.stdout.isatty() else 10_000
     Console(file=text, width=width).print(table)
     return text.getvalue().rstrip()
+
+
+def diagnosis_lines(diagnosis: "Diagnosis", *, home: Path, fix: bool) -> list[str]:
+    """Say of each study what is off and what was done about it, and what to type next.
+
+    Args:
+        diagnosis: What was found.
+        home: Where it was looked.
+        fix: Whether it was to be mended.
+    """
+    if not diagnosis.studies:
+        return [f"no study in {home}: nothing can be off"]
+    lines = [line for name in diagnosis.studies for line in _study_lines(diagnosis, name)]
+    return [*lines, _last_line(diagnosis, home, fix=fix)]
+
+
+def _study_lines(diagnosis: "Diagnosis", name: str) -> Iterator[str]:
+    found = [finding for finding in diagnosis.findings if finding.study == name]
+    off = _counted(len(found), "finding") if found else "healthy"
+    is_run = " (being run: finished trials alone were looked at)" * (name in diagnosis.running)
+    yield f"study {name}: {off}{is_run}"
+    for finding in found:
+        yield from _finding_lines(finding)
+
+
+def _finding_lines(finding: "Finding") -> Iterator[str]:
+    who = "study" if finding.trial is None else f"trial {finding.trial}"
+    yield f"  {who}: {finding.kind.value}"
+    yield f"    found: {finding.what}"
+    if finding.how:
+        yield f"    {'mended' if finding.is_fixed else 'not mended'}: {finding.how}"
+
+
+def _last_line(diagnosis: "Diagnosis", home: Path, *, fix: bool) -> str:
+    n_found = len(diagnosis.findings)
+    n_fixed = sum(finding.is_fixed for finding in diagnosis.findings)
+    if not n_found:
+        return "healthy: the two ledgers agree"
+    if diagnosis.is_healthy:
+        return f"healthy: {_counted(n_found, 'finding')}, all mended"
+    if not fix:
+        again = f"pipeline doctor --fix{home_option(home)}"
+        return f"{_counted(n_found, 'finding')}, nothing was changed; `{again}` mends what it can"
+    return f"{_counted(n_found, 'finding')}, {n_fixed} mended, {n_found - n_fixed} left"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"

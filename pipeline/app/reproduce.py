@@ -75,7 +75,7 @@ def reproduce(
         WorkFailedError: The record is damaged or a later version's, or no worker starts.
     """
     from pipeline.analysis import Kept, compare
-    from pipeline.tracking.reproduction import log_reproduction
+    from pipeline.tracking.retraining import log_reproduction
 
     workspace.check_has_studies(target)
     workspace.check_home(to_write=True)
