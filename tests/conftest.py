@@ -1,12 +1,15 @@
 """What several folders of tests share."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import settings
 
 from tests.app.studies import study_in
+from tests.warm.python import PYTHON, warm_python
 
 settings.register_profile("steady", deadline=None)  # a busy machine is no fault of the code
 settings.load_profile("steady")
@@ -27,3 +30,22 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(path))
         yield path
+
+
+@pytest.fixture(autouse=True, scope="session")
+def warm() -> Iterator[str]:
+    """The ``python`` of all that the tests start: its imports are done once for all of them."""
+    with (
+        TemporaryDirectory(prefix="python") as folder,
+        warm_python(Path(folder)) as command,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(sys, "executable", command)
+        yield command
+
+
+@pytest.fixture
+def cold_python(monkeypatch: pytest.MonkeyPatch) -> str:
+    """Python itself, where a process's start, parent or name is the subject."""
+    monkeypatch.setattr(sys, "executable", PYTHON)
+    return PYTHON

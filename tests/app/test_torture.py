@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import yaml
 
 from benchmarks.blows import Act, Blow
@@ -23,6 +24,7 @@ ACTS: list[Act] = [
 ]
 
 
+@pytest.mark.usefixtures("cold_python")  # the blows find processes by parent and name
 def test_study_under_blows_ends_as_the_undisturbed_one(home: Path, tmp_path: Path) -> None:
     file = tmp_path / "small.yaml"
     file.write_text(yaml.safe_dump(PRUNED_TOO), encoding="utf-8")
