@@ -10,7 +10,7 @@ from pipeline.analysis.confirmation import (
     choose_candidates,
     judge,
 )
-from pipeline.analysis.findings import Cure, Finding, Kind
+from pipeline.analysis.findings import Action, Finding, Kind
 from pipeline.analysis.recovery import (
     as_recorded,
     can_take,
@@ -20,10 +20,10 @@ from pipeline.analysis.recovery import (
 )
 
 __all__ = [
+    "Action",
     "Candidate",
     "Comparison",
     "Confirmation",
-    "Cure",
     "Finding",
     "Interval",
     "Kept",

@@ -1,14 +1,25 @@
-"""Hold two ledgers of one study against each other."""
+"""Hold two ledgers of one study against each other: MLflow's runs against Optuna's trials."""
 
-from collections.abc import Collection, Iterator, Sequence
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
 
-from pipeline.analysis.faults import finished_faults, waiting_faults
-from pipeline.analysis.findings import Cure, Finding, Kind
-from pipeline.trial import KeptRun, KeptStudy, StoredTrial
+from pipeline.analysis.findings import Action, Finding, Kind
+from pipeline.trial import (
+    Curve,
+    Point,
+    RunSnapshot,
+    StoredTrial,
+    StudyRuns,
+    TrialRecord,
+    TrialState,
+    curve_sha256,
+)
 
 
 def audit(
-    study: str, stored: Sequence[StoredTrial] | None, kept: KeptStudy, *, is_run: bool = False
+    study: str, stored: Sequence[StoredTrial] | None, kept: StudyRuns, *, is_run: bool = False
 ) -> list[Finding]:
     """Find what is off in a study.
 
@@ -30,34 +41,40 @@ def audit(
     return sorted(found, key=lambda one: -1 if one.trial is None else one.trial)
 
 
-def _without_store(study: str, kept: KeptStudy) -> Finding:
+def _without_store(study: str, kept: StudyRuns) -> Finding:
     return Finding(
         kind=Kind.STUDY_WITHOUT_STORE,
         study=study,
         run_id=kept.run_id,
         what=f"Optuna's store does not know the study, of which MLflow has {len(kept.trials)} runs",
-        cure=Cure.NONE,
+        action=Action.NONE,
         how="`pipeline run` with the study's file trains it again and takes up these runs",
     )
 
 
-def _moved(study: str, kept: KeptStudy) -> Finding:
+def _moved(study: str, kept: StudyRuns) -> Finding:
     what = f"MLflow looks for artifacts in {kept.moved_from}, which is not below this home"
-    return Finding(kind=Kind.MOVED_HOME, study=study, run_id=kept.run_id, what=what, cure=Cure.MOVE)
+    return Finding(
+        kind=Kind.MOVED_HOME, study=study, run_id=kept.run_id, what=what, action=Action.MOVE
+    )
 
 
 def _study_findings(
-    study: str, stored: Sequence[StoredTrial], kept: KeptStudy
+    study: str, stored: Sequence[StoredTrial], kept: StudyRuns
 ) -> Iterator[Finding]:
     """What is off beside the trials that Optuna knows."""
     running = Kind.RUNNING_WITHOUT_DRIVER
     if kept.status == "RUNNING":
         what = "the study's run is RUNNING, and nobody runs the study"
-        yield Finding(kind=running, study=study, run_id=kept.run_id, what=what, cure=Cure.SETTLE)
+        yield Finding(
+            kind=running, study=study, run_id=kept.run_id, what=what, action=Action.SETTLE
+        )
     for other in kept.others:
         if other.status == "RUNNING":
             what = f"the run {other.name} is RUNNING, and nobody writes it"
-            yield Finding(kind=running, study=study, run_id=other.run_id, what=what, cure=Cure.END)
+            yield Finding(
+                kind=running, study=study, run_id=other.run_id, what=what, action=Action.END
+            )
     named = {trial.row.run_id for trial in stored}
     for run in kept.trials:
         is_lost = not run.is_below and run.row.run_id not in named
@@ -69,12 +86,12 @@ def _study_findings(
                 trial=run.row.number,
                 run_id=run.row.run_id,
                 what=f"a run says it is of trial {run.row.number}; {why}",
-                cure=Cure.DELETE,
+                action=Action.DELETE,
             )
 
 
 def _trial_findings(
-    study: str, trial: StoredTrial, own: Sequence[KeptRun], pictures: Collection[str]
+    study: str, trial: StoredTrial, own: Sequence[RunSnapshot], pictures: Collection[str]
 ) -> Iterator[Finding]:
     """What is off with a trial and its runs."""
     run = _chosen(trial, own)
@@ -86,27 +103,31 @@ def _trial_findings(
                 trial=trial.row.number,
                 run_id=other.row.run_id,
                 what=f"the trial has another run, {run.row.run_id}",
-                cure=Cure.DELETE,
+                action=Action.DELETE,
             )
     is_finished = trial.row.state.is_finished
-    found = finished_faults(trial, run, pictures) if is_finished else waiting_faults(trial, run)
-    for kind, what, cure in found:
+    found = (
+        _finished_mismatches(trial, run, pictures)
+        if is_finished
+        else _waiting_mismatches(trial, run)
+    )
+    for kind, what, action in found:
         yield Finding(
             kind=kind,
             study=study,
             trial=trial.row.number,
             run_id=run.row.run_id if run else trial.row.run_id,
             what=what,
-            cure=cure,
+            action=action,
         )
 
 
-def run_of(trial: StoredTrial, kept: KeptStudy) -> KeptRun | None:
+def run_of(trial: StoredTrial, kept: StudyRuns) -> RunSnapshot | None:
     """The one run of a trial; where there are several, the one that stays."""
     return _chosen(trial, _own(trial, kept))
 
 
-def _own(trial: StoredTrial, kept: KeptStudy) -> list[KeptRun]:
+def _own(trial: StoredTrial, kept: StudyRuns) -> list[RunSnapshot]:
     """The runs below the study's that say they are of a trial, and the one that Optuna names."""
     return [
         run
@@ -116,11 +137,211 @@ def _own(trial: StoredTrial, kept: KeptStudy) -> list[KeptRun]:
     ]
 
 
-def _chosen(trial: StoredTrial, own: Sequence[KeptRun]) -> KeptRun | None:
+def _chosen(trial: StoredTrial, own: Sequence[RunSnapshot]) -> RunSnapshot | None:
     """The run that Optuna names, else the fullest."""
 
-    def worth(run: KeptRun) -> tuple[bool, bool, int]:
+    def worth(run: RunSnapshot) -> tuple[bool, bool, int]:
         is_named = run.row.run_id == trial.row.run_id
         return is_named, run.status == "FINISHED", len(run.points)
 
     return max(own, key=worth, default=None)
+
+
+RECORD = "record.json"
+WEIGHTS = "weights.safetensors"
+SUMMARY = ("best_epoch", "best_val_loss", "n_parameters")
+LARGEST_UNCUT = 250
+"""Some MLflow stores cut a longer parameter."""
+
+
+class Mismatch(NamedTuple):
+    """What is off with one trial's run."""
+
+    kind: Kind
+    what: str
+    action: Action = Action.WRITE
+
+
+def _waiting_mismatches(trial: StoredTrial, run: RunSnapshot | None) -> Iterator[Mismatch]:
+    """What is off with a trial that is to be trained; it needs no run before that."""
+    if trial.row.state is TrialState.RUNNING:
+        what = "Optuna says RUNNING, and nobody runs the study"
+        yield Mismatch(Kind.RUNNING_WITHOUT_DRIVER, what, Action.RELEASE)
+    elif run is not None and run.status == "RUNNING":
+        what = "MLflow says RUNNING, and nobody runs the study"
+        yield Mismatch(Kind.RUNNING_WITHOUT_DRIVER, what, Action.RELEASE)
+    elif run is not None and (run.status, run.row.state) != ("SCHEDULED", TrialState.WAITING):
+        what = f"Optuna says WAITING, MLflow {run.row.state} and {run.status}"
+        yield Mismatch(Kind.STATE_DIFFERS, what, Action.RELEASE)
+    if run is not None and (doubled := _doubled(run)):
+        yield Mismatch(Kind.DOUBLE_STEPS, _told(doubled, "more than once"), Action.DELETE)
+
+
+def _finished_mismatches(
+    trial: StoredTrial, run: RunSnapshot | None, pictures: Collection[str]
+) -> Iterator[Mismatch]:
+    """What is off with a finished trial.
+
+    Args:
+        trial: What Optuna holds.
+        run: What MLflow holds.
+        pictures: The names of the pictures that the study's trials have.
+    """
+    if run is None:
+        what = f"Optuna says {trial.row.state}, MLflow has no run of it"
+        yield Mismatch(Kind.TRIAL_WITHOUT_RUN, what)
+        return
+    yield from _state_mismatches(trial, run)
+    yield from _point_mismatches(trial, run)
+    yield from _file_mismatches(trial, run, pictures)
+
+
+def _state_mismatches(trial: StoredTrial, run: RunSnapshot) -> Iterator[Mismatch]:
+    """Where the tags, parameters and summary of a run are not Optuna's."""
+    stored, kept = trial.row, run.row
+    if "RUNNING" in (run.status, kept.state):
+        what = f"MLflow says RUNNING, Optuna {stored.state}"
+        yield Mismatch(Kind.RUNNING_WITHOUT_DRIVER, what)
+        return
+    lowest = trial.lowest or (None, None)
+    value = kept.value if kept.value is not None else stored.value
+    pairs = {
+        "state": (stored.state, kept.state),
+        "status": ("FAILED" if stored.state is TrialState.FAIL else "FINISHED", run.status),
+        "value": (stored.value, value),
+        "best epoch": (lowest[0], kept.best_epoch or lowest[0]),
+        "weights SHA-256": (stored.weights_sha256, kept.weights_sha256),
+        "run": (stored.run_id, kept.run_id),
+        "below the study's run": (True, run.is_below),
+        "cause": (bool(stored.cause), bool(kept.cause)),
+        "params": _texts(stored.params, kept.params),
+    }
+    for name, (old, new) in pairs.items():
+        if old != new:
+            yield Mismatch(Kind.STATE_DIFFERS, f"{name}: Optuna says {old}, MLflow {new}")
+            return
+
+
+def _texts(stored: Mapping[str, Any], kept: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Parameters as texts: MLflow does not know their types, and may cut long ones."""
+    new = {name: str(value) for name, value in kept.items()}
+    old = {name: str(value) for name, value in stored.items()}
+    cut = {name: text for name, text in new.items() if len(text) >= LARGEST_UNCUT}
+    old |= {name: old[name][: len(text)] for name, text in cut.items() if name in old}
+    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    return {n: old.get(n) for n in names}, {n: new.get(n) for n in names}
+
+
+def _file_mismatches(
+    trial: StoredTrial, run: RunSnapshot, pictures: Collection[str]
+) -> Iterator[Mismatch]:
+    absent = [RECORD] if RECORD not in run.files else []
+    if trial.row.weights_sha256 is not None:
+        if WEIGHTS not in run.files:
+            absent.append(WEIGHTS)
+        elif run.files[WEIGHTS] != trial.row.weights_sha256:
+            was, now = trial.row.weights_sha256, run.files[WEIGHTS]
+            what = f"{WEIGHTS} has SHA-256 {now[:12]}…, Optuna says {was[:12]}…"
+            yield Mismatch(Kind.DAMAGED_WEIGHTS, what)
+        absent += sorted(name for name in pictures if name not in run.files)
+    if absent:
+        yield Mismatch(Kind.MISSING_ARTIFACTS, f"no {', '.join(absent)}")
+    if RECORD in run.files and (fault := record_fault(trial, run)):
+        yield Mismatch(Kind.DAMAGED_RECORD, f"{RECORD}: {fault}")
+
+
+def record_fault(trial: StoredTrial, run: RunSnapshot) -> str | None:
+    """What a record says that Optuna does not."""
+    record, row = run.record, trial.row
+    if record is None:
+        return run.fault or "it cannot be read"
+    pairs = {
+        "state": (record.state, row.state),
+        "params": _texts(record.trial.params, row.params),
+        "epochs_run": (record.epochs_run, len(trial.val_losses)),
+        "best_epoch": (record.best_epoch, (trial.lowest or (None,))[0]),
+        "weights_sha256": (record.weights_sha256, row.weights_sha256),
+        "cause": (record.cause, row.cause),
+        "seeds": (record.seeds, record.trial.seeds),
+    }
+    found = next((name for name, (said, known) in pairs.items() if said != known), None)
+    return found and f"its {found} is not what the trial has"
+
+
+def _point_mismatches(trial: StoredTrial, run: RunSnapshot) -> Iterator[Mismatch]:
+    doubled, expected = _doubled(run), _expected(trial, run)
+    absent = [point for point in expected if point not in run.points]
+    if doubled:
+        yield Mismatch(Kind.DOUBLE_STEPS, _told(doubled, "more than once"))
+    if absent:
+        yield Mismatch(Kind.MISSING_STEPS, _told(absent, "missing"))
+    elif not doubled and not _is_as_trained(trial, run, expected):
+        what = "the points are not those that the trial was finished with"
+        yield Mismatch(Kind.CURVE_DIFFERS, what)
+
+
+def _doubled(run: RunSnapshot) -> list[Point]:
+    return sorted(point for point, values in run.points.items() if len(values) > 1)
+
+
+def _told(points: Sequence[Point], how: str) -> str:
+    metric, step = points[0]
+    more = f" and {len(points) - 1} more" if len(points) > 1 else ""
+    return f"{metric} at step {step}{more}: {how}"
+
+
+def _expected(trial: StoredTrial, run: RunSnapshot) -> dict[Point, float | None]:
+    """The points that a run should have, with their values where they are known.
+
+    What the trial never measured (an autoencoder's accuracy) is in no epoch; of a failed trial's
+    last epoch nothing is known but its validation loss.
+    """
+    whole = whole_curve(run.curve, run.record)
+    expected: dict[Point, float | None] = {}
+    if whole is None:
+        measured = sorted({name for name, _ in run.points if name not in SUMMARY})
+        n_whole = len(trial.val_losses) - (trial.row.state is TrialState.FAIL)
+        expected |= {(name, 1 + epoch): None for epoch in range(n_whole) for name in measured}
+    for scores in whole or ():
+        expected |= {(name, scores.epoch): value for name, value in scores.metrics.items()}
+    expected |= {("val_loss", epoch): loss for epoch, loss in enumerate(trial.val_losses, start=1)}
+    if trial.lowest is not None:
+        expected |= {("best_epoch", 0): trial.lowest[0], ("best_val_loss", 0): trial.lowest[1]}
+    if run.record is not None and run.record.n_parameters:
+        expected["n_parameters", 0] = run.record.n_parameters
+    return {
+        point: value for point, value in expected.items() if value is None or math.isfinite(value)
+    }
+
+
+def _is_as_trained(
+    trial: StoredTrial, run: RunSnapshot, expected: Mapping[Point, float | None]
+) -> bool:
+    """Whether no point is another one than the trial was finished with, and none is too many."""
+    are_known = all(
+        value is None or run.points[point][0] == value for point, value in expected.items()
+    )
+    is_longer = len(run.curve) > len(trial.val_losses)
+    is_unsure = run.record is None or trial.row.state is TrialState.FAIL
+    is_whole = is_unsure or whole_curve(run.curve, run.record) is not None
+    return are_known and not is_longer and is_whole
+
+
+def whole_curve(curve: Curve, record: TrialRecord | None) -> Curve | None:
+    """The curve that a record was made from, if MLflow's points tell it; else ``None``.
+
+    MLflow holds no infinite score, and the loss without dropout may be infinite in a trial that
+    goes on.
+    """
+    if record is None:
+        return None
+    infinite = tuple(
+        replace(scores, train_loss_no_dropout=math.inf)
+        if math.isnan(scores.train_loss_no_dropout)
+        else scores
+        for scores in curve
+    )
+    for one in (curve, infinite):
+        if curve_sha256(one) == record.curves_sha256:
+            return one
+    return None

@@ -24,7 +24,7 @@ class Kind(StrEnum):
     UNDELIVERED = "undelivered"
 
 
-class Cure(StrEnum):
+class Action(StrEnum):
     """What mends it."""
 
     WRITE = "write the trial's run again"
@@ -44,7 +44,7 @@ class Finding:
     Attributes:
         trial: The trial's number; ``None`` where the study or a run of no trial is meant.
         what: One sentence.
-        cure: What would mend it.
+        action: What would mend it.
         how: What was done about it, or why nothing was; empty while nothing was tried.
         is_fixed: Whether it was gone when the ledgers were read again.
     """
@@ -54,14 +54,14 @@ class Finding:
     trial: int | None = None
     run_id: str | None = None
     what: str
-    cure: Cure = Cure.WRITE
+    action: Action = Action.WRITE
     how: str = ""
     is_fixed: bool = False
 
     @property
     def key(self) -> tuple[str, int | None, str | None]:
         """What it is known by when the ledgers are read again: a trial may get another run."""
-        names_run = self.trial is None or self.cure is Cure.DELETE
+        names_run = self.trial is None or self.action is Action.DELETE
         return self.kind, self.trial, self.run_id if names_run else None
 
     def as_json(self) -> dict[str, Any]:

@@ -4,12 +4,12 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from pipeline.analysis.faults import RECORD, WEIGHTS, record_fault, whole_curve
+from pipeline.analysis.audit import RECORD, WEIGHTS, record_fault, whole_curve
 from pipeline.trial import (
     Curve,
     EpochScores,
-    KeptRun,
     Point,
+    RunSnapshot,
     StoredTrial,
     TrialOutcome,
     TrialState,
@@ -19,7 +19,7 @@ from pipeline.trial import (
 
 
 def known_outcome(
-    trial: StoredTrial, run: KeptRun, files: Mapping[str, bytes]
+    trial: StoredTrial, run: RunSnapshot, files: Mapping[str, bytes]
 ) -> TrialOutcome | None:
     """Put an outcome together from what both ledgers hold.
 
@@ -65,7 +65,7 @@ def _filled(curve: Curve, val_losses: tuple[float, ...]) -> Curve:
     )
 
 
-def refusal(trial: StoredTrial, run: KeptRun | None, again: TrialOutcome) -> str | None:
+def refusal(trial: StoredTrial, run: RunSnapshot | None, again: TrialOutcome) -> str | None:
     """Say why a trial that was trained again cannot stand for the one that was.
 
     Args:
@@ -76,7 +76,7 @@ def refusal(trial: StoredTrial, run: KeptRun | None, again: TrialOutcome) -> str
     return next(_refusals(trial, run, again), None)
 
 
-def _refusals(trial: StoredTrial, run: KeptRun | None, again: TrialOutcome) -> Iterator[str]:
+def _refusals(trial: StoredTrial, run: RunSnapshot | None, again: TrialOutcome) -> Iterator[str]:
     row = trial.row
     if (row.state is TrialState.FAIL) != (again.state is TrialState.FAIL):
         yield f"it ends {again.state} ({again.cause}) where Optuna says {row.state}"
@@ -93,7 +93,7 @@ def _refusals(trial: StoredTrial, run: KeptRun | None, again: TrialOutcome) -> I
         yield "its curve is not the one that its record was made from"
 
 
-def as_recorded(trial: StoredTrial, run: KeptRun | None, again: TrialOutcome) -> TrialOutcome:
+def as_recorded(trial: StoredTrial, run: RunSnapshot | None, again: TrialOutcome) -> TrialOutcome:
     """Give a trial that was trained again the end that it had, and its first facts if known."""
     record = run.record if run and not record_fault(trial, run) else None
     facts = record.facts if record and record.facts else again.facts
@@ -123,7 +123,7 @@ def known_failure(trial: StoredTrial, *, now_ms: int) -> TrialOutcome:
     )
 
 
-def can_take(run: KeptRun, trial: StoredTrial, outcome: TrialOutcome) -> bool:
+def can_take(run: RunSnapshot, trial: StoredTrial, outcome: TrialOutcome) -> bool:
     """Whether a run can be completed in place: MLflow takes no point and no parameter back."""
     params = {name: str(value) for name, value in trial.row.params.items()}
     true = dict(_points(outcome))

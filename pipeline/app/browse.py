@@ -67,8 +67,7 @@ def serve_ui(workspace: Workspace, port: int) -> Iterator[Pages]:
         BadInputError: The ledger is a server, which has a page of its own, or the home is empty.
         WorkFailedError: The server does not start.
     """
-    from pipeline.tracking.pages import study_pages
-    from pipeline.tracking.ui import serve
+    from pipeline.tracking.ui import serve, study_pages
 
     if workspace.tracking_uri is not None:
         raise BadInputError(

@@ -1,18 +1,20 @@
-"""Audit a home's two ledgers, say what is off, and mend it."""
+"""Audit a home's two ledgers, say what is off, and repair it."""
 
+import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.analysis.findings import Cure, Finding, Kind
-from pipeline.app.still import still
+from pipeline.analysis.findings import Action, Finding, Kind
 from pipeline.app.study import ignore
 from pipeline.app.workspace import Workspace
 from pipeline.errors import BadInputError, WorkFailedError
 
 if TYPE_CHECKING:
-    from pipeline.app.mending import Ward
+    from pipeline.app.repair import StudySnapshot
     from pipeline.search.store import TrialStore
     from pipeline.tracking.outbox import Waiting
 
@@ -81,7 +83,7 @@ def _told_once(findings: Iterable[Finding]) -> Iterator[Finding]:
     waiting: set[tuple[str, int | None]] = set()
     for finding in findings:
         trial = finding.study, finding.trial
-        if finding.cure is Cure.DELIVER:
+        if finding.action is Action.DELIVER:
             waiting |= set() if finding.is_fixed else {trial, (finding.study, None)}
             yield finding
         elif trial not in waiting:
@@ -115,7 +117,9 @@ def _undelivered(found: "Waiting") -> list[Finding]:
         f"it waits in {found.folder}: MLflow at {found.address} did not answer since {found.since}"
     )
     return [
-        Finding(kind=Kind.UNDELIVERED, study=found.study, trial=trial, what=what, cure=Cure.DELIVER)
+        Finding(
+            kind=Kind.UNDELIVERED, study=found.study, trial=trial, what=what, action=Action.DELIVER
+        )
         for trial in found.trials or (None,)
     ]
 
@@ -150,29 +154,31 @@ def look_at_studies(workspace: Workspace, tell: Tell) -> Diagnosis:
     from pipeline.tracking.audit import study_names as names_in_mlflow
 
     before = lock_states(workspace.home)
-    with still(workspace) as copied:
+    with read_only_copy(workspace) as copied:
         storage = open_storage(copied.storage, copied.journal, to_write=False)
         stored = [] if storage is None else study_names(storage)
         names = sorted({*stored, *names_in_mlflow(copied.ledger_uri)})
         stores = {name: TrialStore.find(storage, name) for name in names}
-        wards = [_look(copied, name, stores[name], workspace.artifacts, tell) for name in names]
+        snapshots = [_look(copied, name, stores[name], workspace.artifacts, tell) for name in names]
     after = lock_states(workspace.home)
     held = {name for seen in (before, after) for name, state in seen.items() if state.holder}
     running = [name for name in names if name in held or before.get(name) != after.get(name)]
     findings = [
-        finding for ward in wards for finding in ward.findings(is_run=ward.study in running)
+        finding
+        for snapshot in snapshots
+        for finding in snapshot.findings(is_run=snapshot.study in running)
     ]
     return Diagnosis(studies=names, running=running, findings=findings)
 
 
 def _look(
     workspace: Workspace, name: str, store: "TrialStore | None", artifacts: Path | None, tell: Tell
-) -> "Ward":
+) -> "StudySnapshot":
     """Read a study from both ledgers, Optuna's first."""
-    from pipeline.app.mending import Ward
+    from pipeline.app.repair import StudySnapshot
     from pipeline.tracking.audit import read_study
 
-    return Ward(
+    return StudySnapshot(
         study=name,
         workspace=workspace,
         store=store,
@@ -212,7 +218,7 @@ def _mend_until_sound(workspace: Workspace, name: str, tell: Tell) -> Iterator[F
 
     What is said to be fixed was looked for again and is gone.
     """
-    from pipeline.app.mending import mend
+    from pipeline.app.repair import repair
     from pipeline.search.store import TrialStore, open_storage
 
     is_there = workspace.storage is not None or workspace.journal.exists()
@@ -223,11 +229,60 @@ def _mend_until_sound(workspace: Workspace, name: str, tell: Tell) -> Iterator[F
         before = now
         # Who writes cuts a torn line of the journal off.
         storage = open_storage(workspace.storage, workspace.journal, to_write=is_there)
-        ward = _look(workspace, name, TrialStore.find(storage, name), workspace.artifacts, tell)
-        now = {finding.key: finding for finding in ward.findings()}
+        snapshot = _look(workspace, name, TrialStore.find(storage, name), workspace.artifacts, tell)
+        now = {finding.key: finding for finding in snapshot.findings()}
         if not now or now.keys() == before.keys():
             break
         seen = now | seen
-        told |= mend(ward, list(now.values()), tell)
+        told |= repair(snapshot, list(now.values()), tell)
     for key, finding in seen.items():
         yield replace(finding, how=told.get(key, finding.how), is_fixed=key not in now)
+
+
+STORES = ("optuna.journal", "mlflow.db", "mlflow.db-wal", "mlflow.db-journal")
+"""Optuna's first: a trial that is finished there is whole in MLflow, too."""
+ATTEMPTS = 50
+
+
+@contextmanager
+def read_only_copy(workspace: Workspace) -> Iterator[Workspace]:
+    """Copy a home's stores while nobody writes them, and yield a workspace that reads the copies.
+
+    Opening a database that a killed process has left brings its last writes into the file, and so
+    changes it. Servers and other databases are read where they are.
+
+    Raises:
+        WorkFailedError: The stores are written to all the time.
+    """
+    with tempfile.TemporaryDirectory(prefix="pipeline-doctor-") as folder:
+        if not any(_is_copied(workspace.home, Path(folder)) for _ in range(ATTEMPTS)):
+            message = f"{workspace.home}: the stores are written to all the time; try again later"
+            raise WorkFailedError(message)
+        try:
+            yield replace(workspace, home=Path(folder))
+        except BadInputError as error:
+            raise _of_home(error, folder, workspace.home) from None
+
+
+def _of_home(error: BadInputError, folder: str, home: Path) -> BadInputError:
+    """Let an error name the home's file in place of its copy."""
+    where = error.where.replace(folder, str(home))
+    return BadInputError(where=where, key=error.key, problem=error.problem)
+
+
+def _is_copied(home: Path, to: Path) -> bool:
+    """Copy the stores, and say whether they stood still meanwhile."""
+    for path in to.iterdir():
+        path.unlink()
+    with suppress(FileNotFoundError):
+        before = _stamps(home)
+        for name in before:
+            shutil.copyfile(home / name, to / name)
+        return _stamps(home) == before
+    return False
+
+
+def _stamps(home: Path) -> dict[str, tuple[int, int]]:
+    """What changes when a store is written, by its name."""
+    found = {name: (home / name).stat() for name in STORES if (home / name).exists()}
+    return {name: (stat.st_mtime_ns, stat.st_size) for name, stat in found.items()}

@@ -50,23 +50,23 @@ class Workspace:
     @property
     def ledger_uri(self) -> str:
         """Where MLflow's runs are."""
-        from pipeline.tracking.home import tracking_uri
+        from pipeline.tracking.store import tracking_uri
 
         return self.tracking_uri or tracking_uri(self.home)
 
     @property
     def artifacts(self) -> Path | None:
         """Where the embedded ledger keeps artifacts; a server decides for itself."""
-        from pipeline.tracking.home import artifact_root
+        from pipeline.tracking.store import artifact_root
 
         return None if self.tracking_uri else artifact_root(self.home)
 
     def open_ledger(self, study: str) -> "Ledger":
         """Make the ledger of a study; what a server does not take is kept in ``HOME/outbox``."""
-        from pipeline.tracking.home import database_of
         from pipeline.tracking.ledger import MlflowLedger
         from pipeline.tracking.outbox import Outbox
         from pipeline.tracking.outbox_ledger import OutboxLedger
+        from pipeline.tracking.store import database_of
 
         connect = partial(MlflowLedger, self.ledger_uri, self.artifacts)
         outbox = Outbox(self.home, study)
@@ -99,7 +99,7 @@ class Workspace:
         Raises:
             BadInputError: The home has no study yet.
         """
-        from pipeline.tracking.home import database_of
+        from pipeline.tracking.store import database_of
 
         self.check_home(to_write=False)
         self.confine_artifacts()
@@ -114,7 +114,7 @@ class Workspace:
             BadInputError: The ledger is damaged, or names a study as none can be named.
         """
         if self.tracking_uri is None:
-            from pipeline.tracking.confine import keep_inside
+            from pipeline.tracking.store import keep_inside
 
             keep_inside(self.home)
 

@@ -1,7 +1,7 @@
 """MLflow lives only here: writing the ledger, reading it back, showing it.
 
-Importing the package costs nothing; its modules ``ledger``, ``reader`` and ``reproduction`` import
-MLflow (a second), ``home`` and ``ui`` do not.
+Importing the package and its module ``store`` costs nothing; its other modules import MLflow (a
+second).
 """
 
 import logging

@@ -10,11 +10,10 @@ from mlflow.tracking import MlflowClient
 from pipeline.errors import WorkFailedError
 from pipeline.tracking import names, runs
 from pipeline.tracking.client import connect, explained
-from pipeline.tracking.curves import curve_of, score_names
-from pipeline.tracking.home import database_of
-from pipeline.tracking.reader import row_of, studies
-from pipeline.tracking.records import LARGEST_RECORD_BYTES, parse_record
-from pipeline.trial import KeptRun, KeptStudy, OtherRun, Point, TrialRecord, sha256_of
+from pipeline.tracking.points import curve_of, score_names
+from pipeline.tracking.reader import LARGEST_RECORD_BYTES, parse_record, row_of, studies
+from pipeline.tracking.store import database_of
+from pipeline.trial import OtherRun, Point, RunSnapshot, StudyRuns, TrialRecord, sha256_of
 
 BESIDE_SCORES = ("generalization_gap", names.BEST_VAL_LOSS, names.BEST_EPOCH, names.N_PARAMETERS)
 """The metrics that follow from an epoch's scores, or stand for the whole trial."""
@@ -40,7 +39,7 @@ def read_study(
     *,
     artifact_root: Path | None = None,
     tell: Callable[[int, int], None] = lambda _n_read, _n_runs: None,
-) -> KeptStudy:
+) -> StudyRuns:
     """Read a study's runs with every point of theirs and the digest of every file.
 
     Args:
@@ -57,17 +56,17 @@ def read_study(
         BadInputError: MLflow cannot be reached, or its store is damaged.
     """
     if not exists(tracking_uri):
-        return KeptStudy()
+        return StudyRuns()
     client = connect(tracking_uri)
     experiment = client.get_experiment_by_name(study)
     if experiment is None or runs.is_deleted(experiment):
-        return KeptStudy()
+        return StudyRuns()
     own = runs.study_run(client, experiment.experiment_id)
     if own is None:
-        return KeptStudy()
+        return StudyRuns()
     found = list(runs.search(client, experiment.experiment_id, ""))
     moved_from = _moved_from(experiment, artifact_root)
-    return KeptStudy(
+    return StudyRuns(
         run_id=own.info.run_id,
         status=own.info.status,
         trials=() if moved_from else tuple(_trials(client, found, own, tell)),
@@ -91,7 +90,7 @@ def _moved_from(experiment: Experiment, artifact_root: Path | None) -> str | Non
 
 def _trials(
     client: MlflowClient, found: Iterable[Run], own: Run, tell: Callable[[int, int], None]
-) -> Iterator[KeptRun]:
+) -> Iterator[RunSnapshot]:
     ours = [run for run in found if run.data.tags.get(names.TRIAL_NUMBER, "").isdecimal()]
     for n_read, run in enumerate(ours):
         tell(n_read, len(ours))
@@ -104,13 +103,13 @@ def _others(found: Iterable[Run]) -> Iterator[OtherRun]:
             yield OtherRun(run_id=run.info.run_id, name=run.info.run_name, status=run.info.status)
 
 
-def _kept(client: MlflowClient, run: Run, own: Run) -> KeptRun:
+def _kept(client: MlflowClient, run: Run, own: Run) -> RunSnapshot:
     row = row_of(int(run.data.tags[names.TRIAL_NUMBER]), run)
     files = runs.files(client, run.info)
     record, fault = _record(run, files.get(names.RECORD))
     n_folds = (record.trial.data.folds or 0) if record else 0
     history = _history(client, run, n_folds)
-    return KeptRun(
+    return RunSnapshot(
         row=row,
         status=run.info.status,
         is_below=run.data.tags.get(names.PARENT) == own.info.run_id,

@@ -15,8 +15,7 @@ from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.errors import BadInputError, first_line, without_password, wrap_errors
-from pipeline.tracking.home import database_of
-from pipeline.tracking.schema import check_readable, ensure_schema
+from pipeline.tracking.store import check_readable, database_of, ensure_schema
 
 FIRST_CALL = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
 """MLflow itself would try for minutes, and what waits for the answer would stand still."""

@@ -12,13 +12,11 @@ from pipeline.config import StudyConfig, TrialConfig
 from pipeline.errors import without_password
 from pipeline.tracking import names, runs
 from pipeline.tracking.client import connect, explained
-from pipeline.tracking.datasets import dataset_input
-from pipeline.tracking.home import database_of
 from pipeline.tracking.note import confirmed_in, study_note, with_confirmed
 from pipeline.tracking.points import Points, known_points
-from pipeline.tracking.schema import locked
+from pipeline.tracking.runs import dataset_input
+from pipeline.tracking.store import begin_write_ahead, database_of, end_write_ahead, locked
 from pipeline.tracking.study_run import take_study_run
-from pipeline.tracking.write_ahead import begin_write_ahead, end_write_ahead
 from pipeline.trial import (
     EpochScores,
     TrialOutcome,

@@ -1,23 +1,26 @@
 """Trials read back from MLflow alone: neither a study file nor Optuna's store is needed."""
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from importlib.metadata import version
+from typing import Final, Literal
 
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+from pydantic import ValidationError
 
-from pipeline.errors import BadInputError, first_line, without_password
+from pipeline.errors import BadInputError, WorkFailedError, first_line, without_password
 from pipeline.tracking import names, runs
 from pipeline.tracking.client import connect, explained
-from pipeline.tracking.curves import read_curve
-from pipeline.tracking.points import param_value
-from pipeline.tracking.records import LARGEST_RECORD_BYTES, damaged, parse_record
+from pipeline.tracking.points import param_value, read_curve
 from pipeline.trial import Curve, TrialRecord, TrialRow, TrialState, curve_sha256
 
-LARGEST_WEIGHTS_BYTES = 16 * 2**30
+LARGEST_RECORD_BYTES: Final = 10_000_000
+DISTRIBUTION: Final = "dropout-search"
+LARGEST_WEIGHTS_BYTES: Final = 16 * 2**30
 RECORDED = (names.TRIAL_NUMBER, names.CONFIRMS, names.REFITS)
 """Tags of runs that have a record."""
 
@@ -221,4 +224,53 @@ def row_of(number: int, run: Run) -> TrialRow:
         weights_sha256=tags.get(names.WEIGHTS_SHA256),
         cause=tags.get(names.CAUSE),
         warning=tags.get(names.WARNING),
+    )
+
+
+def parse_record(run: Run, content: bytes) -> TrialRecord:
+    """Read a trial's record from its file.
+
+    Raises:
+        WorkFailedError: It is damaged, or another trial's.
+    """
+    try:
+        record = TrialRecord.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        reason = f"{place}: {first['msg']}" if place else first["msg"]
+        raise _unreadable(run, reason, content) from None
+    trial = record.trial
+    said = {
+        names.STUDY: trial.study,
+        names.TRIAL_NUMBER: str(trial.number),
+        names.REPEAT: str(trial.repeat),
+    }
+    if any(run.data.tags.get(name, text) != text for name, text in said.items()):
+        raise damaged(run, f"it is the record of trial {trial.number} of {trial.study!r}")
+    return record
+
+
+def _unreadable(run: Run, reason: str, content: bytes) -> WorkFailedError:
+    """A record that this version cannot read: another version's, or damaged."""
+    ours, theirs = version(DISTRIBUTION), _version_of(content)
+    if theirs in (None, ours):
+        return damaged(run, reason)
+    return WorkFailedError(
+        f"run {run.info.run_id} ({run.info.run_name}): {names.RECORD} was written by version "
+        f"{theirs} and cannot be read by {ours}: {reason}"
+    )
+
+
+def _version_of(content: bytes) -> str | None:
+    try:
+        return str(json.loads(content)["facts"]["project_version"])
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return None
+
+
+def damaged(run: Run, reason: str, name: str = names.RECORD) -> WorkFailedError:
+    """Tell that a run's file is not what was written."""
+    return WorkFailedError(
+        f"run {run.info.run_id} ({run.info.run_name}): {name} is damaged: {reason}"
     )

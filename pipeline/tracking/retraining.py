@@ -13,11 +13,10 @@ from mlflow.tracking import MlflowClient
 from pipeline.config import TrialConfig
 from pipeline.tracking import names, runs
 from pipeline.tracking.client import connect, explained
-from pipeline.tracking.datasets import dataset_input
-from pipeline.tracking.home import database_of
 from pipeline.tracking.points import Points
 from pipeline.tracking.reader import RecordedTrial
-from pipeline.tracking.schema import locked
+from pipeline.tracking.runs import dataset_input
+from pipeline.tracking.store import database_of, locked
 from pipeline.trial import Curve, TrialOutcome, TrialRecord, TrialState, sha256_of
 
 

@@ -1,13 +1,14 @@
 """Finding runs in MLflow, and putting files beside them."""
 
 import io
+import json
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mlflow.entities import Experiment, Run, RunInfo
+from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, Run, RunInfo
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 from mlflow.tracking import MlflowClient
@@ -16,7 +17,10 @@ from pipeline.config.frozen import shown
 from pipeline.config.study_text import LARGEST_FILE_BYTES, parse
 from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.tracking import names
+from pipeline.trial import Facts
 
+LARGEST_DIGEST = 36
+"""Characters that MLflow's column holds; the whole SHA-256 stands in the source and profile."""
 PAGE = 1_000
 OLDEST_FIRST = ["attributes.start_time ASC"]
 
@@ -145,3 +149,16 @@ def copy_pictures(client: MlflowClient, run_id: str, to: RunInfo) -> None:
         for name in found:
             content = Path(client.download_artifacts(run_id, name, folder)).read_bytes()
             put(client, to, name, content)
+
+
+def dataset_input(name: str, facts: Facts) -> DatasetInput:
+    """Describe the data that a trial was trained on."""
+    digests = {"sha256": facts.data_sha256, "split_sha256": facts.split_sha256}
+    dataset = Dataset(
+        name=name,
+        digest=facts.data_sha256[:LARGEST_DIGEST],
+        source_type="local",
+        source=json.dumps({"name": name, "sha256": facts.data_sha256}),
+        profile=json.dumps(digests),
+    )
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])

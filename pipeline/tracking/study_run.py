@@ -11,8 +11,8 @@ from mlflow.tracking import MlflowClient
 from pipeline.config import StudyConfig, differences, digest
 from pipeline.errors import BadInputError
 from pipeline.tracking import names, runs
-from pipeline.tracking.confine import check_inside
 from pipeline.tracking.note import escape
+from pipeline.tracking.store import check_inside
 
 
 def take_study_run(

@@ -1,4 +1,4 @@
-"""MLflow's own page on a home, served to this machine alone for as long as it is wanted."""
+"""MLflow's own pages on a home, served to this machine alone for as long as they are wanted."""
 
 import os
 import signal
@@ -16,9 +16,12 @@ from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
 from pipeline.errors import BadInputError, WorkFailedError
-from pipeline.tracking.home import artifact_root, database_of, tracking_uri
+from pipeline.tracking import runs
+from pipeline.tracking.client import connect, explained
+from pipeline.tracking.store import artifact_root, database_of, tracking_uri
 
 HOST = "127.0.0.1"
+TRIALS_IN_ORDER = "workflowType=machine_learning&orderByKey=attributes.start_time&orderByAsc=true"
 PAGE = "#/experiments?workflowType=machine_learning"
 """The list of experiments; MLflow 3 opens in its GenAI mode unless its router is told otherwise."""
 
@@ -143,3 +146,25 @@ def _signal(server: subprocess.Popen[bytes], kind: signal.Signals) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+@explained
+def study_pages(home: Path, address: str) -> dict[str, str]:
+    """The page of each study's runs, the latest study first.
+
+    MLflow's own list of experiments links to a page for language models, hence links of our own.
+
+    Args:
+        home: The home that is served.
+        address: Any page of the server.
+    """
+    client = connect(tracking_uri(home), artifact_root(home))
+    root = address.partition("#")[0]
+    found = client.search_experiments(order_by=["creation_time DESC"])
+    return {
+        str(experiment.name): (
+            f"{root}#/experiments/{experiment.experiment_id}/runs?{TRIALS_IN_ORDER}"
+        )
+        for experiment in found
+        if runs.study_run(client, experiment.experiment_id)
+    }

@@ -1,6 +1,5 @@
 """The records that travel between the rooms, and the ports that they travel through."""
 
-from pipeline.trial.holdings import KeptRun, KeptStudy, OtherRun, Point, StoredTrial
 from pipeline.trial.ports import Engine, Ledger
 from pipeline.trial.records import (
     PHASES,
@@ -16,6 +15,7 @@ from pipeline.trial.records import (
     sha256_of,
 )
 from pipeline.trial.scores import Curve, EpochScores, FoldScores, TrialKey, curve_sha256
+from pipeline.trial.snapshots import OtherRun, Point, RunSnapshot, StoredTrial, StudyRuns
 
 __all__ = [
     "PHASES",
@@ -27,12 +27,12 @@ __all__ = [
     "EpochScores",
     "Facts",
     "FoldScores",
-    "KeptRun",
-    "KeptStudy",
     "Ledger",
     "OtherRun",
     "Point",
+    "RunSnapshot",
     "StoredTrial",
+    "StudyRuns",
     "TrialKey",
     "TrialOutcome",
     "TrialRecord",

@@ -17,9 +17,9 @@ from pipeline.analysis import (
 )
 from pipeline.trial import (
     Curve,
-    KeptRun,
-    KeptStudy,
+    RunSnapshot,
     StoredTrial,
+    StudyRuns,
     TrialOutcome,
     TrialRecord,
     TrialRow,
@@ -64,7 +64,7 @@ def _files(ended: TrialOutcome) -> dict[str, bytes]:
     return {"record.json": b"{}", **weights, **ended.pictures}
 
 
-def _kept(ended: TrialOutcome, **changes: Any) -> KeptRun:
+def _kept(ended: TrialOutcome, **changes: Any) -> RunSnapshot:
     points = {
         (name, one.epoch): (value,)
         for one in ended.curve
@@ -85,14 +85,14 @@ def _kept(ended: TrialOutcome, **changes: Any) -> KeptRun:
         "curve": _as_mlflow_tells(ended.curve),
         "files": {name: str(sha256_of(content)) for name, content in _files(ended).items()},
     }
-    return KeptRun(**given | changes)
+    return RunSnapshot(**given | changes)
 
 
-def _study(*runs: KeptRun) -> KeptStudy:
-    return KeptStudy(run_id="study", status="FINISHED", trials=runs)
+def _study(*runs: RunSnapshot) -> StudyRuns:
+    return StudyRuns(run_id="study", status="FINISHED", trials=runs)
 
 
-def _kinds(stored: Iterable[StoredTrial], *runs: KeptRun) -> list[tuple[str, int | None]]:
+def _kinds(stored: Iterable[StoredTrial], *runs: RunSnapshot) -> list[tuple[str, int | None]]:
     found = audit("small", list(stored), _study(*runs))
     return [(one.kind.value, one.trial) for one in found]
 
@@ -186,7 +186,7 @@ def test_point_of_a_failed_trial_is_missed_before_its_last_epoch() -> None:
 def test_nothing_is_said_of_trials_that_a_driver_trains() -> None:
     waiting = _stored(outcome(0))
     stored = replace(waiting, row=replace(waiting.row, state=TrialState.RUNNING))
-    kept = KeptStudy(run_id="study", status="RUNNING", trials=[_kept(outcome(1))])
+    kept = StudyRuns(run_id="study", status="RUNNING", trials=[_kept(outcome(1))])
     assert audit("small", [stored], kept, is_run=True) == []
     assert len(audit("small", [stored], kept)) == 3
 

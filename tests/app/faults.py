@@ -10,7 +10,7 @@ from pathlib import Path
 from mlflow.entities import Metric, Run
 from mlflow.tracking import MlflowClient
 
-from pipeline.tracking.home import tracking_uri
+from pipeline.tracking.store import tracking_uri
 from tests.app.studies import trial_runs
 from tests.tracking.builders import folder_of
 

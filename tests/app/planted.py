@@ -16,7 +16,7 @@ from pipeline.app.inputs import Data
 from pipeline.app.workspace import Workspace
 from pipeline.config import TrialConfig
 from pipeline.learning.cohort.fit import fit_cohort
-from pipeline.tracking.home import tracking_uri
+from pipeline.tracking.store import tracking_uri
 from pipeline.trial import Cohort, EpochScores, TrialOutcome, sha256_of
 from tests.app.studies import study_in, trial_runs
 

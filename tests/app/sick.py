@@ -5,8 +5,8 @@ import shutil
 from pathlib import Path
 
 from pipeline.app.study import Study
-from pipeline.tracking.home import artifact_root, tracking_uri
-from pipeline.tracking.mending import move_artifacts
+from pipeline.tracking.corrections import move_artifacts
+from pipeline.tracking.store import artifact_root, tracking_uri
 from tests.app.studies import study_in
 
 N_TRIALS = 5

@@ -14,7 +14,7 @@ from pipeline.app.browse import show_study
 from pipeline.app.study import Study
 from pipeline.app.workspace import Workspace
 from pipeline.config import check_study
-from pipeline.tracking.home import tracking_uri
+from pipeline.tracking.store import tracking_uri
 
 PRUNED_TOO = {
     "name": "small",

@@ -14,9 +14,8 @@ from typing import Any
 import pytest
 
 from pipeline.cli.commands import main
-from pipeline.tracking.confine import keep_inside
-from pipeline.tracking.home import artifact_root, tracking_uri
 from pipeline.tracking.ledger import MlflowLedger
+from pipeline.tracking.store import artifact_root, keep_inside, tracking_uri
 from tests.tracking.builders import config, outcome, row, study
 
 Damage = Callable[[Path], object]

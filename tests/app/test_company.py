@@ -12,7 +12,7 @@ import yaml
 
 from pipeline.search.lock import hold_study
 from pipeline.tracking.client import connect
-from pipeline.tracking.home import tracking_uri
+from pipeline.tracking.store import tracking_uri
 from tests.app.studies import PRUNED_TOO, check_ledgers_agree, command, run_command, table
 
 TINY = PRUNED_TOO | {"search": {"trials": 2, "sampler": "random"}, "training": {"epochs": 1}}

@@ -3,20 +3,23 @@
 import json
 import os
 import shutil
+import sqlite3
 import sys
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from pipeline.app.doctor import Diagnosis, examine
+from pipeline.app.doctor import Diagnosis, examine, read_only_copy
 from pipeline.app.workspace import Workspace
 from pipeline.cli import main
-from pipeline.errors import BadInputError
+from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.search.lock import hold_study
 from pipeline.tracking.audit import read_study
-from pipeline.tracking.home import artifact_root, tracking_uri
 from pipeline.tracking.reader import read_trial
 from pipeline.tracking.retraining import log_reproduction
+from pipeline.tracking.store import artifact_root, tracking_uri
 from pipeline.tracking.ui import serve
 from tests.app import faults
 from tests.app.sick import FIT, N_TRIALS, copied, digests, sick_study
@@ -324,3 +327,47 @@ def test_copy_of_a_home_finds_its_own_artifacts(home: Path) -> None:
     for run in trial_runs(home):
         assert run.info.artifact_uri.startswith(artifact_root(home).as_uri())
     assert tracking_uri(home).endswith(f"{home}/mlflow.db")
+
+
+@pytest.fixture
+def live_home(tmp_path: Path) -> Iterator[Path]:
+    """A home whose database has its last write in the write-ahead file alone."""
+    with closing(sqlite3.connect(tmp_path / "mlflow.db", isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("CREATE TABLE trials (number)")
+        connection.execute("INSERT INTO trials VALUES (7)")
+        yield tmp_path
+
+
+def test_copy_holds_what_is_only_in_the_write_ahead_file(live_home: Path) -> None:
+    before = {path.name: path.read_bytes() for path in live_home.iterdir()}
+    with read_only_copy(Workspace(home=live_home)) as copied:
+        database = copied.home / "mlflow.db"
+        with closing(sqlite3.connect(database)) as connection:
+            assert connection.execute("SELECT number FROM trials").fetchall() == [(7,)]
+    assert not database.exists()
+    assert {path.name: path.read_bytes() for path in live_home.iterdir()} == before
+
+
+def test_store_that_never_stands_still_is_an_error(
+    live_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def copy_beside_a_writer(source: Path, to: Path) -> None:
+        to.write_bytes(source.read_bytes())
+        with (live_home / "optuna.journal").open("ab") as journal:
+            journal.write(b"{}\n")
+
+    monkeypatch.setattr("pipeline.app.doctor.shutil.copyfile", copy_beside_a_writer)
+    with (
+        pytest.raises(WorkFailedError, match="written to all the time"),
+        read_only_copy(Workspace(home=live_home)),
+    ):
+        pass
+
+
+def test_error_names_the_home_s_own_file(live_home: Path) -> None:
+    with (
+        pytest.raises(BadInputError, match=f"^{live_home}/mlflow.db: got x, expected y$"),
+        read_only_copy(Workspace(home=live_home)) as copied,
+    ):
+        raise BadInputError(where=str(copied.home / "mlflow.db"), got="x", expected="y")

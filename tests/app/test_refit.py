@@ -12,8 +12,8 @@ from pipeline.app.refit import refit
 from pipeline.app.reproduce import reproduce
 from pipeline.app.workspace import Workspace
 from pipeline.errors import BadInputError, WorkFailedError
-from pipeline.tracking.home import tracking_uri
 from pipeline.tracking.reader import read_trial
+from pipeline.tracking.store import tracking_uri
 from tests.app.studies import check_ledgers_agree, run_command, study_in, table, trial_runs
 
 N_TRIALS = 14

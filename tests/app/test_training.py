@@ -6,8 +6,8 @@ from pipeline.app.inputs import prepare_trial
 from pipeline.app.training import train
 from pipeline.app.workspace import Workspace
 from pipeline.config import TrialConfig
-from pipeline.tracking.home import tracking_uri
 from pipeline.tracking.reader import read_trial
+from pipeline.tracking.store import tracking_uri
 from pipeline.trial import Assignment, Cohort, EpochScores, TrialOutcome
 
 N_EPOCHS = 3

@@ -18,8 +18,8 @@ from pipeline.config import StudyConfig, TrialConfig, check_study
 from pipeline.errors import BadInputError
 from pipeline.learning.own.origin import source_files
 from pipeline.tracking.client import connect
-from pipeline.tracking.home import artifact_root, tracking_uri
 from pipeline.tracking.ledger import MlflowLedger
+from pipeline.tracking.store import artifact_root, tracking_uri
 from tests.tracking.builders import outcome, row
 
 MODULE = "planted_by_a_stranger"

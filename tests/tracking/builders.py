@@ -8,8 +8,8 @@ from urllib.parse import unquote, urlsplit
 from mlflow.tracking import MlflowClient
 
 from pipeline.config import StudyConfig, TrialConfig, check_study
-from pipeline.tracking.home import artifact_root, tracking_uri
 from pipeline.tracking.ledger import MlflowLedger
+from pipeline.tracking.store import artifact_root, tracking_uri
 from pipeline.trial import Curve, EpochScores, Facts, TrialOutcome, TrialRow, TrialState
 
 PARAMS = {

@@ -7,8 +7,8 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from pipeline.tracking.client import connect
-from pipeline.tracking.home import artifact_root, tracking_uri
 from pipeline.tracking.ledger import MlflowLedger
+from pipeline.tracking.store import artifact_root, tracking_uri
 from tests.tracking.builders import study
 
 

@@ -13,14 +13,14 @@ import pytest
 
 from pipeline.errors import BadInputError, WorkFailedError, without_password
 from pipeline.tracking.client import connect
-from pipeline.tracking.home import artifact_root, tracking_uri
+from pipeline.tracking.store import artifact_root, tracking_uri
 from tests.tracking.builders import study
 
 LEDGER = """
 import sys
 from pathlib import Path
 from pipeline.config import check_study
-from pipeline.tracking.home import artifact_root, tracking_uri
+from pipeline.tracking.store import artifact_root, tracking_uri
 from pipeline.tracking.ledger import MlflowLedger
 home = Path(sys.argv[1])
 ledger = MlflowLedger(tracking_uri(home), artifact_root(home))
@@ -47,9 +47,7 @@ def test_several_drivers_may_start_at_once_on_a_new_home(tmp_path: Path) -> None
 
 
 def test_the_package_is_imported_without_mlflow() -> None:
-    code = (
-        "import sys, pipeline.tracking.home, pipeline.tracking.ui; print('mlflow' in sys.modules)"
-    )
+    code = "import sys, pipeline.tracking.store; print('mlflow' in sys.modules)"
     assert python(code).communicate()[0] == "False\n"
 
 

@@ -11,9 +11,9 @@ from mlflow.tracking import MlflowClient
 from pipeline.config import TrialConfig
 from pipeline.errors import WorkFailedError
 from pipeline.tracking.confirmation import ConfirmRun, confirming, read_n_fixed
-from pipeline.tracking.home import artifact_root, tracking_uri
 from pipeline.tracking.ledger import MlflowLedger
 from pipeline.tracking.reader import RecordedTrial, read_rows, read_trial
+from pipeline.tracking.store import artifact_root, tracking_uri
 from pipeline.trial import TrialRecord, TrialState
 from tests.tracking.builders import config, files, folder_of, outcome, points, study
 

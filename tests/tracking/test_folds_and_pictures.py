@@ -6,10 +6,10 @@ from pathlib import Path
 from mlflow.tracking import MlflowClient
 
 from pipeline.tracking import runs
-from pipeline.tracking.curves import read_curve
-from pipeline.tracking.home import artifact_root, tracking_uri
 from pipeline.tracking.ledger import MlflowLedger
+from pipeline.tracking.points import read_curve
 from pipeline.tracking.reader import read_rows
+from pipeline.tracking.store import artifact_root, tracking_uri
 from pipeline.trial import FoldScores, curve_sha256
 from tests.tracking.builders import config, curve, folder_of, outcome, row, study
 

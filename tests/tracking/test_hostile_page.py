@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from pipeline.config import TrialConfig
-from pipeline.tracking.home import artifact_root, tracking_uri
 from pipeline.tracking.ledger import MlflowLedger
+from pipeline.tracking.store import artifact_root, tracking_uri
 from pipeline.tracking.ui import serve
 from pipeline.trial import TrialState
 from tests.cli.test_ui import CHROMIUM, WAIT_MS, page

@@ -9,8 +9,8 @@ from types import FrameType
 import pytest
 from mlflow.tracking import MlflowClient
 
-from pipeline.tracking.home import artifact_root, tracking_uri
 from pipeline.tracking.ledger import MlflowLedger
+from pipeline.tracking.store import artifact_root, tracking_uri
 from pipeline.trial import TrialState
 from tests.tracking.builders import config, curve, outcome, row, snapshot, study
 
@@ -18,7 +18,7 @@ WRITES = {
     "sqlalchemy_store.py": {"create_experiment", "create_run", "set_tag", "delete_tag"}
     | {"_log_params", "_log_metrics", "_set_tags", "update_run_info", "log_inputs"},
     "runs.py": {"put"},
-    "write_ahead.py": {"_journal"},
+    "store.py": {"_journal"},
 }
 
 

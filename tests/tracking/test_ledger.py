@@ -12,9 +12,9 @@ from mlflow.tracking import MlflowClient
 from pipeline.config import digest
 from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.tracking import runs
-from pipeline.tracking.home import artifact_root, tracking_uri
 from pipeline.tracking.ledger import MlflowLedger
 from pipeline.tracking.note import confirmed_note, with_confirmed
+from pipeline.tracking.store import artifact_root, tracking_uri
 from pipeline.trial import TrialRecord, TrialState
 from tests.tracking.builders import (
     PARAMS,

@@ -9,9 +9,9 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from pipeline.errors import BadInputError, WorkFailedError
-from pipeline.tracking.home import artifact_root, tracking_uri
 from pipeline.tracking.ledger import MlflowLedger
 from pipeline.tracking.reader import read_rows, read_run, read_trial
+from pipeline.tracking.store import artifact_root, tracking_uri
 from pipeline.trial import TrialRecord, TrialState
 from tests.tracking.builders import PARAMS, config, curve, folder_of, outcome, scores, study
 

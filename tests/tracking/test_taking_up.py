@@ -6,9 +6,9 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from pipeline.tracking import runs
-from pipeline.tracking.home import tracking_uri
 from pipeline.tracking.ledger import MlflowLedger
 from pipeline.tracking.reader import read_trial
+from pipeline.tracking.store import tracking_uri
 from pipeline.trial import TrialRecord
 from tests.tracking.builders import config, curve, outcome, points, reopened, scores, snapshot
 

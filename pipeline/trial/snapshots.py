@@ -31,7 +31,7 @@ class StoredTrial:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeptRun:
+class RunSnapshot:
     """A trial's run as MLflow holds it.
 
     Attributes:
@@ -65,7 +65,7 @@ class OtherRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeptStudy:
+class StudyRuns:
     """A study as MLflow holds it.
 
     Attributes:
@@ -77,6 +77,6 @@ class KeptStudy:
 
     run_id: str | None = None
     status: str = ""
-    trials: Sequence[KeptRun] = ()
+    trials: Sequence[RunSnapshot] = ()
     others: Sequence[OtherRun] = ()
     moved_from: str | None = None

@@ -9,7 +9,7 @@ from mlflow.tracking import MlflowClient
 
 from pipeline.tracking import names, runs
 from pipeline.tracking.client import connect, explained
-from pipeline.tracking.home import database_of
+from pipeline.tracking.store import database_of
 
 PLACES = (("experiments", "artifact_location"), ("runs", "artifact_uri"))
 """Where an embedded store writes down artifacts' addresses: MLflow has no call to change them."""

@@ -16,9 +16,9 @@ from pipeline.trial import (
     Assignment,
     Cohort,
     EpochScores,
-    KeptRun,
-    KeptStudy,
+    RunSnapshot,
     StoredTrial,
+    StudyRuns,
     TrialOutcome,
     TrialState,
 )
@@ -38,7 +38,7 @@ RELEASED = "released: the next `pipeline run` trains it"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ward:
+class StudySnapshot:
     """A study as both ledgers hold it.
 
     Attributes:
@@ -51,7 +51,7 @@ class Ward:
     workspace: Workspace
     store: "TrialStore | None"
     stored: Sequence[StoredTrial] | None
-    kept: KeptStudy
+    kept: StudyRuns
 
     def findings(self, *, is_run: bool = False) -> "list[Finding]":
         """What is off; of a study that is being run, with its finished trials alone."""
@@ -60,11 +60,11 @@ class Ward:
         return audit(self.study, self.stored, self.kept, is_run=is_run)
 
 
-def mend(ward: Ward, findings: "Sequence[Finding]", tell: Tell) -> Told:
+def repair(snapshot: StudySnapshot, findings: "Sequence[Finding]", tell: Tell) -> Told:
     """Do what mends findings; the study is to be held meanwhile.
 
     Args:
-        ward: The study as it was read for these findings.
+        snapshot: The study as it was read for these findings.
         findings: What is off with it.
         tell: Called with what is being done.
 
@@ -73,86 +73,86 @@ def mend(ward: Ward, findings: "Sequence[Finding]", tell: Tell) -> Told:
     """
     told: Told = {}
     try:
-        if ward.kept.run_id is None and _restore_study(ward):
+        if snapshot.kept.run_id is None and _restore_study(snapshot):
             return {finding.key: "restored the study in MLflow" for finding in findings}
         for finding in findings:
-            if how := _mend_run(ward, finding):
+            if how := _correct_run(snapshot, finding):
                 told[finding.key] = how
         rest = [finding for finding in findings if finding.key not in told]
-        if ward.store is not None and rest:
-            told |= Mending(ward, ward.store, tell).mend(rest)
+        if snapshot.store is not None and rest:
+            told |= Repair(snapshot, snapshot.store, tell).run(rest)
     except DropoutSearchError as error:
         told |= {one.key: str(error) for one in findings if one.key not in told}
     return told
 
 
-def _restore_study(ward: Ward) -> bool:
+def _restore_study(snapshot: StudySnapshot) -> bool:
     from pipeline.tracking.audit import exists
-    from pipeline.tracking.mending import restore_experiment
+    from pipeline.tracking.corrections import restore_experiment
 
-    uri = ward.workspace.ledger_uri
-    return exists(uri) and restore_experiment(uri, ward.study)
+    uri = snapshot.workspace.ledger_uri
+    return exists(uri) and restore_experiment(uri, snapshot.study)
 
 
-def _mend_run(ward: Ward, finding: "Finding") -> str | None:
+def _correct_run(snapshot: StudySnapshot, finding: "Finding") -> str | None:
     """Change a single run in MLflow; ``None`` where that does not mend it."""
-    from pipeline.analysis import Cure, Kind
-    from pipeline.tracking import mending
+    from pipeline.analysis import Action, Kind
+    from pipeline.tracking import corrections
 
-    uri, run_id = ward.workspace.ledger_uri, finding.run_id
-    if finding.cure is Cure.MOVE and ward.workspace.artifacts:
-        mending.move_artifacts(uri, ward.study, ward.workspace.artifacts)
-        return f"MLflow now looks in {ward.workspace.artifacts / ward.study}"
+    uri, run_id = snapshot.workspace.ledger_uri, finding.run_id
+    if finding.action is Action.MOVE and snapshot.workspace.artifacts:
+        corrections.move_artifacts(uri, snapshot.study, snapshot.workspace.artifacts)
+        return f"MLflow now looks in {snapshot.workspace.artifacts / snapshot.study}"
     if run_id is None:
         return None
-    if finding.cure is Cure.DELETE:
-        mending.delete_run(uri, run_id)
+    if finding.action is Action.DELETE:
+        corrections.delete_run(uri, run_id)
         return "deleted the run, as MLflow does: `mlflow runs restore` brings it back"
-    if finding.cure is Cure.END:
-        mending.end_run(uri, run_id)
+    if finding.action is Action.END:
+        corrections.end_run(uri, run_id)
         return "the run is KILLED"
-    was_lost = finding.kind is Kind.TRIAL_WITHOUT_RUN and ward.kept.run_id is not None
-    if was_lost and mending.restore_run(uri, ward.study, run_id):
+    was_lost = finding.kind is Kind.TRIAL_WITHOUT_RUN and snapshot.kept.run_id is not None
+    if was_lost and corrections.restore_run(uri, snapshot.study, run_id):
         return "restored the run, which was deleted in MLflow"
     return None
 
 
-class Mending:
+class Repair:
     """Mends what needs the study's ledger open, as a driver has it.
 
     Args:
-        ward: The study as it was read.
+        snapshot: The study as it was read.
         store: Its trials in Optuna.
         tell: Called with what is being done.
     """
 
-    def __init__(self, ward: Ward, store: "TrialStore", tell: Tell) -> None:
+    def __init__(self, snapshot: StudySnapshot, store: "TrialStore", tell: Tell) -> None:
         """Read the study's file back; nothing is opened yet."""
-        self._ward = ward
+        self._snapshot = snapshot
         self._store = store
         self._tell = tell
-        self._study = _read_back(store, ward.study)
+        self._study = _read_back(store, snapshot.study)
         self._ledger: MlflowLedger
         self._told: Told = {}
 
-    def mend(self, findings: "Sequence[Finding]") -> Told:
+    def run(self, findings: "Sequence[Finding]") -> Told:
         """Release what waits, write what is known, train what is lost; then close the study."""
-        from pipeline.analysis import Cure
+        from pipeline.analysis import Action
 
         with self._opened():
             for finding in findings:
-                if finding.cure is Cure.RELEASE and finding.trial is not None:
+                if finding.action is Action.RELEASE and finding.trial is not None:
                     self._release(finding.trial)
-            ends = {finding.trial for finding in findings if finding.cure is Cure.WRITE}
-            stored = self._ward.stored or ()
+            ends = {finding.trial for finding in findings if finding.action is Action.WRITE}
+            stored = self._snapshot.stored or ()
             hows = self._write([trial for trial in stored if trial.row.number in ends])
         return {one.key: self._how(one, hows) for one in findings}
 
     @staticmethod
     def _how(finding: "Finding", hows: dict[int, str]) -> str:
-        from pipeline.analysis import Cure
+        from pipeline.analysis import Action
 
-        if finding.cure is Cure.RELEASE:
+        if finding.action is Action.RELEASE:
             return RELEASED
         if finding.trial is None:
             return "closed the study's run"
@@ -163,7 +163,9 @@ class Mending:
         """Open the study in MLflow, and leave nothing running there, whatever happens."""
         from pipeline.tracking.ledger import MlflowLedger
 
-        self._ledger = MlflowLedger(self._ward.workspace.ledger_uri, self._ward.workspace.artifacts)
+        self._ledger = MlflowLedger(
+            self._snapshot.workspace.ledger_uri, self._snapshot.workspace.artifacts
+        )
         self._ledger.open(self._study)
         try:
             yield
@@ -174,7 +176,7 @@ class Mending:
             self._ledger.close(rows, is_done=is_done)
 
     def _release(self, number: int) -> None:
-        if self._ward.stored and self._ward.stored[number].row.state is TrialState.RUNNING:
+        if self._snapshot.stored and self._snapshot.stored[number].row.state is TrialState.RUNNING:
             self._store.release(number)
         self._ledger.release(number)
 
@@ -196,10 +198,10 @@ class Mending:
             hows |= {trial.row.number: why for trial in lost if trial.row.number not in hows}
         return hows
 
-    def _run_of(self, trial: StoredTrial) -> KeptRun | None:
+    def _run_of(self, trial: StoredTrial) -> RunSnapshot | None:
         from pipeline.analysis import run_of
 
-        return run_of(trial, self._ward.kept)
+        return run_of(trial, self._snapshot.kept)
 
     def _known(self, trial: StoredTrial) -> TrialOutcome | None:
         from pipeline.analysis import known_outcome
@@ -209,13 +211,13 @@ class Mending:
         if run is None or run.row.run_id is None:
             return None
         return known_outcome(
-            trial, run, read_files(self._ward.workspace.ledger_uri, run.row.run_id)
+            trial, run, read_files(self._snapshot.workspace.ledger_uri, run.row.run_id)
         )
 
     def _keep(self, trial: StoredTrial, outcome: TrialOutcome) -> None:
         """Write an outcome, into a new run where the old one holds what cannot be taken back."""
         from pipeline.analysis import can_take
-        from pipeline.tracking.mending import replace_run
+        from pipeline.tracking.corrections import replace_run
 
         config, run = self._config(trial), self._run_of(trial)
         old = run.row.run_id if run and not can_take(run, trial, outcome) else None
@@ -226,7 +228,7 @@ class Mending:
         if run_id != trial.row.run_id:
             self._store.note_late_runs({config.number: run_id})
         if old:
-            replace_run(self._ward.workspace.ledger_uri, old, run_id)
+            replace_run(self._snapshot.workspace.ledger_uri, old, run_id)
 
     def _config(self, trial: StoredTrial) -> TrialConfig:
         from pipeline.search.blocks import resolve
@@ -248,7 +250,9 @@ class Mending:
                 task = f"{config.study}: training trial {config.number} again"
                 self._tell(f"{task}, epoch {news.epoch} of {n_epochs}")
 
-        data = prepare_trial(configs[0], self._ward.workspace, where=f"study {self._ward.study!r}")
+        data = prepare_trial(
+            configs[0], self._snapshot.workspace, where=f"study {self._snapshot.study!r}"
+        )
         cohorts = [
             Cohort((_assignment(trial, config),))
             for trial, config in zip(trials, configs, strict=True)

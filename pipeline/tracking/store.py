@@ -1,0 +1,239 @@
+"""All that is done to MLflow's own store below its client: an embedded SQLite database.
+
+Nothing here imports MLflow before it is needed.
+"""
+
+import fcntl
+import glob
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from pipeline.config.frozen import Name
+from pipeline.errors import BadInputError, WorkFailedError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+    from sqlalchemy.pool import ConnectionPoolEntry
+
+SQLITE = "sqlite:///"
+
+
+def tracking_uri(home: Path) -> str:
+    """MLflow's address of the home's embedded store, ``sqlite:///HOME/mlflow.db``.
+
+    Raises:
+        BadInputError: The home's path holds a ``?``, where a database address ends.
+    """
+    path = home.resolve() / "mlflow.db"
+    if "?" in str(path):
+        raise BadInputError(where="--home", got=repr(str(home)), expected="a path without '?'")
+    return f"{SQLITE}{path}"
+
+
+def artifact_root(home: Path) -> Path:
+    """The folder below which the embedded store keeps each study's artifacts."""
+    return home.resolve() / "artifacts"
+
+
+def database_of(uri: str) -> Path | None:
+    """The file of an embedded store; ``None`` where the address is another one."""
+    return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
+
+
+@contextmanager
+def locked(database: Path) -> Iterator[None]:
+    """Hold the store's lock, ``mlflow.db.lock``; it is free again when its holder dies."""
+    with Path(f"{database}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def ensure_schema(database: Path, artifact_root: Path) -> None:
+    """Make the store's tables where the file does not exist yet (two seconds).
+
+    Raises:
+        BadInputError: The file cannot be made, or is no SQLite database.
+        WorkFailedError: There is no room for it.
+    """
+    try:
+        database.parent.mkdir(parents=True, exist_ok=True)
+        with locked(database):
+            if not database.exists():
+                _make(database, artifact_root)
+        check_readable(database)
+    except OSError as error:
+        raise _unusable(database, error.strerror or str(error)) from None
+
+
+def check_readable(database: Path) -> None:
+    """Open the store as SQLite does, since MLflow would try again for minutes, or add its tables.
+
+    Raises:
+        BadInputError: It does not exist, is empty, or is no SQLite database of MLflow's.
+    """
+    if not database.exists():
+        raise _unusable(database, "no such file")
+    try:
+        with closing(sqlite3.connect(database, timeout=20)) as connection:
+            (n_tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            if n_tables:
+                connection.execute("SELECT count(*) FROM experiments").fetchone()
+    except sqlite3.Error as error:
+        raise _unusable(database, str(error)) from None
+    if not n_tables:
+        raise _unusable(database, "an empty file")
+
+
+def _make(database: Path, artifact_root: Path) -> None:
+    """Migrate a file beside the store, so that a process that dies in it leaves no half store."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+    from sqlalchemy.exc import DBAPIError
+
+    for leftover in database.parent.glob(f"{glob.escape(database.name)}.unfinished*"):
+        leftover.unlink()
+    # A new name each time: MLflow keeps what it has connected to for as long as the process lives.
+    unfinished = database.with_name(f"{database.name}.unfinished-{uuid.uuid4().hex}")
+    uri = f"sqlite:///{unfinished}"
+    try:
+        store = SqlAlchemyStore(uri, artifact_root.as_uri())  # type: ignore[no-untyped-call]
+    except DBAPIError as error:
+        message = f"{database} cannot be made: {error.orig}"
+        raise WorkFailedError(message) from error
+    store.engine.dispose()
+    unfinished.replace(database)
+
+
+def _unusable(database: Path, reason: str) -> BadInputError:
+    expected = "a SQLite database of MLflow that can be opened"
+    return BadInputError(where=str(database), got=reason, expected=expected)
+
+
+def begin_write_ahead(uri: str, database: Path) -> "Engine":
+    """Keep what is written in ``mlflow.db-wal`` first, and bring it to the disk now and then.
+
+    A write survives the death of its process, as it did; a power failure may take the last ones,
+    and leaves a sound store. Readers no longer wait for the writer, nor the writer for them.
+
+    Args:
+        uri: The store's address, spelled as MLflow's client was given it: so both have one engine.
+        database: The store's file.
+
+    Returns:
+        What ``end_write_ahead`` wants back.
+    """
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+    from sqlalchemy import event
+
+    store = SqlAlchemyStore(uri, database.parent.as_uri())  # type: ignore[no-untyped-call]
+    engine: Engine = store.engine
+    if _journal(database, "wal") == "wal":
+        event.listen(engine, "connect", _sync_at_checkpoints)
+        engine.dispose()
+    return engine
+
+
+def end_write_ahead(engine: "Engine", database: Path) -> None:
+    """Make the store one plain file again, to be copied alone or read where nobody may write.
+
+    Where another process has it open, it stays as it is: every reader understands it.
+    """
+    from sqlalchemy import event
+
+    if event.contains(engine, "connect", _sync_at_checkpoints):
+        event.remove(engine, "connect", _sync_at_checkpoints)
+    engine.dispose()
+    _journal(database, "delete")
+
+
+def _sync_at_checkpoints(connection: sqlite3.Connection, _entry: "ConnectionPoolEntry") -> None:
+    """SQLite keeps this by connection; see https://www.sqlite.org/pragma.html#pragma_synchronous."""
+    connection.execute("PRAGMA synchronous = NORMAL")
+
+
+def _journal(database: Path, mode: Literal["wal", "delete"]) -> str:
+    """Change how the store writes, unless another process is in the way; tell how it does now."""
+    with closing(sqlite3.connect(database, timeout=0)) as connection:
+        try:
+            (now,) = connection.execute(f"PRAGMA journal_mode = {mode}").fetchone()
+        except sqlite3.OperationalError:
+            (now,) = connection.execute("PRAGMA journal_mode").fetchone()
+    return str(now)
+
+
+STUDIES: Final = """
+SELECT DISTINCT experiments.experiment_id, experiments.name
+FROM experiments JOIN runs USING (experiment_id) JOIN tags USING (run_uuid)
+WHERE tags.key IN ('study_run', 'trial_number')
+"""
+MOVED: Final = """
+SELECT EXISTS (
+    SELECT 1 FROM experiments WHERE experiment_id = :id AND artifact_location <> :folder
+    UNION ALL SELECT 1 FROM runs
+    WHERE experiment_id = :id AND artifact_uri <> :folder || '/' || run_uuid || '/artifacts'
+)
+"""
+MOVE: Final = (
+    "UPDATE experiments SET artifact_location = :folder WHERE experiment_id = :id",
+    """UPDATE runs SET artifact_uri = :folder || '/' || run_uuid || '/artifacts'
+    WHERE experiment_id = :id""",
+)
+
+
+def keep_inside(home: Path) -> None:
+    """Let each study's artifacts be in ``HOME/artifacts/NAME``, whatever the home's store says.
+
+    Args:
+        home: Its store need not exist.
+
+    Raises:
+        BadInputError: The store is none, or it names a study as none can be named.
+    """
+    database = home.resolve() / "mlflow.db"
+    if not database.exists():
+        return
+    check_readable(database)
+    try:
+        with closing(sqlite3.connect(database, timeout=20)) as store, store:
+            for experiment_id, name in store.execute(STUDIES).fetchall():
+                places = {"id": experiment_id, "folder": _folder(home, name, database).as_uri()}
+                if store.execute(MOVED, places).fetchone() == (1,):
+                    for statement in MOVE:
+                        store.execute(statement, places)
+    except sqlite3.Error as error:
+        expected = "a store that MLflow made"
+        raise BadInputError(where=str(database), got=str(error), expected=expected) from None
+
+
+def _folder(home: Path, name: str, database: Path) -> Path:
+    try:
+        TypeAdapter(Name).validate_python(name)
+    except ValidationError:
+        expected = "the name of a study, which is made of letters, digits, '.', '_' and '-'"
+        raise BadInputError(
+            where=str(database), key="experiments.name", got=repr(name[:100]), expected=expected
+        ) from None
+    return artifact_root(home).resolve() / name
+
+
+def check_inside(location: str, artifact_root: Path, *, name: str, where: str) -> None:
+    """Refuse to write a study into an experiment that somebody else made.
+
+    Args:
+        location: Where the experiment keeps artifacts.
+        artifact_root: The home's folder for them.
+        name: The study's.
+        where: What an error names.
+
+    Raises:
+        BadInputError: They would lie outside the home.
+    """
+    root = f"{artifact_root.resolve().as_uri()}/"
+    if not location.startswith(root) or ".." in location.removeprefix(root).split("/"):
+        got = f"an experiment whose artifacts are in {location}"
+        raise BadInputError(where=where, key=name, got=got, expected=f"a folder below {root}")
