@@ -169,7 +169,7 @@ def _check_can_be_tested(workspace: Workspace, config: TrialConfig) -> None:
         raise BadInputError(where=where, key="data.test", got="0", expected=expected)
     if config.data.class_path is not None:
         search_own_trial(config, workspace, where=where)
-        from pipeline.learning.own.check import check_has_test
+        from pipeline.learning.custom.classes import check_has_test
 
         check_has_test(config.data.class_path, where)
 
@@ -230,7 +230,7 @@ def _scores_on_test(
     answer: "Confirmation", trained: Trained, data: "Data", run: "ConfirmRun"
 ) -> "dict[Repeated, TestScores]":
     """Open the test part, which is written down first, and score the candidates that are whole."""
-    from pipeline.learning.testing import score_on_test
+    from pipeline.learning.sealed_scores import score_on_test
 
     whole = {candidate.number for candidate in answer.candidates if candidate.is_whole}
     weighed = [

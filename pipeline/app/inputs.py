@@ -11,10 +11,10 @@ from pipeline.config.domain import values_of
 from pipeline.config.space import Space
 
 if TYPE_CHECKING:
+    from pipeline.learning.custom.datamodule import CustomData
     from pipeline.learning.data import PreparedData, Source
-    from pipeline.learning.own.module_feed import OwnData
 
-Data = Union["PreparedData", "OwnData"]
+Data = Union["PreparedData", "CustomData"]
 """What the workers are handed: decoded arrays, or the name of the user's own data module."""
 
 
@@ -51,9 +51,9 @@ def search_own_trial(config: TrialConfig, workspace: Workspace, *, where: str) -
 
 def _search(*folders: Path) -> None:
     """Only now: Python imports more than it is asked for, if it finds it."""
-    from pipeline.learning.own.search_path import search_also
+    from pipeline.learning.custom.sources import extend_search_path
 
-    search_also(Path.cwd(), *folders)
+    extend_search_path(Path.cwd(), *folders)
 
 
 def locate_data(config: DataConfig, workspace: Workspace, *, where: str) -> "Source | None":
@@ -92,9 +92,9 @@ def prepare_data(
         BadInputError: It is damaged, or the user's data module raises.
     """
     if source is None:
-        from pipeline.learning.own.module_feed import prepare_own
+        from pipeline.learning.custom.datamodule import prepare_custom_data
 
-        return prepare_own(config, params, where=where)
+        return prepare_custom_data(config, params, where=where)
     from pipeline.learning.data import prepare
 
     return prepare(source, cache=workspace.cache)
@@ -113,8 +113,8 @@ def prepare_trial(config: TrialConfig, workspace: Workspace, *, where: str) -> D
     """
     if names_own_class(config):
         search_own_trial(config, workspace, where=where)
-        from pipeline.learning.own.check import check_own_trial
+        from pipeline.learning.custom.classes import check_custom_trial
 
-        check_own_trial(config, where)
+        check_custom_trial(config, where)
     source = locate_data(config.data, workspace, where=where)
     return prepare_data(config.data, config.params, workspace, source=source, where=where)

@@ -250,9 +250,9 @@ class Study:
         self._check_same()
         self.workspace.confine_artifacts()
         if names_own_class(self.config):
-            from pipeline.learning.own.check import check_own
+            from pipeline.learning.custom.classes import check_custom
 
-            check_own(self.config, self.file)
+            check_custom(self.config, self.file)
         source = locate_data(self.config.data, self.workspace, where=self.file)
         if self.workspace.tracking_uri is not None:
             from pipeline.tracking.client import connect

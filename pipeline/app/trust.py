@@ -14,7 +14,7 @@ from pathlib import Path
 from pipeline.app.workspace import Workspace
 from pipeline.config import StudyConfig, TrialConfig
 from pipeline.errors import BadInputError, without_password
-from pipeline.learning.own.origin import is_installed, source_files
+from pipeline.learning.custom.sources import is_installed, source_files
 
 FLAG = "--trust-code if you trust it"
 

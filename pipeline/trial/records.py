@@ -100,6 +100,9 @@ class Facts(Frozen):
     Attributes:
         data_sha256: Over the data set's whole content.
         split_sha256: Over the row numbers of each part.
+        input_shape: Of one row: (H, W), (C, H, W) or (n,); ``None`` where a user's own data module
+            did not have to tell it.
+        n_classes: ``None`` where nobody had to tell it either.
         sources: SHA-256 of each source file by its path in the package.
         packages: Version of each package whose arithmetic is used.
         cohort: How many trials were trained as one, and this trial's place among them.
@@ -108,6 +111,8 @@ class Facts(Frozen):
 
     data_sha256: str
     split_sha256: str
+    input_shape: tuple[int, ...] | None = None
+    n_classes: int | None = None
     sources: dict[str, str]
     packages: dict[str, str]
     python: str

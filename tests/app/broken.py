@@ -4,7 +4,7 @@ import os
 
 from torch import Tensor
 
-from tests.learning.own.modules import Batch, Plain
+from tests.learning.custom.modules import Batch, Plain
 
 
 class Broken(Plain):

@@ -17,7 +17,7 @@ from pipeline.analysis import Comparison
 from pipeline.app.reproduce import reproduce
 from pipeline.config import derive_seed
 from pipeline.errors import WorkFailedError
-from pipeline.learning.facts import SOURCES
+from pipeline.learning.provenance import SOURCES
 from pipeline.trial import sha256_of
 from tests.app.planted import DATA, Planted, make_home, train_here, workspace_of
 

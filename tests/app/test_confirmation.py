@@ -188,7 +188,7 @@ def test_opening_is_on_record_before_the_test_part_is_opened(
         message = "it cannot be read"
         raise WorkFailedError(message)
 
-    monkeypatch.setattr("pipeline.learning.testing.open_test", refuse)
+    monkeypatch.setattr("pipeline.learning.sealed_scores.open_test", refuse)
     with pytest.raises(WorkFailedError, match="it cannot be read"):
         candidates(home, top=1).confirm(seeds=1, workers=1)
     assert seen == [before + 1], "all were trained, then the opening was noted, then it was opened"

@@ -11,7 +11,7 @@ from pipeline.app.workspace import Workspace
 from pipeline.errors import BadInputError
 from tests.app.studies import check_ledgers_agree, study_in
 
-MODULES = "tests.learning.own.modules"
+MODULES = "tests.learning.custom.modules"
 OWN: dict[str, Any] = {
     "model": {"class_path": f"{MODULES}.Plain"},
     "space": {"hidden": {"choices": [8, 16]}, "dropout": {"low": 0.0, "high": 0.6}},

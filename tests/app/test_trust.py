@@ -16,7 +16,7 @@ from pipeline.app.workspace import Workspace
 from pipeline.cli.commands import main
 from pipeline.config import StudyConfig, TrialConfig, check_study
 from pipeline.errors import BadInputError
-from pipeline.learning.own.origin import source_files
+from pipeline.learning.custom.sources import source_files
 from pipeline.tracking.client import connect
 from pipeline.tracking.ledger import MlflowLedger
 from pipeline.tracking.store import artifact_root, tracking_uri

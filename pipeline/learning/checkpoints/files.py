@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Union
 
 if TYPE_CHECKING:
+    from pipeline.learning.custom.datamodule import CustomData
     from pipeline.learning.data import PreparedData
-    from pipeline.learning.own.module_feed import OwnData
 
 LARGEST_BYTES: Final = 2**30
 """All checkpoints of a home together take 1 GiB at most ..."""
@@ -96,7 +96,7 @@ class CheckpointFolder:
 class Resumable:
     """What the workers of a study are handed: its data, and where checkpoints are kept."""
 
-    data: Union["PreparedData", "OwnData"]
+    data: Union["PreparedData", "CustomData"]
     folder: CheckpointFolder
 
 

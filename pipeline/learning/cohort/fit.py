@@ -12,18 +12,18 @@ from pipeline.learning.checkpoints.keeper import Keeper
 from pipeline.learning.cohort.member import Member
 from pipeline.learning.cohort.module import CohortModule, Report
 from pipeline.learning.cohort.rows import SplitTensors, load_splits
+from pipeline.learning.custom.datamodule import CustomData
+from pipeline.learning.custom.trainer import fit_custom
 from pipeline.learning.data import PreparedData
-from pipeline.learning.facts import collect_facts, resolve_device
 from pipeline.learning.failures import describe_failure
 from pipeline.learning.lightning import Trainer, expected_warnings
 from pipeline.learning.modules.pictures import draw
-from pipeline.learning.own.fit import fit_own
-from pipeline.learning.own.module_feed import OwnData
+from pipeline.learning.provenance import DataFacts, collect_facts, resolve_device
 from pipeline.trial import Cohort, Facts, TrialOutcome, TrialState
 
 
 def fit_cohort(
-    cohort: Cohort, context: PreparedData | OwnData | Resumable, report: Report
+    cohort: Cohort, context: PreparedData | CustomData | Resumable, report: Report
 ) -> list[TrialOutcome]:
     """Train the trials of a cohort together and say how each ended.
 
@@ -47,7 +47,7 @@ def fit_cohort(
     keeper = Keeper(folder)
     with _arithmetic(config.training.threads):
         if config.model.class_path or config.data.class_path:
-            return [fit_own(one, data, report, keeper) for one in cohort.assignments]
+            return [fit_custom(one, data, report, keeper) for one in cohort.assignments]
         assert isinstance(data, PreparedData), "the user's own data has its class named"  # noqa: S101
         return _fit(cohort, data, report, keeper)
 
@@ -149,8 +149,7 @@ def _facts(member: Member, data: PreparedData, split_sha256: str) -> Facts:
     first = member.learners[0]
     return collect_facts(
         member.assignment.config.training,
-        data_sha256=data.sha256,
-        split_sha256=split_sha256,
+        DataFacts(data.sha256, split_sha256, data.image_shape, data.n_classes),
         cohort={"place": first.place, "size": first.n_companions},
         alone_because=first.alone_because,
     )

@@ -3,25 +3,24 @@
 What opens the test part is not among these names: see ``pipeline.learning.data.sealed``.
 """
 
-from pipeline.learning.data.arrays import open_train
-from pipeline.learning.data.cache import prepare
-from pipeline.learning.data.parts import (
+from pipeline.learning.data.cache import PreparedData, open_train, prepare
+from pipeline.learning.data.locate import Source, locate
+from pipeline.learning.data.split import (
     Split,
+    SplitSizes,
     all_but_test,
     fold_splits,
+    known_sizes,
     split,
     splits,
     splits_sha256,
 )
-from pipeline.learning.data.places import locate
-from pipeline.learning.data.records import PreparedData, Source
-from pipeline.learning.data.sizes import PartSizes, known_sizes
 
 __all__ = [
-    "PartSizes",
     "PreparedData",
     "Source",
     "Split",
+    "SplitSizes",
     "all_but_test",
     "fold_splits",
     "known_sizes",

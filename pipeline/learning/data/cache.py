@@ -1,22 +1,265 @@
 """Decode a data set once a machine; every later start checks what lies in the cache."""
 
 import fcntl
-from collections.abc import Iterator
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, Final, Self
 
-from pipeline.errors import WorkFailedError
-from pipeline.learning.data.arrays import intact_meta, open_part, write_arrays
-from pipeline.learning.data.catalogue import Part
-from pipeline.learning.data.decoding import (
-    check_unchanged,
-    decode,
-    digests,
-    folder_name,
-    scale_of,
-)
-from pipeline.learning.data.meta import Fingerprint, Meta
-from pipeline.learning.data.records import PreparedData, Source
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.errors import BadInputError, WorkFailedError
+from pipeline.learning.data.catalogue import DATA_SETS, BatchesOrigin, IdxOrigin, Subset
+from pipeline.learning.data.formats import decode_batches, decode_csv, decode_idx
+from pipeline.learning.data.locate import Source
+from pipeline.learning.data.npz import count_rows, decode_npz
+from pipeline.learning.data.reading import Arrays, Images, Labels, sha256_of_file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedData:
+    """A data set decoded once a machine; workers map its arrays instead of copying them.
+
+    Attributes:
+        source: What was decoded.
+        folder: Where the arrays lie, as ``.npy`` files.
+        sha256: Over the whole content of all parts, however the source was packed.
+        image_shape: (H, W), or (3, H, W) of colour, or (n_inputs,) of rows that are no images.
+        scale: What values are divided by: the largest pixel there can be (255 or 16); 1.0 where
+            the set holds floats.
+        n_train: Rows of the training part, from which validation is split.
+        n_test: Rows of the set's own test part; 0 where it has none.
+    """
+
+    source: Source
+    folder: Path
+    sha256: str
+    n_classes: int
+    image_shape: tuple[int, ...]
+    scale: float
+    n_train: int
+    n_test: int
+
+    @property
+    def name(self) -> str:
+        """The data set's name in the study file."""
+        return self.source.name
+
+
+FORMAT: Final = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fingerprint:
+    """An array told by its type, its shape and the SHA-256 of its bytes in C order."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    sha256: str
+
+    @classmethod
+    def of(cls, array: npt.NDArray[np.generic]) -> Self:
+        """Take an array's fingerprint.
+
+        >>> Fingerprint.of(np.zeros(2, dtype=np.uint8)).shape
+        (2,)
+        """
+        digest = hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
+        return cls(dtype=array.dtype.name, shape=array.shape, sha256=digest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meta:
+    """The content of ``meta.json``.
+
+    Attributes:
+        sources: SHA-256 of each source file as it lies on the disk, by its name; of a folder of
+            images one over all.
+        arrays: Fingerprints by array name, ``train-images`` for example.
+    """
+
+    name: str
+    n_classes: int
+    scale: float
+    sources: Mapping[str, str]
+    arrays: Mapping[str, Fingerprint]
+
+    @property
+    def content_sha256(self) -> str:
+        """A digest over every row of every part, however the source was packed."""
+        rows = [
+            [name, one.dtype, list(one.shape), one.sha256]
+            for name, one in sorted(self.arrays.items())
+        ]
+        return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+    def as_json(self) -> str:
+        """Write the file's text."""
+        content = {"format": FORMAT, "content_sha256": self.content_sha256} | asdict(self)
+        return json.dumps(content, indent=1, sort_keys=True) + "\n"
+
+
+def read_meta(folder: Path) -> Meta | None:
+    """Read ``meta.json``; ``None`` where there is none or it is damaged."""
+    try:
+        document = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        meta = _meta_of(document)
+        is_sound = meta.content_sha256 == document["content_sha256"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return meta if is_sound and document.get("format") == FORMAT else None
+
+
+def _meta_of(document: dict[str, Any]) -> Meta:
+    arrays = {
+        name: Fingerprint(dtype=entry["dtype"], shape=tuple(entry["shape"]), sha256=entry["sha256"])
+        for name, entry in document["arrays"].items()
+    }
+    plain = {key: document[key] for key in ("name", "n_classes", "scale", "sources")}
+    return Meta(arrays=arrays, **plain)
+
+
+def open_train(prepared: PreparedData) -> tuple[Images, Labels]:
+    """Map the training part: its pages are shared by all processes of the machine.
+
+    Returns:
+        Images [N, *image_shape], uint8 or float32, and labels int64 [N]. They can be written to,
+        as torch asks; what is written stays in this process and never reaches the file.
+    """
+    return open_subset(prepared.folder, "train")
+
+
+def open_subset(folder: Path, part: Subset) -> tuple[Images, Labels]:
+    """Map one part's images and labels, copy on write."""
+    images, labels = (_open(path) for path in _paths(folder, part))
+    return images, labels
+
+
+def intact_meta(folder: Path, *, parts: tuple[Subset, ...]) -> Meta | None:
+    """Give a decoded set's description where these parts are what it says, or else nothing."""
+    meta = read_meta(folder)
+    if meta is None:
+        return None
+    paths = [path for part in parts for path in _paths(folder, part)]
+    try:
+        is_intact = all(Fingerprint.of(_open(path)) == meta.arrays[path.stem] for path in paths)
+    except (OSError, ValueError, EOFError, KeyError):
+        return None
+    return meta if is_intact else None
+
+
+def write_arrays(folder: Path, *, arrays: Arrays, meta: Meta) -> None:
+    """Write arrays and then their description; each file appears whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, array in arrays.items():
+        with _whole(folder / f"{name}.npy") as partial, partial.open("wb") as file:
+            np.save(file, array, allow_pickle=False)
+    with _whole(folder / "meta.json") as partial:
+        partial.write_text(meta.as_json(), encoding="utf-8")
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _open(path: Path) -> npt.NDArray[Any]:
+    array: npt.NDArray[Any] = np.load(path, mmap_mode="c", allow_pickle=False)
+    return array
+
+
+def _paths(folder: Path, part: Subset) -> tuple[Path, Path]:
+    return folder / f"{part}-images.npy", folder / f"{part}-labels.npy"
+
+
+def decode(source: Source) -> Arrays:
+    """Read a set's files into memory.
+
+    Raises:
+        BadInputError: A file cannot be read, or does not hold what it must hold.
+    """
+    if source.name == "npz":
+        return decode_npz(source.files[0])
+    if source.name == "image-folder":
+        from pipeline.learning.data.images import decode_images, list_images  # imports Pillow
+
+        return decode_images(list_images(source.files[0]), image_size=source.image_size)
+    known = DATA_SETS[source.name]
+    if isinstance(known.origin, IdxOrigin):
+        return decode_idx(known.origin, source.files)
+    if isinstance(known.origin, BatchesOrigin):
+        return decode_batches(known, known.origin, source.files)
+    return decode_csv(known, source.files[0])
+
+
+def count_rows_of_source(source: Source) -> tuple[int, int]:
+    """Tell the rows of the training and of the test part of the user's own data.
+
+    Nothing is decoded: an npz file's headers are read, a folder's images are counted.
+
+    Raises:
+        BadInputError: The file or folder is no data set.
+    """
+    if source.name == "npz":
+        return count_rows(source.files[0])
+    from pipeline.learning.data.images import list_images  # imports Pillow
+
+    listing = list_images(source.files[0])
+    return len(listing.train), len(listing.test)
+
+
+def scale_of(name: str, dtype: np.dtype[np.generic]) -> float:
+    """Tell what a set's values are divided by: its largest pixel, and nothing if it has floats.
+
+    >>> scale_of("npz", np.dtype(np.float32))
+    1.0
+    """
+    if name in DATA_SETS:
+        return DATA_SETS[name].scale
+    return 255 if dtype == np.uint8 else 1.0
+
+
+def digests(source: Source) -> dict[str, str]:
+    """Give the SHA-256 of each source file; of a folder of images one over all.
+
+    Raises:
+        BadInputError: A file cannot be read.
+    """
+    if source.name == "image-folder":
+        from pipeline.learning.data.images import sha256_of_folder  # imports Pillow
+
+        folder = source.files[0]
+        return {folder.name: sha256_of_folder(folder, image_size=source.image_size)}
+    return {path.name: sha256_of_file(path) for path in source.files}
+
+
+def folder_name(source: Source, sources: Mapping[str, str]) -> str:
+    """Name the folder of a set's decoded arrays by what they are decoded from."""
+    key = json.dumps([FORMAT, sorted(sources.items())])
+    return f"{source.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+
+
+def check_unchanged(source: Source, sources: Mapping[str, str], *, name: str) -> None:
+    """Refuse files that are no longer those that a folder of arrays was named by.
+
+    Raises:
+        BadInputError: They changed since, or while they were read.
+    """
+    if folder_name(source, sources) != name:
+        raise BadInputError(
+            where=", ".join(map(str, source.files)),
+            got="another content than a moment ago",
+            expected="data that stay as they are while a study reads them",
+        )
 
 
 def prepare(source: Source, *, cache: Path) -> PreparedData:
@@ -33,13 +276,13 @@ def prepare(source: Source, *, cache: Path) -> PreparedData:
         BadInputError: A file is damaged, or the download failed.
         WorkFailedError: The cache cannot be written.
     """
-    here = source if source.is_here else _downloaded(source, cache)
+    here = source if source.is_local else _downloaded(source, cache)
     folder = cache.absolute() / "data" / folder_name(here, digests(here))
     meta = intact_meta(folder, parts=("train",)) or store(here, folder, parts=("train",))
     return _prepared(here, folder, meta=meta)
 
 
-def store(source: Source, folder: Path, *, parts: tuple[Part, ...]) -> Meta:
+def store(source: Source, folder: Path, *, parts: tuple[Subset, ...]) -> Meta:
     """Decode a set into a folder, unless another process has just done so.
 
     Args:
@@ -87,7 +330,7 @@ def _downloaded(source: Source, cache: Path) -> Source:
 
 
 def _prepared(source: Source, folder: Path, *, meta: Meta) -> PreparedData:
-    images, labels = open_part(folder, "train")
+    images, labels = open_subset(folder, "train")
     own_test = meta.arrays.get("test-labels")
     return PreparedData(
         source=source,

@@ -16,11 +16,8 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.errors import BadInputError
-from pipeline.learning.data.catalogue import DATA_SETS
-from pipeline.learning.data.layouts import find_files, how_to_get, layout
-from pipeline.learning.data.origins import CsvOrigin, Downloadable, IdxOrigin
-from pipeline.learning.data.places import downloads_folder
-from pipeline.learning.data.records import Source
+from pipeline.learning.data.catalogue import DATA_SETS, CsvOrigin, Downloadable, IdxOrigin
+from pipeline.learning.data.locate import Source, downloads_folder, find_files, how_to_get, layout
 
 SILENCE_SECONDS: Final = 30.0
 """A server that sends nothing for so long is given up."""

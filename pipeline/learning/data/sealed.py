@@ -5,18 +5,17 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from pipeline.errors import BadInputError
-from pipeline.learning.data.arrays import Images, Labels, intact_meta, open_part, open_train
-from pipeline.learning.data.cache import store
-from pipeline.learning.data.catalogue import Part
-from pipeline.learning.data.draws import Rows, draw_stratified
-from pipeline.learning.data.parts import TEST_STREAM, Split
-from pipeline.learning.data.sizes import n_test_rows
+from pipeline.learning.data.cache import intact_meta, open_subset, open_train, store
+from pipeline.learning.data.catalogue import Subset
+from pipeline.learning.data.reading import Images, Labels
+from pipeline.learning.data.split import TEST_STREAM, Split, n_test_rows
+from pipeline.learning.data.stratified import Rows, stratified_sample
 
 if TYPE_CHECKING:
     from pipeline.config import DataConfig
-    from pipeline.learning.data.records import PreparedData
+    from pipeline.learning.data.cache import PreparedData
 
-BOTH: Final[tuple[Part, ...]] = ("train", "test")
+BOTH: Final[tuple[Subset, ...]] = ("train", "test")
 
 
 def open_test(
@@ -46,12 +45,12 @@ def open_test(
     if not prepared.n_test:
         images, labels = open_train(prepared)
         return images[parts.test], labels[parts.test]
-    images, labels = open_own_test(prepared)
-    rows = own_test_rows(labels, config, seed=seed)
+    images, labels = open_test_subset(prepared)
+    rows = test_subset_rows(labels, config, seed=seed)
     return (images, labels) if rows.size == labels.size else (images[rows], labels[rows])
 
 
-def open_own_test(prepared: "PreparedData") -> tuple[Images, Labels]:
+def open_test_subset(prepared: "PreparedData") -> tuple[Images, Labels]:
     """Map a set's own test part; where the cache is damaged it is decoded again.
 
     Raises:
@@ -59,10 +58,10 @@ def open_own_test(prepared: "PreparedData") -> tuple[Images, Labels]:
     """
     if intact_meta(prepared.folder, parts=("test",)) is None:
         store(prepared.source, prepared.folder, parts=BOTH)
-    return open_part(prepared.folder, "test")
+    return open_subset(prepared.folder, "test")
 
 
-def own_test_rows(labels: Labels, config: "DataConfig", *, seed: int) -> Rows:
+def test_subset_rows(labels: Labels, config: "DataConfig", *, seed: int) -> Rows:
     """Choose the rows of a set's own test part that the study keeps for its test.
 
     Args:
@@ -73,4 +72,4 @@ def own_test_rows(labels: Labels, config: "DataConfig", *, seed: int) -> Rows:
     rows = np.arange(labels.size, dtype=np.int64)
     where = f"data set {config.name}"
     n_drawn = n_test_rows(config, n_rows=0, n_own_test=labels.size, where=where)
-    return draw_stratified(rows, labels, n_drawn=n_drawn, seed=seed, stream=TEST_STREAM)
+    return stratified_sample(rows, labels, n_drawn=n_drawn, seed=seed, stream=TEST_STREAM)

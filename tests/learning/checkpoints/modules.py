@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader
 from torchmetrics.classification import MulticlassAccuracy
 
 from pipeline.learning.lightning import LightningModule, Trainer
-from tests.learning.own.modules import Batch, Blobs, ByHand, Plain
+from tests.learning.custom.modules import Batch, Blobs, ByHand, Plain
 
 
 class Plateau(Plain):

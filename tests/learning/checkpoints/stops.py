@@ -7,8 +7,8 @@ import pytest
 
 from pipeline.learning.checkpoints import CheckpointFolder, Resumable
 from pipeline.learning.cohort.fit import fit_cohort
+from pipeline.learning.custom.datamodule import CustomData
 from pipeline.learning.data import PreparedData
-from pipeline.learning.own.module_feed import OwnData
 from pipeline.trial import (
     Assignment,
     Cohort,
@@ -30,13 +30,13 @@ def bits(outcome: TrialOutcome) -> Bits:
     return curve_sha256(outcome.curve), outcome.weights_sha256, outcome.state, outcome.cause
 
 
-def resumable(data: PreparedData | OwnData, home: Path) -> Resumable:
+def resumable(data: PreparedData | CustomData, home: Path) -> Resumable:
     """The data, and a folder for checkpoints in a home."""
     return Resumable(data, CheckpointFolder(home / "checkpoints" / "tests"))
 
 
 def fit(
-    data: PreparedData | OwnData | Resumable, assignments: Sequence[Assignment]
+    data: PreparedData | CustomData | Resumable, assignments: Sequence[Assignment]
 ) -> list[TrialOutcome]:
     """Fit a cohort and hear nothing of its epochs."""
     return fit_cohort(Cohort(tuple(assignments)), data, lambda _: None)

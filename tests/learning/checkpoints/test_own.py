@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from pipeline.config import TrialConfig
+from pipeline.learning.custom.datamodule import CustomData
 from pipeline.learning.data import PreparedData
-from pipeline.learning.own.module_feed import OwnData
 from pipeline.trial import Assignment, TrialState
 from tests.learning.checkpoints.stops import (
     bits,
@@ -19,7 +19,7 @@ from tests.learning.checkpoints.stops import (
 )
 
 HERE = "tests.learning.checkpoints.modules"
-THERE = "tests.learning.own.modules"
+THERE = "tests.learning.custom.modules"
 EPOCHS = 3
 
 
@@ -66,9 +66,9 @@ ANEW = {
 }
 
 
-def _data(assignment: Assignment, digits: PreparedData) -> PreparedData | OwnData:
+def _data(assignment: Assignment, digits: PreparedData) -> PreparedData | CustomData:
     path = assignment.config.data.class_path
-    return OwnData(path) if path else digits
+    return CustomData(path) if path else digits
 
 
 @pytest.mark.parametrize("what", RESUMED)

@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.learning.data.catalogue import CIFAR10, DataSet
-from pipeline.learning.data.origins import BatchesOrigin, BatchFile
+from pipeline.learning.data.catalogue import CIFAR10, BatchesOrigin, BatchFile, DataSet
 
 N_ROWS = 20
 N_INPUTS = 3 * 32 * 32

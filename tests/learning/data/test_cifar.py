@@ -20,9 +20,8 @@ import pytest
 from pipeline.config import DataConfig
 from pipeline.errors import BadInputError
 from pipeline.learning.data import PreparedData, known_sizes, locate, open_train, prepare
-from pipeline.learning.data.catalogue import CIFAR10, DATA_SETS
-from pipeline.learning.data.origins import BatchesOrigin
-from pipeline.learning.data.sealed import open_own_test
+from pipeline.learning.data.catalogue import CIFAR10, DATA_SETS, BatchesOrigin
+from pipeline.learning.data.sealed import open_test_subset
 from pipeline.learning.torchvision_ops import ensure_torchvision
 from tests.learning.data.batches import N_ROWS, archive, batch, pixels, small_cifar10, write_batches
 
@@ -61,7 +60,7 @@ def test_batches_become_images_with_the_colours_first(tmp_path: Path, cache: Pat
     rows = np.concatenate([pixels(number) for number in range(5)])
     assert np.array_equal(images.reshape(-1, 3072), rows)
     assert labels.tolist() == [row % 10 for row in range(N_ROWS)] * 5
-    assert np.array_equal(open_own_test(prepared)[0].reshape(-1, 3072), pixels(5))
+    assert np.array_equal(open_test_subset(prepared)[0].reshape(-1, 3072), pixels(5))
 
 
 def test_the_archive_gives_what_the_batches_give(tmp_path: Path, cache: Path) -> None:
@@ -261,4 +260,4 @@ def test_two_that_want_a_set_at_once_download_it_once(
     for one in both:
         one.join()
     assert len(CountingHandler.asked) == 2 * n_asked_alone
-    assert locate(CONFIG, tmp_path / "mine", cache=cache, system_roots=()).is_here
+    assert locate(CONFIG, tmp_path / "mine", cache=cache, system_roots=()).is_local

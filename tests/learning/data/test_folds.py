@@ -22,7 +22,7 @@ from pipeline.learning.data import (
     splits_sha256,
 )
 from pipeline.learning.data.sealed import open_test
-from pipeline.learning.data.sizes import part_sizes
+from pipeline.learning.data.split import split_sizes
 
 Labels = npt.NDArray[np.int64]
 Problem = tuple[Labels, DataConfig, int, int]
@@ -101,7 +101,7 @@ def test_a_folds_probe_is_a_part_of_its_training_rows(problem: Problem) -> None:
 @given(problems())
 def test_the_sizes_known_beforehand_are_the_largest_folds(problem: Problem) -> None:
     labels, config, n_own_test, _ = problem
-    sizes = part_sizes(config, n_rows=labels.size, n_own_test=n_own_test)
+    sizes = split_sizes(config, n_rows=labels.size, n_own_test=n_own_test)
     folds = made(problem)
     assert sizes.validation == max(one.validation.size for one in folds)
     assert sizes.train == min(one.train.size for one in folds)

@@ -10,9 +10,8 @@ from PIL import Image
 
 from pipeline.config import DataConfig
 from pipeline.errors import BadInputError
-from pipeline.learning.data import PartSizes, known_sizes, locate, open_train
-from pipeline.learning.data import memory as memory_limits
-from pipeline.learning.data.sealed import open_own_test
+from pipeline.learning.data import SplitSizes, known_sizes, locate, open_train, reading
+from pipeline.learning.data.sealed import open_test_subset
 from tests.learning.data.own_images import COLOUR, GENERATOR, GREY, leave, prepared_images, save
 
 
@@ -58,7 +57,7 @@ def test_train_and_test_folders_are_the_sets_own_parts(tmp_path: Path, cache: Pa
         save(folder / part / name / f"{row}.png", pixels)
     prepared = prepared_images(folder, cache)
     assert np.array_equal(open_train(prepared)[0], GREY[[0, 1, 3, 4]])
-    images, labels = open_own_test(prepared)
+    images, labels = open_test_subset(prepared)
     assert np.array_equal(images, GREY[[2, 5]])
     assert labels.tolist() == [0, 1]
 
@@ -185,7 +184,7 @@ def test_a_folder_that_is_a_file_is_told(pets: Path, cache: Path) -> None:
 def test_more_images_than_memory_holds_are_refused(
     pets: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory_limits, "LARGEST_BYTES", 119)
+    monkeypatch.setattr(reading, "LARGEST_BYTES", 119)
     with pytest.raises(BadInputError, match=r"pets: got 0\.0 GiB once decoded"):
         prepared_images(pets, cache)
 
@@ -194,7 +193,7 @@ def test_sizes_are_known_by_counting(pets: Path, cache: Path) -> None:
     (pets / "cat" / "0.png").write_bytes(b"not opened")
     config = DataConfig(name="image-folder", path=str(pets), test=0, validation=2)
     source = locate(config, None, cache=cache)
-    assert known_sizes(config, source) == PartSizes(train=4, validation=2, test=0)
+    assert known_sizes(config, source) == SplitSizes(train=4, validation=2, test=0)
     too_many = DataConfig(name="image-folder", path=str(pets), test=0, validation=6)
     with pytest.raises(BadInputError, match=r"data\.validation: got 6, expected 1 to 5 of 6 rows"):
         known_sizes(too_many, source, where="study.yaml")

@@ -10,14 +10,14 @@ import pytest
 from pipeline.config import DataConfig
 from pipeline.errors import BadInputError
 from pipeline.learning.data import (
-    PartSizes,
+    SplitSizes,
     known_sizes,
     locate,
     open_train,
     prepare,
     split,
 )
-from pipeline.learning.data.sealed import open_own_test, open_test
+from pipeline.learning.data.sealed import open_test, open_test_subset
 from tests.learning.data.own_arrays import (
     COLOUR,
     GREY,
@@ -68,7 +68,7 @@ def test_labels_may_be_any_whole_numbers(dtype: str, tmp_path: Path, cache: Path
 def test_a_test_part_of_its_own_is_sealed_and_opens(tmp_path: Path, cache: Path) -> None:
     prepared = prepared_npz(saved(tmp_path, x_train=GREY, y_train=LABELS, **TEST), cache)
     assert (prepared.n_train, prepared.n_test) == (12, 4)
-    images, labels = open_own_test(prepared)
+    images, labels = open_test_subset(prepared)
     assert np.array_equal(images, GREY[:4])
     assert labels.tolist() == [0, 1, 2, 0]
 
@@ -80,11 +80,11 @@ def test_a_damaged_test_part_is_decoded_again_but_not_from_another_file(
     prepared = prepared_npz(path, cache)
     damaged = prepared.folder / "test-images.npy"
     damaged.write_bytes(b"")
-    assert np.array_equal(open_own_test(prepared)[0], GREY[:4])
+    assert np.array_equal(open_test_subset(prepared)[0], GREY[:4])
     damaged.write_bytes(b"")
     saved(tmp_path, x_train=GREY[::-1], y_train=LABELS, **TEST)
     with pytest.raises(BadInputError, match=r"own\.npz: got another content than a moment ago"):
-        open_own_test(prepared)
+        open_test_subset(prepared)
 
 
 def test_other_content_under_the_same_name_is_other_data(tmp_path: Path, cache: Path) -> None:
@@ -110,7 +110,7 @@ def test_sizes_are_read_from_the_headers(tmp_path: Path, cache: Path) -> None:
     path = saved(tmp_path, x_train=GREY, y_train=LABELS * 2, **TEST)  # labels are not looked at
     config = DataConfig(name="npz", path=str(path), validation=0.5)
     source = locate(config, None, cache=cache)
-    assert known_sizes(config, source) == PartSizes(train=6, validation=6, test=4)
+    assert known_sizes(config, source) == SplitSizes(train=6, validation=6, test=4)
     assert known_sizes(config) is None
 
 

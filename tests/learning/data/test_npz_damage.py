@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import BadInputError
-from pipeline.learning.data import memory as memory_limits
+from pipeline.learning.data import reading
 from tests.learning.data.own_arrays import COLOUR, GREY, LABELS, ROWS, Array, prepared_npz, saved
 
 
@@ -178,7 +178,7 @@ def test_a_flipped_byte_is_found(tmp_path: Path, cache: Path) -> None:
 def test_more_than_memory_holds_is_refused_unread(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory_limits, "LARGEST_BYTES", 2**20)
+    monkeypatch.setattr(reading, "LARGEST_BYTES", 2**20)
     zeros = np.zeros((4_000, 32, 32), dtype=np.uint8)
     path = saved(tmp_path, x_train=zeros, y_train=np.zeros(4_000, dtype=int))
     assert path.stat().st_size < 20_000

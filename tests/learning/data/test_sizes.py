@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.config import DataConfig
 from pipeline.errors import BadInputError
-from pipeline.learning.data import PartSizes, PreparedData, known_sizes
+from pipeline.learning.data import PreparedData, SplitSizes, known_sizes
 from pipeline.learning.data.catalogue import DATA_SETS
 
 
@@ -30,7 +30,7 @@ def config_of(name: str, **values: object) -> DataConfig:
 def test_sizes_are_known_without_the_data(
     config: DataConfig, train: int, validation: int, test: int
 ) -> None:
-    assert known_sizes(config) == PartSizes(train=train, validation=validation, test=test)
+    assert known_sizes(config) == SplitSizes(train=train, validation=validation, test=test)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,278 @@
+"""Data loaders of a trial from the user's own data module, and a digest of what they yield."""
+
+import copy
+import hashlib
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from pipeline.config import DataConfig
+from pipeline.errors import BadInputError
+from pipeline.learning.custom.classes import build, find_class, seed_all
+from pipeline.learning.custom.loaders import DataArguments
+from pipeline.learning.failures import describe_user_failure
+from pipeline.learning.lightning import LightningDataModule
+from pipeline.learning.provenance import DataFacts
+from pipeline.trial import Assignment
+
+LARGEST_PROBE_BYTES = 2**28
+"""Memory that the fixed part of the training rows may take, 256 MiB."""
+
+
+class Content(NamedTuple):
+    """What a data module holds for the search.
+
+    Attributes:
+        facts: Data digest over the validation batches and one pass over the training loader; split
+            digest over the validation batches alone.
+        n_validation: Rows that validate.
+    """
+
+    facts: DataFacts
+    n_validation: int
+
+
+def open_module(path: str, params: Mapping[str, Any], *, seed: int) -> LightningDataModule:
+    """Construct a user's data module and set it up for fitting, all its chances from one seed."""
+    own = find_class(path, "data", where="trial")
+    seed_all(seed)
+    module: LightningDataModule = build(own, params)
+    module.setup("fit")
+    return module
+
+
+@lru_cache(maxsize=8)
+def content_of(path: str, params: tuple[tuple[str, Any], ...], seed: int) -> Content:
+    """Digest a data module's content, once a worker for each setting that it takes.
+
+    It is an instance of its own, so that no loader that trains is moved on. Values are digested
+    in the order in which they come and whatever the batches' size.
+
+    Args:
+        path: The class path.
+        params: The trial's parameters that its constructor takes.
+        seed: The study's, of the split.
+    """
+    module = open_module(path, dict(params), seed=seed)
+    validation, n_validation = _digest(module.val_dataloader())
+    seed_all(seed)
+    training, _ = _digest(module.train_dataloader())
+    both = hashlib.sha256(f"validation {validation}\ntraining {training}\n".encode())
+    shape, n_classes = _shape_of(module, path)
+    return Content(DataFacts(both.hexdigest(), validation, shape, n_classes), n_validation)
+
+
+def _shape_of(module: LightningDataModule, path: str) -> tuple[tuple[int, ...] | None, int | None]:
+    """What a record says of the rows, as far as a data module tells it."""
+    known = module_arguments(module, path)
+    found = []
+    for name in ("image_shape", "n_classes"):
+        try:
+            found.append(known[name]())
+        except Exception:  # noqa: BLE001 - a user's code may raise anything, and may not need it
+            found.append(None)
+    return found[0], found[1]
+
+
+def batches_of(loaders: Any) -> Iterator[Any]:
+    """Go through a loader, or through one after another where there are several."""
+    if isinstance(loaders, Mapping):
+        loaders = list(loaders.values())
+    if isinstance(loaders, list | tuple):
+        for loader in loaders:
+            yield from batches_of(loader)
+    else:
+        yield from loaders
+
+
+def _digest(loaders: Any) -> tuple[str, int]:
+    parts: dict[str, Any] = {}
+    n_rows = 0
+    for batch in batches_of(loaders):
+        for number, (place, value) in enumerate(_leaves(batch, "")):
+            if number == 0 and isinstance(value, Tensor) and value.ndim:
+                n_rows += value.shape[0]
+            parts.setdefault(place, hashlib.sha256()).update(_bytes(value))
+    whole = "\n".join(f"{place} {part.hexdigest()}" for place, part in sorted(parts.items()))
+    return hashlib.sha256(whole.encode()).hexdigest(), n_rows
+
+
+def _leaves(value: Any, place: str) -> Iterator[tuple[str, Any]]:
+    """A batch's values by their place in it; of tensors, type and row shape are part of that."""
+    if isinstance(value, Tensor):
+        yield f"{place}/{value.dtype}{list(value.shape[1:])}", value
+    elif isinstance(value, Mapping):
+        for key, one in value.items():
+            yield from _leaves(one, f"{place}/{key}")
+    elif isinstance(value, list | tuple):
+        for number, one in enumerate(value):
+            yield from _leaves(one, f"{place}/{number}")
+    else:
+        yield place, value
+
+
+def _bytes(value: Any) -> bytes:
+    if isinstance(value, Tensor):
+        flat = value.detach().cpu().contiguous().reshape(-1)
+        return bytes(flat.view(torch.uint8).numpy())
+    if isinstance(value, bytes):
+        return value
+    # Of an unknown object only its type is known to be the same in the next process.
+    text = repr(value) if isinstance(value, str | int | float | None) else str(type(value))
+    return text.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class CustomData:
+    """Data that a user's own data module yields: prepared once, opened by each worker.
+
+    Attributes:
+        name: The data module's class path.
+    """
+
+    name: str
+
+
+def prepare_custom_data(config: DataConfig, params: Mapping[str, Any], *, where: str) -> CustomData:
+    """Call the data module's ``prepare_data`` in this process, before any worker opens it.
+
+    Args:
+        config: Names the class.
+        params: The parameters of one trial; the constructor gets those that it takes.
+        where: What an error names.
+
+    Raises:
+        BadInputError: The class cannot be used, or it raises.
+    """
+    assert config.class_path is not None, "called for the user's own data only"  # noqa: S101
+    path = config.class_path
+    own = find_class(path, "data", where=where)
+    try:
+        build(own, params).prepare_data()
+    except (Exception, SystemExit) as error:  # a user's code may raise anything
+        got = f"{path}, whose prepare_data raises {describe_user_failure(error, path)}"
+        expected = "data that can be prepared"
+        raise BadInputError(
+            where=where, key="data.class_path", got=got, expected=expected
+        ) from error
+    return CustomData(path)
+
+
+class DataModuleLoaders:
+    """A trial's batches of the user's own data module.
+
+    ``setup("fit")`` is called under the study's split seed, so what it splits at random is the
+    same for all trials; the test rows are never asked for.
+
+    Args:
+        assignment: The trial.
+
+    Raises:
+        ValueError: The trial is a refit: only the module knows how to join its parts.
+    """
+
+    def __init__(self, assignment: Assignment) -> None:
+        """Construct the data module and set it up."""
+        config = assignment.config
+        self._path = str(config.data.class_path)
+        if assignment.is_refit:
+            message = f"a refit needs built-in data: {self._path} decides what it trains on"
+            raise ValueError(message)
+        own = find_class(self._path, "data", where="trial")
+        params = {name: value for name, value in config.params.items() if own.takes(name)}
+        seed = config.seeds["split"]
+        content = content_of(self._path, tuple(params.items()), seed)
+        self.facts = content.facts
+        self._module = open_module(self._path, params, seed=seed)
+        self._probe = _first_rows(self._module, content.n_validation)
+        self.known = module_arguments(self._module, self._path)
+
+    def fit_arguments(self) -> dict[str, Any]:
+        """The module itself; it has been prepared and set up already."""
+        return {"datamodule": _without(self._module, "prepare_data", "setup")}
+
+    def no_dropout_arguments(self) -> dict[str, Any] | None:
+        """A twin of the module, for the sake of its hooks, that yields the probe."""
+        if self._probe is None:
+            return None
+        probe = _Kept(self._probe)
+        twin = _without(copy.copy(self._module), "prepare_data", "setup", "teardown")
+        vars(twin)["val_dataloader"] = lambda: probe
+        return {"datamodule": twin}
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """Batches in a loader's place: the Trainer takes a list for several loaders."""
+
+    batches: list[Any]
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.batches)
+
+
+def module_arguments(module: LightningDataModule, path: str) -> DataArguments:
+    """What a model may ask of a data module: its attributes; the shape also of a batch."""
+
+    def image_shape() -> tuple[int, ...]:
+        if hasattr(module, "image_shape"):
+            return tuple(module.image_shape)
+        images = next(batches_of(module.val_dataloader()))[0]
+        return tuple(images.shape[1:])
+
+    def n_classes() -> int:
+        if hasattr(module, "n_classes"):
+            return int(module.n_classes)
+        message = f"{path} has no attribute n_classes, which the model asks for"
+        raise ValueError(message)
+
+    return {
+        "n_classes": n_classes,
+        "n_inputs": lambda: math.prod(image_shape()),
+        "image_shape": image_shape,
+    }
+
+
+def _without(module: LightningDataModule, *hooks: str) -> LightningDataModule:
+    """Let a data module's hooks do nothing when the Trainer calls them."""
+    vars(module).update(dict.fromkeys(hooks, lambda stage=None: None))  # noqa: ARG005 - a hook's argument
+    return module
+
+
+def _first_rows(module: LightningDataModule, n_rows: int) -> list[Any] | None:
+    """The first batches of the training loader with as many rows as validate, or what fits.
+
+    They are kept, so that each epoch is scored on the same. ``None`` where there are several
+    loaders, or no telling how many rows a batch has.
+    """
+    kept: list[Any] = []
+    n_bytes = 0
+    loader = module.train_dataloader()
+    if isinstance(loader, list | tuple | Mapping):
+        return None
+    for batch in loader:
+        tensors = [value for value in _values(batch) if isinstance(value, Tensor) and value.ndim]
+        if not tensors or n_rows <= 0:
+            break
+        kept.append(batch)
+        n_rows -= tensors[0].shape[0]
+        n_bytes += sum(value.nbytes for value in tensors)
+        if n_bytes > LARGEST_PROBE_BYTES:
+            break
+    return kept or None
+
+
+def _values(batch: Any) -> list[Any]:
+    if isinstance(batch, Mapping):
+        return [value for one in batch.values() for value in _values(one)]
+    if isinstance(batch, list | tuple):
+        return [value for one in batch for value in _values(one)]
+    return [batch]

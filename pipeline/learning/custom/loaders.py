@@ -1,0 +1,153 @@
+"""Data loaders of a trial of a user's module: from built-in data."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from pipeline.learning.cohort.rows import EVALUATION_ROWS, Rows, SplitTensors, load_splits
+from pipeline.learning.data import PreparedData
+from pipeline.learning.modules.masks import row_order
+from pipeline.learning.provenance import DataFacts, resolve_device
+from pipeline.trial import Assignment
+
+EVALUATION_VALUES = 2**21
+"""Values of one evaluation batch at most: large images are scored fewer at a time."""
+
+Batch = tuple[Tensor, Tensor]
+
+DataArguments = Mapping[str, Callable[[], Any]]
+"""What a model's constructor may ask of the data, by name; it is only worked out when asked."""
+
+
+class TrialLoaders(Protocol):
+    """Loaders of one trial, as a ``Trainer`` takes them, and what is known of the data.
+
+    Attributes:
+        facts: What a record says of the data.
+        known: What a module's constructor may ask for, by name.
+    """
+
+    facts: DataFacts
+    known: DataArguments
+
+    def fit_arguments(self) -> dict[str, Any]:
+        """The arguments of ``Trainer.fit``."""
+
+    def no_dropout_arguments(self) -> dict[str, Any] | None:
+        """The arguments of ``Trainer.validate`` that score a fixed part of the training rows."""
+
+
+class RowBatches:
+    """What the Trainer iterates: (images, labels), images float32 in [0, 1].
+
+    Args:
+        rows: Of one part.
+        image_shape: (H, W), (C, H, W) or (n,); grey images get one channel.
+        batch_size: Rows a batch; the last of an epoch takes what is left.
+        order_seed: Shuffle each epoch anew by this seed; ``None``: never.
+    """
+
+    def __init__(
+        self,
+        rows: Rows,
+        *,
+        image_shape: tuple[int, ...],
+        batch_size: int,
+        order_seed: int | None = None,
+    ) -> None:
+        """Start before the first epoch."""
+        self.rows = rows
+        self.shape = batch_shape(image_shape)
+        self.batch_size = batch_size
+        self.order_seed = order_seed
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        """Count the batches of an epoch."""
+        return math.ceil(self._n_rows / self.batch_size)
+
+    @property
+    def _n_rows(self) -> int:
+        """Rows of an epoch: a last training row that would stand alone is left out.
+
+        Batch-norm cannot be trained on a batch of one.
+        """
+        n_rows = len(self.rows)
+        is_alone = self.order_seed is not None and n_rows > 1 == n_rows % self.batch_size
+        return n_rows - 1 if is_alone else n_rows
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Go through the next epoch."""
+        self.epoch += 1
+        numbers = self.rows.numbers
+        if self.order_seed is not None:
+            order = row_order(self.order_seed, self.epoch, len(self.rows))
+            numbers = numbers[order[: self._n_rows].to(numbers.device)]
+        for some in torch.split(numbers, self.batch_size):
+            images, labels = self.rows.take(some)
+            yield images.view(-1, *self.shape), labels
+
+
+def batch_shape(image_shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of one row in a batch: (1, H, W) of grey images, else as it is.
+
+    >>> batch_shape((8, 8)), batch_shape((3, 32, 32)), batch_shape((20,))
+    ((1, 8, 8), (3, 32, 32), (20,))
+    """
+    return (1, *image_shape) if len(image_shape) == 2 else tuple(image_shape)  # noqa: PLR2004 - H, W
+
+
+def in_order(rows: Rows, image_shape: tuple[int, ...]) -> RowBatches:
+    """Batch rows as they stand, for an evaluation."""
+    n_rows = max(1, min(EVALUATION_ROWS, EVALUATION_VALUES // math.prod(image_shape)))
+    return RowBatches(rows, image_shape=image_shape, batch_size=n_rows)
+
+
+class RowLoaders:
+    """A trial's batches of built-in data.
+
+    Args:
+        assignment: The trial.
+        data: The decoded data set.
+    """
+
+    def __init__(self, assignment: Assignment, data: PreparedData) -> None:
+        """Map the rows; they are shared by all trials of a worker."""
+        self.config = assignment.config
+        (parts,), split_sha256 = load_splits(
+            data,
+            self.config.data,
+            self.config.seeds["split"],
+            is_refit=assignment.is_refit,
+        )
+        self.facts = DataFacts(data.sha256, split_sha256, data.image_shape, data.n_classes)
+        self._parts = parts.to(torch.device(resolve_device(self.config.training.device)))
+        self.known = row_arguments(self._parts)
+
+    def fit_arguments(self) -> dict[str, Any]:
+        """Shuffle the training rows as for a built-in model."""
+        parts = self._parts
+        training = RowBatches(
+            parts.training,
+            image_shape=parts.image_shape,
+            batch_size=self.config.batch_size,
+            order_seed=self.config.seeds["order"],
+        )
+        validation = parts.validation and in_order(parts.validation, parts.image_shape)
+        return {"train_dataloaders": training, "val_dataloaders": validation}
+
+    def no_dropout_arguments(self) -> dict[str, Any]:
+        """The study's fixed part of the training rows, as large as the validation's."""
+        return {"dataloaders": in_order(self._parts.probe, self._parts.image_shape)}
+
+
+def row_arguments(parts: SplitTensors) -> DataArguments:
+    """What a module's constructor may ask of built-in data."""
+    return {
+        "n_classes": lambda: parts.n_classes,
+        "n_inputs": lambda: math.prod(parts.image_shape),
+        "image_shape": lambda: batch_shape(parts.image_shape),
+    }

@@ -1,0 +1,289 @@
+"""Train one trial whose module or data is the user's own, by itself in Lightning's Trainer."""
+
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from pytorch_lightning.callbacks import Callback
+from safetensors.torch import save
+from torch import nn
+
+from pipeline.config import TrainingConfig, TrialConfig
+from pipeline.learning.checkpoints.keeper import (
+    Keeper,
+    State,
+    curve_of,
+    curve_state,
+    fingerprint_of,
+)
+from pipeline.learning.cohort.member import Progress
+from pipeline.learning.custom.callbacks import (
+    EpochKeeper,
+    EpochRecorder,
+    NotTakenUpError,
+    Probe,
+    Report,
+)
+from pipeline.learning.custom.classes import Section, build, find_class, seed_all
+from pipeline.learning.custom.datamodule import CustomData, DataModuleLoaders
+from pipeline.learning.custom.loaders import DataArguments, RowLoaders, TrialLoaders
+from pipeline.learning.custom.sources import custom_sources
+from pipeline.learning.data import PreparedData
+from pipeline.learning.failures import describe_user_failure
+from pipeline.learning.lightning import LightningModule, Trainer, expected_warnings
+from pipeline.learning.modules.build import build_network
+from pipeline.learning.provenance import collect_facts, resolve_device
+from pipeline.trial import Assignment, Facts, TrialOutcome, TrialState
+
+
+def make_trainer(
+    training: TrainingConfig, *, epochs: int = 1, callbacks: Sequence[Callback] = ()
+) -> Trainer:
+    """Make a Trainer that writes no file and shows nothing.
+
+    Args:
+        training: Device and precision.
+        epochs: At most so many.
+        callbacks: In the order in which they are called, but a ``Checkpoint`` comes last, after
+            the module's own hooks.
+    """
+    device = resolve_device(training.device)
+    return Trainer(
+        accelerator={"cuda": "gpu"}.get(device, device),
+        devices=1,
+        precision=training.precision,
+        max_epochs=epochs,
+        deterministic=device == "cuda",
+        callbacks=list(callbacks),
+        enable_checkpointing=bool(callbacks),
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+
+
+@contextmanager
+def expected_of_loaders() -> Iterator[None]:
+    """Silence what a ``Trainer`` says of loaders that are meant as they are as well."""
+    with expected_warnings(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"The '\w+' does not have many workers")
+        # A refit validates nothing.
+        warnings.filterwarnings("ignore", "You defined a `validation_step` but have no")
+        yield
+
+
+def build_model(config: TrialConfig, known: DataArguments) -> LightningModule:
+    """Build a user's module, or a built-in one for a user's data, on the CPU.
+
+    Args:
+        config: The trial.
+        known: What the data knows.
+    """
+    seed_all(config.seeds["initialisation"])
+    path = config.model.class_path
+    if path is not None:
+        module: LightningModule = build(
+            find_class(path, "model", where="trial"), config.params, known
+        )
+        return module
+    is_classifier = config.model.name != "autoencoder"
+    return build_network(
+        config,
+        image_shape=known["image_shape"](),
+        n_classes=known["n_classes"]() if is_classifier else 0,
+    )
+
+
+def custom_classes(config: TrialConfig) -> tuple[Any, ...]:
+    """The user's classes that a trial names, imported."""
+    paths: dict[Section, str | None] = {
+        "model": config.model.class_path,
+        "data": config.data.class_path,
+    }
+    found = (find_class(path, name, where="trial") for name, path in paths.items() if path)
+    return tuple(own.cls for own in found)
+
+
+def count_parameters(module: LightningModule | None) -> int:
+    """Count a module's weights; those that its first batch shapes count once they are there."""
+    if module is None:
+        return 0
+    return sum(
+        weight.numel()
+        for weight in module.parameters()
+        if not isinstance(weight, nn.parameter.UninitializedParameter)
+    )
+
+
+ALONE_BECAUSE = "its own training_step: trained by itself in the Trainer"
+ALONE_BECAUSE_OF_DATA = "its own data module: trained by itself in the Trainer"
+
+
+def fit_custom(
+    assignment: Assignment,
+    data: PreparedData | CustomData,
+    report: Report,
+    keeper: Keeper | None = None,
+) -> TrialOutcome:
+    """Train a trial of the user's own module, of the user's own data, or of both.
+
+    Whatever the user's code raises ends the trial with its cause; nothing escapes.
+
+    Args:
+        assignment: The trial.
+        data: The decoded data set, or the user's own.
+        report: Called with each epoch's scores as they come.
+        keeper: Keeps checkpoints of a long trial; by default there are none.
+    """
+    return _Fit(assignment, report, keeper or Keeper(None)).run(data)
+
+
+@contextmanager
+def ending(progress: Progress, *class_paths: str) -> Iterator[None]:
+    """End a trial with its cause where the user's code raises, whatever it raises."""
+    try:
+        yield
+    except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - recorded as the trial's cause
+        progress.fail(describe_user_failure(error, *class_paths))
+
+
+class _Fit:
+    """A trial while it is trained; what has been reached is kept when something raises."""
+
+    def __init__(self, assignment: Assignment, report: Report, keeper: Keeper) -> None:
+        self._started = time.perf_counter()
+        self._assignment = assignment
+        self._config = assignment.config
+        self._report = report
+        self._keeper = keeper
+        self._progress = Progress(assignment)
+        self._facts: Facts | None = None
+        self._module: LightningModule | None = None
+        self._watch: EpochRecorder | None = None
+        self._data_seconds = 0.0
+
+    def run(self, data: PreparedData | CustomData) -> TrialOutcome:
+        paths = [self._config.model.class_path, self._config.data.class_path]
+        with ending(self._progress, *filter(None, paths)):
+            classes = custom_classes(self._config)
+            sources = custom_sources(*classes)
+            feed = self._open(data)
+            self._facts = self._collect_facts(feed, sources)
+            try:
+                self._train(feed, self._find())
+            except NotTakenUpError:
+                self._forget()
+                self._train(self._open(data), None)
+            self._settle()
+        return self._outcome()
+
+    def _open(self, data: PreparedData | CustomData) -> TrialLoaders:
+        started = time.perf_counter()
+        try:
+            if isinstance(data, CustomData):
+                return DataModuleLoaders(self._assignment)
+            return RowLoaders(self._assignment, data)
+        finally:
+            self._data_seconds = time.perf_counter() - started
+
+    def _train(self, feed: TrialLoaders, kept: State | None) -> None:
+        training = self._config.training
+        self._module = build_model(self._config, feed.known)
+        with expected_of_loaders():
+            probe = None if self._assignment.is_refit else feed.no_dropout_arguments()
+            self._watch = EpochRecorder(
+                self._progress,
+                report=self._report,
+                probe=Probe(make_trainer(training), probe),
+            )
+            epochs = EpochKeeper(
+                kept and kept["training"], is_due=lambda: self._keeper.is_due, keep=self._keep
+            )
+            if kept is not None:
+                self._take_up(kept)
+            trainer = make_trainer(
+                training, epochs=self._assignment.epochs, callbacks=[epochs, self._watch]
+            )
+            trainer.fit(self._module, **feed.fit_arguments())
+
+    def _find(self) -> State | None:
+        """The trial's checkpoint, if there is one that fits."""
+        if not self._keeper.has(self._config.number):
+            return None
+        return self._keeper.find(self._fingerprint(), self._config.number)
+
+    def _take_up(self, kept: State) -> None:
+        """Report the epochs behind it again, and go on with their curve and weights."""
+        assert self._watch is not None  # noqa: S101 - it was just made
+        self._watch.weights = kept["weights"]
+        for scores in curve_of(kept["curve"]):
+            self._progress.take(scores)
+            self._report(scores)
+
+    def _forget(self) -> None:
+        """Start anew: the checkpoint does not fit the module, newly made."""
+        self._keeper.forget(self._config.number)
+        self._progress.curve.clear()
+
+    def _keep(self, training: Callable[[], State]) -> None:
+        """Write a checkpoint; a module whose state cannot be written down has none."""
+        started = time.perf_counter()
+        watch, curve = self._watch, self._progress.curve
+        assert watch is not None  # noqa: S101 - it was made before the training
+        self._keeper.keep(
+            self._fingerprint(),
+            self._config.number,
+            lambda: {
+                "curve": curve_state(curve),
+                "weights": watch.weights,
+                "training": training(),
+            },
+        )
+        self._keeper.wait(time.perf_counter() - started)
+
+    def _fingerprint(self) -> str:
+        assert self._facts is not None  # noqa: S101 - collected before the training
+        return fingerprint_of(self._assignment, self._facts, [self._assignment.key])
+
+    def _settle(self) -> None:
+        """A module may end its training itself: what it came to is complete."""
+        progress = self._progress
+        if progress.state is None and not progress.curve:
+            progress.fail("ended before its first epoch")
+        elif progress.state is None:
+            progress.state = TrialState.COMPLETE
+
+    def _collect_facts(self, feed: TrialLoaders, sources: dict[str, str]) -> Facts:
+        is_own_model = self._config.model.class_path is not None
+        return collect_facts(
+            self._config.training,
+            feed.facts,
+            cohort={"place": 0, "size": 1},
+            alone_because=ALONE_BECAUSE if is_own_model else ALONE_BECAUSE_OF_DATA,
+            custom_sources=sources,
+        )
+
+    def _outcome(self) -> TrialOutcome:
+        watch, progress = self._watch, self._progress
+        weights = watch.weights if watch else None
+        return TrialOutcome(
+            number=self._config.number,
+            state=progress.state or TrialState.FAIL,
+            cause=progress.cause,
+            curve=tuple(progress.curve),
+            n_parameters=count_parameters(self._module),
+            weights=None if weights is None else save(weights),
+            facts=self._facts,
+            seconds=self._seconds(),
+            repeat=self._config.repeat,
+        )
+
+    def _seconds(self) -> dict[str, float]:
+        """The worker's seconds by phase; what no phase claims is ``set_up``."""
+        phases = self._watch.seconds if self._watch else {"training": 0.0, "validation": 0.0}
+        total = time.perf_counter() - self._started
+        claimed = self._data_seconds + sum(phases.values())
+        return {"data": self._data_seconds, "set_up": total - claimed, **phases}

@@ -1,0 +1,247 @@
+"""Find a data set's files; nothing is written, downloaded or decoded here."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pipeline.errors import BadInputError
+from pipeline.learning.data.catalogue import (
+    DATA_SETS,
+    BatchesOrigin,
+    CsvOrigin,
+    Downloadable,
+    IdxFile,
+    IdxOrigin,
+)
+
+if TYPE_CHECKING:
+    from pipeline.config import DataConfig
+
+
+DATA_VARIABLE: Final = "PIPELINE_DATA"
+SYSTEM_ROOTS: Final = (Path("/usr/share/datasets"), Path("/usr/local/share/datasets"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where a data set's files were found.
+
+    Attributes:
+        name: The data set's name in the study file.
+        files: In the catalogue's order, or the user's one file or folder; none where the set
+            has to be downloaded.
+        image_size: Pixels a side to which a folder's images are brought; ``None``: as they are.
+        looked_at: What was looked at in vain, a phrase for each place.
+    """
+
+    name: str
+    files: tuple[Path, ...]
+    image_size: int | None = None
+    looked_at: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the files are on this machine; if not, preparing the set downloads them."""
+        return bool(self.files)
+
+
+def locate(
+    config: "DataConfig",
+    data_dir: Path | None,
+    *,
+    cache: Path,
+    system_roots: Sequence[Path] = SYSTEM_ROOTS,
+) -> Source:
+    """Find a data set's files, or learn that they have to be downloaded.
+
+    Looked at in this order: ``data_dir``, the folder named by the environment's
+    ``PIPELINE_DATA``, the system's folders, what was downloaded before. A ``path`` of the user's
+    own is looked for from the working directory, then in the first two.
+
+    Args:
+        config: Names the set.
+        data_dir: A folder in torchvision's layout (``MNIST/raw``); it is never written to.
+        cache: Where this project keeps decoded and downloaded data; it need not exist.
+        system_roots: Where Linux distributions install data sets.
+
+    Raises:
+        BadInputError: A folder was named that does not exist, or the data are nowhere and
+            cannot be downloaded.
+        ValueError: The data come from a module of the user's own, which finds them itself.
+    """
+    if config.name is None:
+        message = f"{config.class_path} finds its data itself"
+        raise ValueError(message)
+    if data_dir is not None:
+        _check_folder(data_dir, "--data-dir")
+    if config.path is not None:
+        return _own(config, Path(config.path), data_dir)
+    origin = DATA_SETS[config.name].origin
+    if isinstance(origin, CsvOrigin):
+        return _in_package(config.name, origin)
+    return _in_folders(config.name, origin, _places(origin, data_dir, cache, system_roots))
+
+
+def downloads_folder(cache: Path) -> Path:
+    """Where downloads are kept, in torchvision's layout."""
+    return cache / "downloads"
+
+
+def _own(config: "DataConfig", path: Path, data_dir: Path | None) -> Source:
+    """Find a file or folder of the user's own."""
+    is_folder = config.name == "image-folder"
+    looked_at: list[str] = []
+    for root in chain([Path.cwd()], _data_folders(data_dir)):
+        candidate = root / path  # an absolute path replaces the root
+        lacking = _lack_of_own(candidate, is_folder=is_folder)
+        if lacking is None:
+            return Source(name=str(config.name), files=(candidate,), image_size=config.image_size)
+        looked_at.append(lacking)
+    raise BadInputError(
+        where=f"data set {config.name}",
+        key="data.path",
+        got=f"{path} ({'; '.join(dict.fromkeys(looked_at))})",
+        expected="a folder of images" if is_folder else "a file that NumPy's savez wrote",
+    )
+
+
+def _lack_of_own(path: Path, *, is_folder: bool) -> str | None:
+    wanted = "folder" if is_folder else "file"
+    try:
+        if path.is_dir() if is_folder else path.is_file():
+            return None
+        return f"{path} is no {wanted}" if path.exists() else f"no {wanted} {path}"
+    except OSError as error:
+        return f"{path}: {error.strerror}"
+
+
+def _in_package(name: str, origin: CsvOrigin) -> Source:
+    spec = find_spec(origin.package)
+    if spec is None or spec.origin is None:
+        looked_at = f"no package {origin.package}"
+    else:
+        path = Path(spec.origin).parent / origin.path
+        if path.is_file():
+            return Source(name=name, files=(path,))
+        looked_at = f"no file {path}"
+    raise BadInputError(
+        where=f"data set {name}",
+        got=looked_at,
+        expected=f"the file that {origin.distribution} brings along "
+        f"(python -m pip install --force-reinstall {origin.distribution})",
+    )
+
+
+def _in_folders(name: str, origin: Downloadable, places: Iterator[Path]) -> Source:
+    looked_at: list[str] = []
+    for folder in places:
+        files = find_files(origin, folder)
+        if files is not None:
+            return Source(name=name, files=files, looked_at=tuple(looked_at))
+        looked_at.append(lack(origin, folder))
+    _check_can_download(name, origin, looked_at)
+    return Source(name=name, files=(), looked_at=tuple(looked_at))
+
+
+def _places(
+    origin: Downloadable, data_dir: Path | None, cache: Path, system_roots: Sequence[Path]
+) -> Iterator[Path]:
+    for root in _data_folders(data_dir):
+        yield layout(origin, root)
+    for root in system_roots:
+        yield from system_folders(origin, root)
+    yield layout(origin, downloads_folder(cache.absolute()))
+
+
+def _data_folders(data_dir: Path | None) -> Iterator[Path]:
+    """Give the folders that the user named; the second is checked only where it is needed."""
+    if data_dir is not None:
+        yield data_dir.absolute()
+    if named := os.environ.get(DATA_VARIABLE):
+        folder = Path(named).expanduser().absolute()
+        _check_folder(folder, DATA_VARIABLE)
+        yield folder
+
+
+def _check_folder(folder: Path, key: str) -> None:
+    if not folder.is_dir():
+        what = "a file" if folder.is_file() else "no such folder"
+        raise BadInputError(
+            where=key,
+            got=f"{folder} ({what})",
+            expected="an existing folder in torchvision's layout (MNIST/raw, FashionMNIST/raw)",
+        )
+
+
+def _check_can_download(name: str, origin: Downloadable, looked_at: Sequence[str]) -> None:
+    if find_spec("torchvision") is None:
+        raise BadInputError(
+            where=f"data set {name}",
+            got="; ".join(looked_at),
+            expected=f"its files, plain or .gz; torchvision, which would download them, is not "
+            f"installed; {how_to_get(origin)}",
+        )
+
+
+def layout(origin: Downloadable, root: Path) -> Path:
+    """Name the folder in which a data folder in torchvision's layout has a set's files."""
+    return root / origin.class_name / "raw" if isinstance(origin, IdxOrigin) else root
+
+
+def system_folders(origin: Downloadable, root: Path) -> tuple[Path, ...]:
+    """Name the folders in which a Linux distribution may have put a set's files."""
+    named = (root / origin.system_folder,) if isinstance(origin, IdxOrigin) else ()
+    return (*named, layout(origin, root))
+
+
+def find_files(origin: Downloadable, folder: Path) -> tuple[Path, ...] | None:
+    """Find every one of a set's files in a folder, plain before packed, or else nothing."""
+    if isinstance(origin, IdxOrigin):
+        return _all_or_none([_plain_or_packed(folder, file) for file in origin.files])
+    batches = (folder / origin.folder / file.name for file in origin.files)
+    archive = folder / origin.archive
+    return _all_or_none([_file_or_none(path) for path in batches]) or _all_or_none(
+        [_file_or_none(archive)]
+    )
+
+
+def lack(origin: Downloadable, folder: Path) -> str:
+    """Say what a folder lacks of a set's files."""
+    if isinstance(origin, BatchesOrigin):
+        named = [origin.folder + "/" + file.name for file in origin.files]
+        present = (folder / origin.folder).is_dir()
+        lacking = [name for name in named if not (folder / name).is_file()]
+        batches = ", ".join(lacking) if present else origin.folder
+        return f"{folder} lacks {batches} and {origin.archive}"
+    if not folder.is_dir():
+        return f"no folder {folder}"
+    lacking = [file.name for file in origin.files if _plain_or_packed(folder, file) is None]
+    return f"{folder} lacks {', '.join(lacking)}"
+
+
+def how_to_get(origin: Downloadable) -> str:
+    """Say how a person gets the files of a set that could not be found."""
+    if isinstance(origin, BatchesOrigin):
+        return f"download {origin.url} into DIR and give --data-dir DIR"
+    names = ", ".join(f"{file.name}.gz" for file in origin.files)
+    return (
+        f"download {names} from {origin.url} into DIR/{origin.class_name}/raw "
+        "and give --data-dir DIR"
+    )
+
+
+def _all_or_none(found: Sequence[Path | None]) -> tuple[Path, ...] | None:
+    complete = tuple(path for path in found if path is not None)
+    return complete if len(complete) == len(found) else None
+
+
+def _plain_or_packed(folder: Path, file: IdxFile) -> Path | None:
+    return _file_or_none(folder / file.name) or _file_or_none(folder / f"{file.name}.gz")
+
+
+def _file_or_none(path: Path) -> Path | None:
+    return path if path.is_file() else None
