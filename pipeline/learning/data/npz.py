@@ -111,7 +111,7 @@ NAMED_CLASSES = 5
 """How many missing classes an error names."""
 
 
-def training_labels(labels: npt.NDArray[np.generic], *, where: str, key: str) -> Labels:
+def check_training_labels(labels: npt.NDArray[np.generic], *, where: str, key: str) -> Labels:
     """Check the training part's labels; the largest says how many classes there are.
 
     Args:
@@ -140,7 +140,9 @@ def training_labels(labels: npt.NDArray[np.generic], *, where: str, key: str) ->
     return classes
 
 
-def test_labels(labels: npt.NDArray[np.generic], *, n_classes: int, where: str, key: str) -> Labels:
+def check_test_labels(
+    labels: npt.NDArray[np.generic], *, n_classes: int, where: str, key: str
+) -> Labels:
     """Check a test part's labels: no class that no row trains.
 
     Args:
@@ -206,14 +208,14 @@ def decode_npz(path: Path) -> Arrays:
     with _opened(path) as archive:
         arrays = {name: _read(archive, name) for name in _headers(archive, path)}
     where = str(path)
-    labels = training_labels(arrays["y_train"], where=where, key="y_train")
+    labels = check_training_labels(arrays["y_train"], where=where, key="y_train")
     decoded: dict[str, npt.NDArray[np.generic]] = {
         "train-images": _images(arrays["x_train"], where=where, key="x_train"),
         "train-labels": labels,
     }
     if "x_test" in arrays:
         decoded["test-images"] = _images(arrays["x_test"], where=where, key="x_test")
-        decoded["test-labels"] = test_labels(
+        decoded["test-labels"] = check_test_labels(
             arrays["y_test"], n_classes=int(labels.max()) + 1, where=where, key="y_test"
         )
     return decoded

@@ -46,7 +46,7 @@ def open_test(
         images, labels = open_train(prepared)
         return images[parts.test], labels[parts.test]
     images, labels = open_test_subset(prepared)
-    rows = test_subset_rows(labels, config, seed=seed)
+    rows = choose_test_rows(labels, config, seed=seed)
     return (images, labels) if rows.size == labels.size else (images[rows], labels[rows])
 
 
@@ -61,7 +61,7 @@ def open_test_subset(prepared: "PreparedData") -> tuple[Images, Labels]:
     return open_subset(prepared.folder, "test")
 
 
-def test_subset_rows(labels: Labels, config: "DataConfig", *, seed: int) -> Rows:
+def choose_test_rows(labels: Labels, config: "DataConfig", *, seed: int) -> Rows:
     """Choose the rows of a set's own test part that the study keeps for its test.
 
     Args:

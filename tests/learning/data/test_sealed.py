@@ -9,7 +9,7 @@ import pytest
 from pipeline.config import DataConfig
 from pipeline.errors import BadInputError
 from pipeline.learning.data import PreparedData, locate, open_train, prepare, split
-from pipeline.learning.data.sealed import open_test, open_test_subset, test_subset_rows
+from pipeline.learning.data.sealed import choose_test_rows, open_test, open_test_subset
 
 
 def config_of(name: str, **values: object) -> DataConfig:
@@ -48,7 +48,7 @@ def test_a_fraction_takes_a_stratified_share_of_the_own_part(mnist: PreparedData
 def test_other_seeds_take_other_rows_of_the_own_part(mnist: PreparedData) -> None:
     _, labels = open_test_subset(mnist)
     one, two = (
-        test_subset_rows(labels, config_of("mnist", test=500), seed=seed) for seed in (0, 1)
+        choose_test_rows(labels, config_of("mnist", test=500), seed=seed) for seed in (0, 1)
     )
     assert one.size == two.size == 500
     assert np.isin(one, two).sum() < 100
