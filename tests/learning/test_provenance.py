@@ -56,8 +56,8 @@ def test_sources_cover_each_file_of_the_package_by_its_digest() -> None:
     root = Path(pipeline.__file__).parents[1]
     files = {path.relative_to(root).as_posix(): path for path in root.glob("pipeline/**/*.py")}
     assert SOURCES.keys() == files.keys()
-    masks = files["pipeline/learning/masks.py"].read_bytes()
-    assert SOURCES["pipeline/learning/masks.py"] == hashlib.sha256(masks).hexdigest()
+    masks = files["pipeline/learning/modules/masks.py"].read_bytes()
+    assert SOURCES["pipeline/learning/modules/masks.py"] == hashlib.sha256(masks).hexdigest()
 
 
 def test_a_committed_package_is_known_by_its_commit_and_clean(checkout: Path) -> None:
