@@ -1,19 +1,23 @@
 """What a study and a trial are: frozen records, checked when built."""
 
-from pipeline.config.data import DataConfig
 from pipeline.config.document import differences, digest
 from pipeline.config.domain import Choices, Domain, Range, is_fixed, values_of
 from pipeline.config.file import check_study, load_study
 from pipeline.config.frozen import Frozen, Params, Scalar
-from pipeline.config.grammars import grammar_of
-from pipeline.config.model import ModelConfig
-from pipeline.config.search import SamplerName, SearchConfig
+from pipeline.config.sections import (
+    DataConfig,
+    EarlyStopping,
+    ModelConfig,
+    SamplerName,
+    SearchConfig,
+    TrainingConfig,
+    parameters_of,
+)
 from pipeline.config.seeds import derive_seed
 from pipeline.config.shape import Shape
 from pipeline.config.space import Space
 from pipeline.config.spaces import space_type_of
 from pipeline.config.study import StudyConfig
-from pipeline.config.training import EarlyStopping, TrainingConfig
 from pipeline.config.trial import TrialConfig
 
 __all__ = [
@@ -37,9 +41,9 @@ __all__ = [
     "derive_seed",
     "differences",
     "digest",
-    "grammar_of",
     "is_fixed",
     "load_study",
+    "parameters_of",
     "space_type_of",
     "values_of",
 ]

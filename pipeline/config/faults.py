@@ -7,9 +7,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from pipeline.config.frozen import OutOfLimitsError, shown
-from pipeline.config.grammars import GRAMMARS
 from pipeline.config.keep_prob import dropout_key, keep_key, to_drop
 from pipeline.config.limits import Limits
+from pipeline.config.models import MODELS
 from pipeline.config.schema import for_document
 from pipeline.errors import BadInputError
 
@@ -56,7 +56,7 @@ def _parts(key: str) -> list[int | str]:
 def _unknown(location: Location) -> str:
     """Say what an unknown key is; which models have it, where others do."""
     section, key = location[0], dropout_key(str(location[-1]))
-    owners = [name for name, grammar in GRAMMARS.items() if grammar.find(key)]
+    owners = [name for name, model in MODELS.items() if model.parameters.find(key)]
     is_parameter = section == "space" and len(location) == len(("space", key)) and owners
     return f"an unknown key ({', '.join(owners)} has it)" if is_parameter else "an unknown key"
 

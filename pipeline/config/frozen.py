@@ -1,15 +1,8 @@
 """The base of every record of the configuration: frozen, and checked when built."""
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    Strict,
-    model_serializer,
-)
+from pydantic import BaseModel, ConfigDict, Field, Strict
 
 NAME_PATTERN = r"^[A-Za-z0-9](\.?[A-Za-z0-9_-])*\.?$"
 LARGEST_SEED = 2**32 - 1
@@ -19,27 +12,6 @@ class Frozen(BaseModel):
     """A record that cannot exist wrongly: unknown keys and later changes are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Growing(Frozen):
-    """A record that got keys later: they are written where they are set.
-
-    So what was stored before has the same text, and the same digest.
-
-    Attributes:
-        LATER: The keys that are left out at their defaults.
-    """
-
-    LATER: ClassVar[frozenset[str]] = frozenset()
-
-    @model_serializer(mode="wrap")
-    def _leave_out(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        fields = type(self).model_fields
-        return {
-            key: value
-            for key, value in handler(self).items()
-            if key not in self.LATER or value != fields[key].default
-        }
 
 
 class OutOfLimitsError(ValueError):

@@ -27,7 +27,7 @@ class Grid:
     def __init__(self, space: Space) -> None:
         self._space = space
         self._columns = {name: _column(space, name) for name in space.domains}
-        counts = self._space.grammar.counts
+        counts = self._space.table.counts
         self._counted = [
             dict(zip(counts, values, strict=True))
             for values in product(*(self._columns[count] for count in counts))

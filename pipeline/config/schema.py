@@ -1,27 +1,24 @@
 """The study file's JSON schema: which space a file may have depends on its model."""
 
 from collections.abc import Mapping
-from functools import reduce
-from operator import or_
-from typing import Any, Final
+from typing import Any
 
-from pipeline.config.spaces import SPACES, SpaceKey
+from pydantic import GetJsonSchemaHandler
 
-AnySpace: Final[Any] = reduce(or_, SPACES.values())
-"""A space of any model."""
+from pipeline.config.spaces import SpaceKey, space_types
 
 
-def space_by_model(schema: dict[str, Any]) -> dict[str, Any]:
+def space_by_model(schema: dict[str, Any], handler: GetJsonSchemaHandler) -> dict[str, Any]:
     """Choose the schema of the space by model and data.
 
     Args:
-        schema: A study file's, whose space is any model's.
+        schema: A study file's.
+        handler: Describes the spaces.
     """
-    spaces = schema["properties"]["space"]["anyOf"]
     schema["properties"]["space"] = {"type": "object", "title": "Space"}
     schema["allOf"] = [
-        {"if": _of(key), "then": {"properties": {"space": space}}}
-        for key, space in zip(SPACES, spaces, strict=True)
+        {"if": _of(key), "then": {"properties": {"space": handler(space.__pydantic_core_schema__)}}}
+        for key, space in space_types().items()
     ]
     return schema
 
@@ -46,7 +43,8 @@ def for_document(schema: Mapping[str, Any], document: Mapping[str, Any]) -> dict
     name = _value(document, "model", "name")
     name = name if isinstance(name, str) else None
     key = (name, name is not None and _value(document, "data", "class_path") is not None)
-    place = list(SPACES).index(key) if key in SPACES else 0
+    keys = list(space_types())
+    place = keys.index(key) if key in keys else 0
     chosen = schema["allOf"][place]["then"]["properties"]
     return {**schema, "properties": {**schema["properties"], **chosen}}
 

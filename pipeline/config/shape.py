@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
-from pipeline.config.model import ModelConfig
+from pipeline.config.models import MODELS
+from pipeline.config.sections import ModelConfig
 
 SIDE: Final = 28
 N_INPUTS: Final = SIDE**2
@@ -37,9 +38,8 @@ class Shape(NamedTuple):
 
         Others gain nothing by sharing a worker, and one that is late would hold up the rest.
         """
-        parts = dict(self.parts)
-        plain = {"regularizer": "dropout", "activation": "relu"}
-        return self.model.name in ("mlp", "autoencoder") and plain.items() <= parts.items()
+        fuses = MODELS[self.model.name].fuses if self.model.name else None
+        return fuses is not None and fuses.items() <= dict(self.parts).items()
 
     @property
     def work(self) -> float:

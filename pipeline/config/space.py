@@ -14,8 +14,8 @@ from pydantic_core import CoreSchema
 
 from pipeline.config.domain import Domain, values_of
 from pipeline.config.frozen import Frozen, OutOfLimitsError
-from pipeline.config.grammar import LAYER, Grammar
 from pipeline.config.keep_prob import KEEP_PROB_SCHEMA, keep_key, without_keep_prob
+from pipeline.config.parameters import LAYER, ParameterTable
 
 UNITS: Final = {"depth": ("layer", "depth"), "blocks": ("block", "number of blocks")}
 """What is counted, and how the count is told of."""
@@ -28,7 +28,7 @@ class Space(Frozen):
     one for each; ``width_2`` sets one layer apart.
     """
 
-    grammar: ClassVar[Grammar]
+    table: ClassVar[ParameterTable]
 
     @model_validator(mode="before")
     @classmethod
@@ -37,12 +37,12 @@ class Space(Frozen):
         if not isinstance(given, Mapping):
             return given
         read: dict[str, Any] = {}
-        for key, value in without_keep_prob(given, cls.grammar.rates).items():
-            match = cls.grammar.layer_key.match(str(key))
+        for key, value in without_keep_prob(given, cls.table.rates).items():
+            match = cls.table.layer_key.match(str(key))
             if match:
                 read.setdefault(alias_of(match[1]), {})[key] = value
             elif str(key).startswith("("):
-                expected = f"one of {', '.join(cls.grammar.by_name)}"
+                expected = f"one of {', '.join(cls.table.by_name)}"
                 raise OutOfLimitsError(key=str(key), got="an unknown key", expected=expected)
             else:
                 read[key] = value
@@ -53,10 +53,10 @@ class Space(Frozen):
         """Write what was read: ``width_2`` beside ``width``, and nothing that was left out."""
         written: dict[str, Any] = {}
         for key, value in handler(self).items():
-            parameter = self.grammar.by_name.get(key)
-            if key.removesuffix("_of_layer") in self.grammar.layered and parameter is None:
+            parameter = self.table.by_name.get(key)
+            if key.removesuffix("_of_layer") in self.table.layered and parameter is None:
                 written.update(value)
-            elif value is not None or parameter is None or parameter.need != "left out":
+            elif value is not None or parameter is None or parameter.need != "optional":
                 written[key] = value
         return written
 
@@ -67,20 +67,20 @@ class Space(Frozen):
         """Describe the file as it is written: ``width_2`` and ``keep_prob`` among the keys."""
         schema = handler.resolve_ref_schema(handler(core))
         properties, patterns = schema["properties"], schema.setdefault("patternProperties", {})
-        for kind in cls.grammar.layered:
+        for kind in cls.table.layered:
             patterns[f"^{kind}_{LAYER}$"] = properties.pop(alias_of(kind))["additionalProperties"]
-        for rate in cls.grammar.rates:
+        for rate in cls.table.rates:
             properties[keep_key(rate)] = KEEP_PROB_SCHEMA
-            if rate in cls.grammar.layered:
+            if rate in cls.table.layered:
                 patterns[f"^{keep_key(rate)}_{LAYER}$"] = KEEP_PROB_SCHEMA
         return schema
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         for key, domain in self._given.items():
-            if key not in self.grammar.layered:
+            if key not in self.table.layered:
                 self._refuse_per_layer(key, domain)
-        for kind, count in self.grammar.layered.items():
+        for kind, count in self.table.layered.items():
             self._check_layers(kind, count)
         return self
 
@@ -98,7 +98,7 @@ class Space(Frozen):
 
     def _refuse_per_layer(self, key: str, domain: Domain) -> None:
         if getattr(domain, "per_layer", False):
-            *others, last = self.grammar.layered or ("nothing",)
+            *others, last = self.table.layered or ("nothing",)
             expected = f"it for {', '.join(others)} and {last} only" if others else "no such key"
             raise OutOfLimitsError(key=f"{key}.per_layer", got="true", expected=expected)
 
@@ -109,7 +109,7 @@ class Space(Frozen):
     @property
     def _given(self) -> dict[str, Domain]:
         """What stands in the file or is filled in, single layers left out."""
-        given = {name: getattr(self, name) for name in self.grammar.by_name}
+        given = {name: getattr(self, name) for name in self.table.by_name}
         given |= sorted((self.model_extra or {}).items())
         return {name: domain for name, domain in given.items() if domain is not None}
 
@@ -122,8 +122,8 @@ class Space(Frozen):
         """Every parameter's name, per-layer ones spread out, with what it may be."""
         domains: dict[str, Domain] = {}
         given = self._given
-        for name in dict.fromkeys([*self.grammar.by_name, *given]):
-            if name in self.grammar.layered:
+        for name in dict.fromkeys([*self.table.by_name, *given]):
+            if name in self.table.layered:
                 domains |= self._layer_domains(name)
             elif name in given:
                 domains[name] = given[name]
@@ -132,7 +132,7 @@ class Space(Frozen):
     def _layer_domains(self, kind: str) -> Iterator[tuple[str, Domain]]:
         own = self._of_layer(kind)
         shared: Domain | None = getattr(self, kind)
-        for layer in range(1, self.most(self.grammar.layered[kind]) + 1):
+        for layer in range(1, self.most(self.table.layered[kind]) + 1):
             key = f"{kind}_{layer}"
             if key in own:
                 yield key, own[key]
@@ -147,21 +147,21 @@ class Space(Frozen):
         Args:
             params: A setting; how many layers and blocks it has decides.
         """
-        names, is_of_layer = self.domains, self.grammar.layer_key.match
+        names, is_of_layer = self.domains, self.table.layer_key.match
         needed = {
             f"{kind}_{layer}" if f"{kind}_{layer}" in names else kind
-            for kind, count in self.grammar.layered.items()
+            for kind, count in self.table.layered.items()
             for layer in range(1, params[count] + 1)
         }
         return tuple(
             name
             for name in names
-            if name in needed or not (name in self.grammar.layered or is_of_layer(name))
+            if name in needed or not (name in self.table.layered or is_of_layer(name))
         )
 
     def shaping(self, params: Mapping[str, Any]) -> tuple[str, ...]:
         """Name the active parameters that a trial's shape follows from."""
-        return tuple(name for name in self.active(params) if self.grammar.is_shaping(name))
+        return tuple(name for name in self.active(params) if self.table.is_shaping(name))
 
 
 def alias_of(kind: str) -> str:

@@ -1,16 +1,15 @@
-"""The spaces of each model, made from the models' grammars."""
+"""The spaces of each model, made from the models' parameters."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+from functools import cache
+from typing import Any
 
 from pydantic import Field, create_model
 
-from pipeline.config.data import DataConfig
 from pipeline.config.domain import domain_of
-from pipeline.config.grammar import Grammar, Parameter
-from pipeline.config.grammars import GRAMMARS, OPEN, OWN
-from pipeline.config.model import ModelConfig
+from pipeline.config.models import CUSTOM, MODELS
 from pipeline.config.own_space import OpenSpace
+from pipeline.config.parameters import Parameter, ParameterTable
+from pipeline.config.sections import DataConfig, ModelConfig
 from pipeline.config.space import Space, alias_of
 
 SpaceKey = tuple[str | None, bool]
@@ -20,49 +19,43 @@ def _field(parameter: Parameter) -> tuple[Any, Any]:
     domain, told = domain_of(parameter.values), parameter.means
     if parameter.need == "filled in":
         return domain, Field(parameter.default, description=told)
-    if parameter.need == "given" and not parameter.of_each:
+    if parameter.need == "required" and not parameter.of_each:
         return domain, Field(description=told)
     return domain | None, Field(None, description=told)
 
 
-def _space_type(name: str, grammar: Grammar, *, base: type[Space] = Space) -> type[Space]:
-    """Make the type of a model's spaces from its grammar.
+@cache
+def _space_type(name: str, table: ParameterTable) -> type[Space]:
+    """Make the type of a model's spaces from its parameters.
 
     Args:
-        name: What the JSON schema calls it.
-        grammar: The model's parameters.
-        base: What it derives from.
+        name: Its title in the JSON schema.
+        table: The model's parameters.
     """
-    fields: dict[str, Any] = {parameter.name: _field(parameter) for parameter in grammar.parameters}
-    for kind in grammar.layered:
-        single: Any = domain_of(grammar.by_name[kind].values)
+    base: type[Space] = OpenSpace if table.is_open else Space
+    fields: dict[str, Any] = {parameter.name: _field(parameter) for parameter in table.parameters}
+    for kind in table.layered:
+        single: Any = domain_of(table.by_name[kind].values)
         kept: Any = Field(default_factory=dict, alias=alias_of(kind))
         fields[f"{kind}_of_layer"] = (dict[str, single], kept)
     made: type[Space] = create_model(name, __base__=base, __module__=__name__, **fields)
-    made.grammar = grammar
+    made.table = table
     return made
 
 
-def _types_of(name: str) -> dict[SpaceKey, type[Space]]:
-    title = f"{name.capitalize()}Space"
-    return {
-        (name, False): _space_type(title, GRAMMARS[name]),
-        (name, True): _space_type(f"{title}WithOwnData", OPEN[name], base=OpenSpace),
-    }
+def space_types() -> dict[SpaceKey, type[Space]]:
+    """The types of spaces by the model's name and by whether the data module is user-defined.
 
-
-SPACES: Final[Mapping[SpaceKey, type[Space]]] = (
-    _types_of("mlp")
-    | _types_of("cnn")
-    | _types_of("autoencoder")
-    | {(None, False): _space_type("OwnSpace", OWN, base=OpenSpace)}
-)
-"""The type of a model's spaces by the model's name and by whether the data are the user's own.
-
-A user's own model has no name, and its space is the same for all data.
-"""
+    A user-defined model has no name, and its space is the same for all data.
+    """
+    found: dict[SpaceKey, type[Space]] = {}
+    for name, model in MODELS.items():
+        title = f"{name.capitalize()}Space"
+        found[name, False] = _space_type(title, model.parameters)
+        found[name, True] = _space_type(f"{title}WithOwnData", model.parameters.opened)
+    return found | {(None, False): _space_type("OwnSpace", CUSTOM)}
 
 
 def space_type_of(model: ModelConfig, data: DataConfig) -> type[Space]:
     """The type of the spaces of a model on some data."""
-    return SPACES[model.name, model.name is not None and data.class_path is not None]
+    return space_types()[model.name, model.name is not None and data.class_path is not None]

@@ -13,18 +13,20 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from pipeline.config.data import DataConfig
 from pipeline.config.domain import limit_of, taken_as
 from pipeline.config.frozen import Frozen, Name, OutOfLimitsError, Params, Text, shown
-from pipeline.config.grammars import grammar_of
 from pipeline.config.grid import Grid
 from pipeline.config.keep_prob import without_keep_prob
-from pipeline.config.model import ModelConfig
-from pipeline.config.schema import AnySpace, space_by_model
-from pipeline.config.search import SearchConfig
+from pipeline.config.schema import space_by_model
+from pipeline.config.sections import (
+    DataConfig,
+    ModelConfig,
+    SearchConfig,
+    TrainingConfig,
+    parameters_of,
+)
 from pipeline.config.space import UNITS, Space
 from pipeline.config.spaces import space_type_of
-from pipeline.config.training import TrainingConfig
 
 
 class StudyConfig(Frozen):
@@ -39,7 +41,7 @@ class StudyConfig(Frozen):
     search: SearchConfig
     trials: tuple[dict[str, Any], ...] = ()
 
-    @field_validator("space", mode="plain", json_schema_input_type=AnySpace)
+    @field_validator("space", mode="plain", json_schema_input_type=dict[str, Any])
     @classmethod
     def _read_space(cls, given: object, info: ValidationInfo) -> object:
         """Read the space as the model's; where the model is wrong, only that is told."""
@@ -53,7 +55,7 @@ class StudyConfig(Frozen):
         model, data = info.data.get("model"), info.data.get("data")
         if model is None or data is None or not isinstance(given, list | tuple):
             return given
-        rates = grammar_of(model, data).rates
+        rates = parameters_of(model, data).rates
         return [_without_keep_prob(trial, number, rates) for number, trial in enumerate(given)]
 
     @classmethod
@@ -61,7 +63,7 @@ class StudyConfig(Frozen):
         cls, core: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         """Describe a file: which space it may have depends on its model."""
-        return space_by_model(handler.resolve_ref_schema(handler(core)))
+        return space_by_model(handler.resolve_ref_schema(handler(core)), handler)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -72,7 +74,7 @@ class StudyConfig(Frozen):
                 got=str(self.search.trials),
                 expected=f"at least {n_fixed}, the number of fixed trials",
             )
-        if self.search.shapes is not None and self.space.grammar.is_open:
+        if self.search.shapes is not None and self.space.table.is_open:
             expected = "none, since the model or the data is your own"
             got = str(self.search.shapes)
             raise OutOfLimitsError(key="search.shapes", got=got, expected=expected)
@@ -105,7 +107,7 @@ class StudyConfig(Frozen):
 
     def _named(self, key: str, place: str) -> list[str]:
         """The parameters that a fixed trial's key means: ``dropout`` is that of every layer."""
-        domains, layered = self.space.domains, self.space.grammar.layered
+        domains, layered = self.space.domains, self.space.table.layered
         names = [
             name
             for name in domains
@@ -125,7 +127,7 @@ class StudyConfig(Frozen):
         return taken_as(domain, value)
 
     def _check_layers(self, number: int, resolved: Params) -> None:
-        layered = self.space.grammar.layered
+        layered = self.space.table.layered
         for key in self.trials[number]:
             kind, _, layer = key.rpartition("_")
             count = layered.get(kind, "")
@@ -158,8 +160,8 @@ class StudyConfig(Frozen):
 
     @property
     def document(self) -> dict[str, Any]:
-        """The study file as plain values, defaults filled in: what the digest stands for."""
-        return self.model_dump(mode="json")
+        """The study file as plain values, defaults filled in; the digest is computed over it."""
+        return self.model_dump(mode="json", exclude_none=True)
 
 
 def _without_keep_prob(trial: object, number: int, rates: tuple[str, ...]) -> object:

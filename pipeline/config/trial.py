@@ -1,21 +1,17 @@
 """TrialConfig: one setting with every value resolved, all that its arithmetic depends on."""
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from pipeline.config.data import DataConfig
-from pipeline.config.frozen import Growing, Name, Real, Seed, Text, Whole
-from pipeline.config.grammar import Grammar
-from pipeline.config.grammars import grammar_of
-from pipeline.config.model import ModelConfig
-from pipeline.config.params import check_params
+from pipeline.config.frozen import Frozen, Name, Real, Seed, Text, Whole
+from pipeline.config.parameters import ParameterTable, check_params
+from pipeline.config.sections import DataConfig, ModelConfig, TrainingConfig, parameters_of
 from pipeline.config.seeds import derive_seed
 from pipeline.config.shape import Shape
-from pipeline.config.training import TrainingConfig
 
 
-class TrialConfig(Growing):
+class TrialConfig(Frozen):
     """One trial of a study, resolved: the same config gives the same curve, bit for bit.
 
     Attributes:
@@ -26,8 +22,6 @@ class TrialConfig(Growing):
         repeat: 0 as the study trains it; *r* = 1, 2 … is the same setting on the *r*-th set of new
             seeds (``confirm``). The split is the study's in every repeat.
     """
-
-    LATER = frozenset({"repeat"})
 
     study: Name
     number: Annotated[Whole, Field(ge=0)]
@@ -40,42 +34,58 @@ class TrialConfig(Growing):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        check_params(self._grammar, self.params)
+        check_params(self._table, self.params)
         return self
 
     @property
-    def _grammar(self) -> Grammar:
-        return grammar_of(self.model, self.data)
+    def _table(self) -> ParameterTable:
+        return parameters_of(self.model, self.data)
+
+    def value(self, name: str) -> Any:
+        """The value of a parameter, or its default where the trial leaves it out.
+
+        Raises:
+            KeyError: The model has no such parameter.
+        """
+        return self._table.value(self.params, name)
+
+    def count(self, name: str) -> int:
+        """The number of layers or blocks (``depth``, ``blocks``); 0 where the model has none."""
+        return self._table.count(self.params, name)
+
+    def values_of(self, kind: str) -> tuple[Any, ...]:
+        """The values of a parameter that each layer has (``width``), first layer first."""
+        return self._table.values_of(self.params, kind)
 
     @property
     def depth(self) -> int:
         """How many hidden layers the network has; of an autoencoder, its encoder."""
-        return self._grammar.count(self.params, "depth")
+        return self._table.count(self.params, "depth")
 
     @property
     def widths(self) -> tuple[int, ...]:
         """Units of each hidden layer, first layer first."""
-        return self._grammar.each(self.params, "width")
+        return self._table.values_of(self.params, "width")
 
     @property
     def dropouts(self) -> tuple[float, ...]:
         """The probability to drop a unit of each hidden layer, first layer first."""
-        return tuple(map(float, self._grammar.each(self.params, "dropout")))
+        return tuple(map(float, self._table.values_of(self.params, "dropout")))
 
     @property
     def blocks(self) -> int:
         """How many blocks of convolutions the network has; 0 where the model has none."""
-        return self._grammar.count(self.params, "blocks")
+        return self._table.count(self.params, "blocks")
 
     @property
     def filters(self) -> tuple[int, ...]:
         """Channels of each block, first block first."""
-        return self._grammar.each(self.params, "filters")
+        return self._table.values_of(self.params, "filters")
 
     @property
     def block_dropouts(self) -> tuple[float, ...]:
         """The probability to drop after each block, first block first."""
-        return tuple(map(float, self._grammar.each(self.params, "block_dropout")))
+        return tuple(map(float, self._table.values_of(self.params, "block_dropout")))
 
     @property
     def input_dropout(self) -> float:
@@ -85,17 +95,17 @@ class TrialConfig(Growing):
     @property
     def schedule(self) -> str:
         """How the learning rate goes over the epochs: ``constant`` where the study says nothing."""
-        return str(self._grammar.one(self.params, "schedule"))
+        return str(self._table.value(self.params, "schedule"))
 
     @property
     def regularizer(self) -> str:
         """What is dropped: ``dropout`` (units), ``dropconnect``, ``channel-dropout``."""
-        return str(self._grammar.one(self.params, "regularizer"))
+        return str(self._table.value(self.params, "regularizer"))
 
     @property
     def activation(self) -> str:
         """What follows each hidden layer: ``relu`` where the study does not say."""
-        return str(self._grammar.one(self.params, "activation"))
+        return str(self._table.value(self.params, "activation"))
 
     @property
     def max_norm(self) -> float | None:
@@ -103,13 +113,13 @@ class TrialConfig(Growing):
 
         Srivastava et al. 2014, section 5.1.
         """
-        norm = self._grammar.one(self.params, "max_norm")
+        norm = self._table.value(self.params, "max_norm")
         return None if norm is None else float(norm)
 
     @property
     def batch_size(self) -> int:
         """Rows a step; 64 where a user's own module does not say."""
-        return int(self._grammar.one(self.params, "batch_size"))
+        return int(self._table.value(self.params, "batch_size"))
 
     @property
     def learning_rate(self) -> float:
@@ -124,7 +134,7 @@ class TrialConfig(Growing):
     @property
     def shape(self) -> Shape:
         """What it must share with the trials that it is trained together with."""
-        parts = tuple(self._grammar.shape(self.params))
+        parts = tuple(self._table.shape(self.params))
         return Shape(self.model, parts, self.batch_size)
 
     @property

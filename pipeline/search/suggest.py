@@ -171,7 +171,7 @@ class Grid:
         if number >= n_fixed:
             return self._settings[number - n_fixed]
         fixed = self._study.fixed_params(number)
-        counts = [count for count in self._study.space.grammar.counts if count in fixed]
+        counts = [count for count in self._study.space.table.counts if count in fixed]
         fitting = (
             setting
             for setting in self._settings

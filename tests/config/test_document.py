@@ -72,8 +72,7 @@ def test_a_digest_passes_over_shapes_that_are_not_set() -> None:
             [
                 *("space.dropout: 0.5 → not set", "space.dropout.low: not set → 0.0"),
                 *("space.dropout.high: not set → 0.6", "space.dropout.log: not set → false"),
-                *("space.dropout.step: not set → nothing",),
-                *("space.dropout.per_layer: not set → false",),
+                "space.dropout.per_layer: not set → false",
             ],
             id="a range for a constant",
         ),

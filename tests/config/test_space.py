@@ -100,7 +100,7 @@ def test_an_own_modules_parameters_are_all_active_and_all_shape_it(given_: dict[
 def test_rates_and_limits_do_not_shape_a_network(model: str) -> None:
     optional = {"max_norm": 3, "activation": "tanh", "regularizer": "dropout"}
     any_space = space_for(model, SPACES[model] | optional)
-    counts = {count: any_space.most(count) for count in any_space.grammar.counts}
+    counts = {count: any_space.most(count) for count in any_space.table.counts}
     shapeless = set(any_space.active(counts)) - set(any_space.shaping(counts))
     assert {name for name in shapeless if "dropout" not in name} == {
         *("learning_rate", "weight_decay", "max_norm"),
@@ -120,7 +120,7 @@ def test_a_setting_has_each_layer_once(any_space: Space, data: st.DataObject) ->
     counts = data.draw(_counts(any_space))
     active = any_space.active(counts)
     assert set(active) <= set(any_space.domains)
-    for kind, count in any_space.grammar.layered.items():
+    for kind, count in any_space.table.layered.items():
         own = {name for name in active if name.startswith(f"{kind}_")}
         assert all(int(name.rpartition("_")[2]) <= counts[count] for name in own)
         assert (kind in active) == (len(own) < counts[count])
@@ -137,7 +137,7 @@ def test_a_larger_network_has_all_parameters_of_a_smaller_one(
 
 
 def _counts(any_space: Space) -> st.SearchStrategy[dict[str, int]]:
-    numbers = {name: st.integers(0, any_space.most(name)) for name in any_space.grammar.counts}
+    numbers = {name: st.integers(0, any_space.most(name)) for name in any_space.table.counts}
     return st.fixed_dictionaries(numbers)
 
 

@@ -22,7 +22,7 @@ def test_a_study_fills_in_exactly_the_promised_defaults() -> None:
     assert study().document == {
         "name": "small",
         "question": "",
-        "data": {"name": "digits", "validation": 0.2, "test": None},
+        "data": {"name": "digits", "validation": 0.2},
         "model": {"name": "mlp"},
         "space": {
             "depth": 2,
@@ -35,7 +35,6 @@ def test_a_study_fills_in_exactly_the_promised_defaults() -> None:
         },
         "training": {
             "epochs": 2,
-            "early_stopping": None,
             "optimizer": "adamw",
             "precision": "32-true",
             "threads": 1,
@@ -47,7 +46,6 @@ def test_a_study_fills_in_exactly_the_promised_defaults() -> None:
             "stopping": "none",
             "seed": 0,
             "block": 8,
-            "max_seconds": None,
         },
         "trials": [],
     }

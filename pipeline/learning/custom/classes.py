@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from pipeline.config import StudyConfig, TrialConfig
-from pipeline.config.grammars import grammar_of
+from pipeline.config.sections import parameters_of
 from pipeline.errors import BadInputError
 from pipeline.learning.custom.loaders import DataArguments
 from pipeline.learning.failures import describe_user_failure
@@ -194,7 +194,7 @@ def _paths(config: StudyConfig | TrialConfig) -> dict[Section, str | None]:
 
 def _check_known(config: StudyConfig, classes: list[CustomClass], *, where: str) -> None:
     """Refuse a parameter that nobody takes."""
-    built_in = grammar_of(config.model, config.data)
+    built_in = parameters_of(config.model, config.data)
     for name in config.space.domains:
         if built_in.find(name) is None and not any(own.takes(name) for own in classes):
             names = dict.fromkeys([BATCH_SIZE, *(name for own in classes for name in own.names)])

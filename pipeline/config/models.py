@@ -1,14 +1,12 @@
-"""The parameters of each model: what each may be, in the order of the files."""
+"""The models that are built in: one row each, with its parameters and the path of its class."""
 
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Annotated, Final, Literal
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, Strict
 
-from pipeline.config.data import DataConfig
-from pipeline.config.grammar import Grammar, Parameter
-from pipeline.config.model import ModelConfig
+from pipeline.config.parameters import Parameter, ParameterTable
 
 Depth = Annotated[int, Strict(), Field(ge=0, le=100)]
 CodeDepth = Annotated[int, Strict(), Field(ge=1, le=100)]
@@ -64,14 +62,14 @@ _SCHEDULE = Parameter(
     name="schedule",
     means="how the learning rate goes over the epochs",
     values=Schedule,
-    need="left out",
+    need="optional",
     default="constant",
 )
 _REGULARIZER = Parameter(
     name="regularizer",
     means="what is dropped: units, channels, or single connections",
     values=Regularizer,
-    need="left out",
+    need="optional",
     default="dropout",
     is_shaping=True,
 )
@@ -80,7 +78,7 @@ _HIDDEN = (
         name="activation",
         means="what follows each hidden layer",
         values=Activation,
-        need="left out",
+        need="optional",
         default="relu",
         is_shaping=True,
     ),
@@ -88,7 +86,7 @@ _HIDDEN = (
         name="max_norm",
         means="largest Euclidean norm of a hidden unit's incoming weights",
         values=MaxNorm,
-        need="left out",
+        need="optional",
     ),
 )
 _BLOCKS = (
@@ -113,43 +111,64 @@ _BLOCKS = (
     ),
 )
 
-GRAMMARS: Final[Mapping[str, Grammar]] = {
-    "mlp": Grammar((_DEPTH, *_DENSE, *_TRAINING, _SCHEDULE, _REGULARIZER, *_HIDDEN)),
-    "cnn": Grammar(
-        (
-            *_BLOCKS,
-            replace(_DEPTH, means="hidden layers behind the blocks", need="filled in", default=1),
-            *_DENSE,
-            *_TRAINING,
-            _SCHEDULE,
-            replace(_REGULARIZER, values=CnnRegularizer),
-            *_HIDDEN,
-        )
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A built-in model.
+
+    Attributes:
+        parameters: What a study may search, in the order of its study file.
+        network: The import path of its class, ``"package.module:Class"``: text, since nothing
+            here imports torch.
+        fuses: The values of the parameters with which trials of one shape can be trained as one
+            stack; ``None`` where the stack has no kernels for the model.
+    """
+
+    parameters: ParameterTable
+    network: str
+    fuses: Mapping[str, Any] | None = field(default=None)
+
+
+_STACKED: Final = {"regularizer": "dropout", "activation": "relu"}
+
+MODELS: Final[dict[str, Model]] = {
+    "mlp": Model(
+        parameters=ParameterTable((_DEPTH, *_DENSE, *_TRAINING, _SCHEDULE, _REGULARIZER, *_HIDDEN)),
+        network="pipeline.learning.networks.mlp:MLP",
+        fuses=_STACKED,
     ),
-    "autoencoder": Grammar(
-        (
-            replace(_DEPTH, means="layers of the encoder", values=CodeDepth),
-            *_DENSE,
-            *_TRAINING,
-            _SCHEDULE,
-            _REGULARIZER,
-            *_HIDDEN,
-        )
+    "cnn": Model(
+        parameters=ParameterTable(
+            (
+                *_BLOCKS,
+                replace(
+                    _DEPTH, means="hidden layers behind the blocks", need="filled in", default=1
+                ),
+                *_DENSE,
+                *_TRAINING,
+                _SCHEDULE,
+                replace(_REGULARIZER, values=CnnRegularizer),
+                *_HIDDEN,
+            )
+        ),
+        network="pipeline.learning.networks.cnn:CNN",
+    ),
+    "autoencoder": Model(
+        parameters=ParameterTable(
+            (
+                replace(_DEPTH, means="layers of the encoder", values=CodeDepth),
+                *_DENSE,
+                *_TRAINING,
+                _SCHEDULE,
+                _REGULARIZER,
+                *_HIDDEN,
+            )
+        ),
+        network="pipeline.learning.networks.autoencoder:Autoencoder",
+        fuses=_STACKED,
     ),
 }
-"""The grammar of each model that is built in."""
-OWN: Final = Grammar((replace(_BATCH_SIZE, need="left out", default=64),), is_open=True)
-"""The grammar of a user's own class: its constructor's arguments, and the rows a step."""
+"""The built-in models by name; a row may be added while the program runs."""
 
-
-OPEN: Final[Mapping[str, Grammar]] = {
-    name: replace(grammar, is_open=True) for name, grammar in GRAMMARS.items()
-}
-"""The same beside a user's own data module, whose constructor may ask for more."""
-
-
-def grammar_of(model: ModelConfig, data: DataConfig) -> Grammar:
-    """The grammar of a model on some data."""
-    if model.name is None:
-        return OWN
-    return GRAMMARS[model.name] if data.class_path is None else OPEN[model.name]
+CUSTOM: Final = ParameterTable((replace(_BATCH_SIZE, need="optional", default=64),), is_open=True)
+"""The parameters of a user-defined module: its constructor's arguments, and the batch size."""

@@ -1,0 +1,235 @@
+"""The sections of a study file: model, data, training and search."""
+
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    GetJsonSchemaHandler,
+    SerializerFunctionWrapHandler,
+    Strict,
+    Tag,
+    model_serializer,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from pipeline.config.frozen import Count, Frozen, OutOfLimitsError, Seed, shown
+from pipeline.config.models import CUSTOM, MODELS
+from pipeline.config.parameters import ParameterTable
+
+
+class _BuiltIn:
+    """Accepts the models' names of now: a row may be added while the program runs."""
+
+    @classmethod
+    def check(cls, name: str) -> str:
+        if name not in MODELS:
+            raise OutOfLimitsError(got=shown(name), expected=f"one of {', '.join(MODELS)}")
+        return name
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"type": "string", "enum": list(MODELS)}
+
+
+ModelName = Annotated[str, Strict(), AfterValidator(_BuiltIn.check), _BuiltIn()]
+ClassPath = Annotated[
+    str,
+    Strict(),
+    Field(
+        pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$",
+        max_length=300,
+        description="a dotted path to a class, my_package.MyModule",
+    ),
+]
+"""Where a user's own class is imported from."""
+
+
+class ModelConfig(Frozen):
+    """Which network: one of the built-in ones, or the user's own ``LightningModule``.
+
+    Attributes:
+        name: A row of the table of models.
+        class_path: The user's own; its constructor's arguments are the space's parameters.
+    """
+
+    name: ModelName | None = None
+    class_path: ClassPath | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.name is None) == (self.class_path is None):
+            got = "nothing" if self.name is None else "both"
+            raise OutOfLimitsError(got=got, expected="one of name and class_path")
+        return self
+
+
+def _kind(value: object) -> str:
+    return "(fraction)" if isinstance(value, float) else "(rows)"
+
+
+Fraction = Annotated[Annotated[float, Strict(), Field(gt=0, lt=1)], Tag("(fraction)")]
+Rows = Annotated[Annotated[int, Strict(), Field(ge=1)], Tag("(rows)")]
+RowsOrNone = Annotated[Annotated[int, Strict(), Field(ge=0)], Tag("(rows)")]
+FilePath = Annotated[
+    str,
+    Strict(),
+    Field(pattern=r"^[^\x00]+$", max_length=4_096, description="the path of a file or a folder"),
+]
+
+DataName = Literal["mnist-5k", "digits", "mnist", "fashion-mnist", "cifar10", "npz", "image-folder"]
+WITH_PATH = ("npz", "image-folder")
+"""The sets of the user's own; the others are found by their name."""
+
+
+class DataConfig(Frozen):
+    """Which data, and how much of it is kept for validation and for the test.
+
+    Attributes:
+        name: One of the built-in data sets, or the form of the user's own.
+        class_path: The user's own ``LightningDataModule``, which says all else itself.
+        path: Of an ``npz`` file or an ``image-folder``: absolute, or relative to the working
+            directory or to a data folder.
+        image_size: Pixels a side to which an ``image-folder``'s images are brought; ``None``
+            leaves them as they are.
+        validation: Part of the rows left after the test rows are taken: a fraction in (0, 1)
+            or a count of rows. It means nothing where there are folds.
+        test: Part of the whole: a fraction, a count, or 0 for none. ``None`` means the set's
+            own test part or, where it has none, 0.2 of the whole.
+        folds: How many folds a trial is cross-validated on, instead of one validation part.
+    """
+
+    name: DataName | None = None
+    class_path: ClassPath | None = None
+    path: FilePath | None = None
+    image_size: Annotated[int, Strict(), Field(ge=1, le=4_096)] | None = None
+    validation: Annotated[Fraction | Rows, Discriminator(_kind)] = 0.2
+    test: Annotated[Fraction | RowsOrNone, Discriminator(_kind)] | None = None
+    folds: Annotated[int, Strict(), Field(ge=2, le=100)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_nulls(cls, given: object) -> object:
+        """Take a null for a key that is left out."""
+        if not isinstance(given, Mapping):
+            return given
+        return {key: value for key, value in given.items() if value is not None}
+
+    @property
+    def title(self) -> str:
+        """What people call the data: the built-in name, the file's or folder's, or the class."""
+        if self.class_path is not None:
+            return self.class_path
+        return str(self.name if self.path is None else PurePath(self.path).name or self.name)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.name is None) == (self.class_path is None):
+            got = "nothing" if self.name is None else "both"
+            raise OutOfLimitsError(got=got, expected="one of name and class_path")
+        if self.class_path is not None:
+            self._refuse(
+                ("path", "image_size", "validation", "test", "folds"),
+                because="class_path is given and the user's module says it",
+            )
+        elif self.name in WITH_PATH and self.path is None:
+            expected = f"the path of a file or a folder, since name is {self.name}"
+            raise OutOfLimitsError(key="path", got="nothing", expected=expected)
+        elif self.name not in WITH_PATH:
+            self._refuse(("path",), because=f"name is {self.name}")
+        if self.name != "image-folder":
+            self._refuse(("image_size",), because=f"name is {self.name}")
+        self._check_folds()
+        return self
+
+    def _refuse(self, keys: tuple[str, ...], *, because: str) -> None:
+        for key in keys:
+            if key in self.model_fields_set:
+                got, expected = shown(getattr(self, key)), f"no such key, since {because}"
+                raise OutOfLimitsError(key=key, got=got, expected=expected)
+
+    def _check_folds(self) -> None:
+        if self.folds is not None and "validation" in self.model_fields_set:
+            got = f"{self.folds} beside validation: {shown(self.validation)}"
+            raise OutOfLimitsError(key="folds", got=got, expected="one of validation and folds")
+
+    @model_serializer(mode="wrap")
+    def _leave_out(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write no validation part where there is none: what is written can be read again."""
+        written: dict[str, Any] = handler(self)
+        if self.class_path is not None or self.folds is not None:
+            written.pop("validation", None)
+        return written
+
+
+def parameters_of(model: ModelConfig, data: DataConfig) -> ParameterTable:
+    """The parameters of a model on some data."""
+    if model.name is None:
+        return CUSTOM
+    table = MODELS[model.name].parameters
+    return table if data.class_path is None else table.opened
+
+
+Precision = Literal["32-true", "bf16-mixed"]
+Optimizer = Literal["adamw", "adam", "sgd"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+
+
+class EarlyStopping(Frozen):
+    """Stop a trial whose validation loss has not improved for ``patience`` epochs."""
+
+    patience: Count
+
+
+class TrainingConfig(Frozen):
+    """How every trial of the study is trained.
+
+    Attributes:
+        epochs: At most so many passes over the training data.
+        threads: Arithmetic threads of a worker; part of the study, since sums of floats depend
+            on how many threads share them.
+    """
+
+    epochs: Annotated[Count, Field(le=100_000)]
+    early_stopping: EarlyStopping | None = None
+    optimizer: Optimizer = "adamw"
+    precision: Precision = "32-true"
+    threads: Annotated[Count, Field(le=1_024)] = 1
+    device: Device = "auto"
+
+
+SamplerName = Literal["tpe", "random", "qmc", "grid", "gp"]
+StoppingName = Literal["none", "median", "asha", "hyperband"]
+
+
+class SearchConfig(Frozen):
+    """How the space is searched.
+
+    Attributes:
+        trials: The study's total, fixed trials included.
+        block: Trials a block; a trial sees the outcomes of all blocks but its own and the last.
+        max_seconds: Begin no further trial after so long; the next ``run`` goes on.
+        shapes: At most so many shapes (``TrialConfig.shape``) a block, so that trials can be
+            trained together; ``None``: as many as the sampler likes.
+    """
+
+    trials: Annotated[Count, Field(le=100_000)]
+    sampler: SamplerName = "tpe"
+    stopping: StoppingName = "none"
+    seed: Seed = 0
+    block: Annotated[Count, Field(le=1_000)] = 8
+    max_seconds: Annotated[float, Strict(), Field(gt=0)] | None = None
+    shapes: Annotated[Count, Field(le=1_000)] | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.sampler == "grid" and self.shapes is not None:
+            expected = "none, since sampler is grid and lists its settings"
+            raise OutOfLimitsError(key="shapes", got=str(self.shapes), expected=expected)
+        return self
