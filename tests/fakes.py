@@ -272,7 +272,7 @@ class FakeLedger:
         points = self.held.runs[scores.number].points
         for name, value in scores.measured.items():
             before = points.setdefault((name, scores.epoch), value)
-            assert before == value, f"{name} of trial {scores.number} has two values"
+            assert repr(before) == repr(value), f"{name} of trial {scores.number} has two values"
 
     def finish(self, config: TrialConfig, outcome: TrialOutcome) -> None:
         """Write all that is left of a trial."""

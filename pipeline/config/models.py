@@ -134,7 +134,7 @@ _STACKED: Final = {"regularizer": "dropout", "activation": "relu"}
 MODELS: Final[dict[str, Model]] = {
     "mlp": Model(
         parameters=ParameterTable((_DEPTH, *_DENSE, *_TRAINING, _SCHEDULE, _REGULARIZER, *_HIDDEN)),
-        network="pipeline.learning.networks.mlp:MLP",
+        network="pipeline.learning.modules.mlp:MLP",
         fuses=_STACKED,
     ),
     "cnn": Model(
@@ -151,7 +151,7 @@ MODELS: Final[dict[str, Model]] = {
                 *_HIDDEN,
             )
         ),
-        network="pipeline.learning.networks.cnn:CNN",
+        network="pipeline.learning.modules.cnn:CNN",
     ),
     "autoencoder": Model(
         parameters=ParameterTable(
@@ -164,7 +164,7 @@ MODELS: Final[dict[str, Model]] = {
                 *_HIDDEN,
             )
         ),
-        network="pipeline.learning.networks.autoencoder:Autoencoder",
+        network="pipeline.learning.modules.autoencoder:Autoencoder",
         fuses=_STACKED,
     ),
 }

@@ -130,7 +130,7 @@ class ParameterTable:
                     self.values_of(params, name) if is_layered else self.value(params, name),
                 )
         if self.is_open:
-            yield from sorted(params.items())
+            yield from sorted((name, params[name]) for name in params if not self.find(name))
 
 
 def check_params(table: ParameterTable, params: Mapping[str, Any]) -> None:

@@ -1,6 +1,5 @@
 """Small studies of the search, and how they are run without an engine that trains."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,13 +60,16 @@ class Stores:
         n_workers: int = 1,
         seed: int = 0,
         fit: Fit = fake_fit,
-        added: Mapping[int, float] | None = None,
+        context: Any = None,
         fuse: Fuse | None = None,
         max_cohort: int | None = 1,
     ) -> FakeEngine:
-        """Run a study, or go on with it, and give back the engine that it ran on."""
+        """Run a study, or go on with it, and give back the engine that it ran on.
+
+        The context is what ``fit`` is given beside a cohort.
+        """
         engine = FakeEngine(fit, n_workers=n_workers, seed=seed, fuse=fuse)
-        engine.open(added)
+        engine.open(context)
         driver = Driver(
             asked,
             store=TrialStore.create(self.storage, asked),

@@ -49,7 +49,7 @@ def test_outcome_changes_nothing_before_the_second_block_after_its_own(
 ) -> None:
     asked = study(stopping=stopping, block=3)
     before = Stores().run(asked, n_workers=3, seed=1)
-    after = Stores().run(asked, n_workers=2, seed=2, added={changed: -10.0})
+    after = Stores().run(asked, n_workers=2, seed=2, context={changed: -10.0})
     first_that_sees = (changed // 3 + 2) * 3
     for number in range(min(first_that_sees, 24)):
         assert after.assignments[number] == before.assignments[number]
@@ -59,7 +59,7 @@ def test_outcome_changes_nothing_before_the_second_block_after_its_own(
 def test_outcome_changes_what_the_second_block_after_its_own_tries(changed: int) -> None:
     asked = study(block=3, trials=30)
     before = Stores().run(asked)
-    after = Stores().run(asked, added={changed: -10.0})
+    after = Stores().run(asked, context={changed: -10.0})
     first_that_sees = (changed // 3 + 2) * 3
     seeing = range(first_that_sees, first_that_sees + 3)
     assert any(after.assignments[n].config != before.assignments[n].config for n in seeing)
@@ -68,7 +68,7 @@ def test_outcome_changes_what_the_second_block_after_its_own_tries(changed: int)
 def test_outcome_changes_the_cutoffs_of_the_second_block_after_its_own() -> None:
     asked = study(block=3, sampler="random", stopping="asha")
     before = Stores().run(asked)
-    after = Stores().run(asked, added={6: -10.0})
+    after = Stores().run(asked, context={6: -10.0})
     assert after.assignments[11].cutoffs == before.assignments[11].cutoffs
     assert after.assignments[12].cutoffs != before.assignments[12].cutoffs
 
@@ -138,7 +138,7 @@ def test_grid_tries_each_setting_once_and_fixed_trials_beside_it() -> None:
 def test_sequence_has_no_setting_twice_and_does_not_depend_on_outcomes() -> None:
     asked = study(sampler="qmc", trials=64, epochs=1)
     added = {number: random.Random(number).uniform(0, 9) for number in range(64)}  # noqa: S311
-    one, two = Stores().run(asked), Stores().run(asked, n_workers=8, seed=11, added=added)
+    one, two = Stores().run(asked), Stores().run(asked, n_workers=8, seed=11, context=added)
     configs = [one.assignments[number].config for number in range(64)]
     assert configs == [two.assignments[number].config for number in range(64)]
     assert len({config.learning_rate for config in configs}) == 64

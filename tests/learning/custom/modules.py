@@ -208,6 +208,7 @@ class Blobs(LightningDataModule):
     """Two hundred points about four centres."""
 
     n_classes = 4
+    size: tuple[int, ...] = (8,)
 
     def __init__(self, batch_size: int = 20, spread: float = 1.0) -> None:
         """Remember how the points are to lie."""
@@ -222,7 +223,8 @@ class Blobs(LightningDataModule):
         noise = torch.randn(200, 8, generator=generator)
         points = self.spread * noise + functional.one_hot(labels, 8) * 3.0
         assert stage in {"fit", "test"}
-        self.parts = random_split(TensorDataset(points, labels), [120, 50, 30])
+        rows = points.reshape(-1, *self.size)
+        self.parts = random_split(TensorDataset(rows, labels), [120, 50, 30])
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Shuffle."""
@@ -235,6 +237,12 @@ class Blobs(LightningDataModule):
     def test_dataloader(self) -> DataLoader[Any]:
         """Keep the order."""
         return DataLoader(self.parts[2], batch_size=30)
+
+
+class Pictures(Blobs):
+    """The same points as images of 2 x 4 pixels."""
+
+    size = (1, 2, 4)
 
 
 class Sealed(Blobs):
