@@ -109,7 +109,7 @@ class Candidates:
             BadInputError: The data is not there, or not what the study was searched on.
             WorkFailedError: Another process runs or confirms the study, or no worker starts.
         """
-        from pipeline.search.lock import hold_study
+        from pipeline.locks import hold_study
         from pipeline.tracking.confirmation import confirming
 
         n_workers = workers or len(os.sched_getaffinity(0))

@@ -104,7 +104,7 @@ def _check_workspace(workspace: Workspace) -> None:
 def _look_at_outbox(workspace: Workspace, _tell: Tell) -> Diagnosis:
     """Find what was kept while MLflow's server was away; a driver at work delivers its own."""
     from pipeline.app.outbox import waiting
-    from pipeline.search.lock import lock_states
+    from pipeline.locks import lock_states
 
     states = lock_states(workspace.home)
     held = {name for name, state in states.items() if state.holder}
@@ -149,7 +149,7 @@ def _deliver_kept(workspace: Workspace, tell: Tell) -> Diagnosis:
 
 def look_at_studies(workspace: Workspace, tell: Tell) -> Diagnosis:
     """Audit every study and change nothing, also beside a driver that is at work."""
-    from pipeline.search.lock import lock_states
+    from pipeline.locks import lock_states
     from pipeline.search.store import TrialStore, open_storage, study_names
     from pipeline.tracking.audit import study_names as names_in_mlflow
 
@@ -204,7 +204,7 @@ def _treat_studies(workspace: Workspace, tell: Tell) -> Diagnosis:
 
 def _treat(workspace: Workspace, name: str, found: Sequence[Finding], tell: Tell) -> list[Finding]:
     """Hold a study while it is mended; one that is being run is left alone."""
-    from pipeline.search.lock import hold_study
+    from pipeline.locks import hold_study
 
     try:
         with hold_study(workspace.home, name):

@@ -60,8 +60,8 @@ def deliver_study(workspace: Workspace, found: "Waiting") -> Delivery:
         BadInputError: As ``deliver``.
         WorkFailedError: As ``deliver``.
     """
+    from pipeline.locks import hold_study
     from pipeline.search.driver import release_unfinished
-    from pipeline.search.lock import hold_study
     from pipeline.search.store import TrialStore, open_storage
 
     with hold_study(workspace.home, found.study):

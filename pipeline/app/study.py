@@ -167,7 +167,7 @@ class Study:
                 row for one cause, or a ledger cannot be written.
         """
         from pipeline.engines import LocalEngine
-        from pipeline.search.lock import hold_study
+        from pipeline.locks import hold_study
 
         started = time.perf_counter() if started is None else started
         n_workers = workers or len(os.sched_getaffinity(0))

@@ -1,11 +1,10 @@
 """Optuna's journal file, kept whole when its writer is killed."""
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from io import BufferedRandom, FileIO
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from io import FileIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,34 +13,31 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._file import BaseJournalFileLock  # no public name for it
 
 from pipeline.errors import WorkFailedError
+from pipeline.locks import locked
 
 STEP: Final = 4096
 """A line's beginning is looked for so many bytes at a time, from the file's end."""
 
 
 class KernelLock(BaseJournalFileLock):
-    """A lock that the kernel lets go when its holder dies; Optuna's own stays for 30 seconds.
+    """A lock that the kernel releases when its holder dies; Optuna's own stays for 30 seconds.
 
     Args:
         path: The file to lock; it is made if need be and is never removed.
     """
 
     def __init__(self, path: Path) -> None:
-        """Name the file; nothing is locked yet."""
         self._path = path
-        self._file: BufferedRandom | None = None
+        self._held = ExitStack()
 
     def acquire(self) -> bool:
         """Wait for the lock."""
-        self._file = self._path.open("a+b")
-        fcntl.flock(self._file, fcntl.LOCK_EX)
+        self._held.enter_context(locked(self._path))
         return True
 
     def release(self) -> None:
         """Let the lock go."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        self._held.close()
 
 
 class BatchedJournal(JournalFileBackend):
@@ -53,7 +49,7 @@ class BatchedJournal(JournalFileBackend):
 
     def __init__(self, path: Path) -> None:
         """Open the file, or make it."""
-        super().__init__(str(path), lock_obj=KernelLock(path.with_suffix(".lock")))
+        super().__init__(str(path), lock_obj=KernelLock(_lock_of(path)))
         self._path = path
         self._held: list[dict[str, Any]] | None = None
 
@@ -79,7 +75,7 @@ class BatchedJournal(JournalFileBackend):
             self._held.extend(logs)
             return
         lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
-        with locked(self._path):
+        with locked(_lock_of(self._path)):
             try:
                 append_whole(self._path, lines.encode())
             except OSError as error:
@@ -100,21 +96,14 @@ def open_journal(path: Path, *, to_write: bool) -> JournalStorage:
         ValueError: A line is damaged; its number is named.
     """
     if to_write and path.exists():
-        with locked(path), path.open("r+b", buffering=0) as file:
+        with locked(_lock_of(path)), path.open("r+b", buffering=0) as file:
             _cut_partial_line(file)
     check_lines(path)
     return JournalStorage(BatchedJournal(path))
 
 
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold a journal's lock."""
-    lock = KernelLock(path.with_suffix(".lock"))
-    lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
+def _lock_of(path: Path) -> Path:
+    return path.with_suffix(".lock")
 
 
 def append_whole(path: Path, lines: bytes) -> None:

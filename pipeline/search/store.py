@@ -10,7 +10,6 @@ from typing import Any
 import optuna
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
-from optuna.storages.journal._file import get_lock_file
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
@@ -19,8 +18,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.config import Params, StudyConfig, digest
 from pipeline.errors import BadInputError, first_line, without_password, wrap_errors
+from pipeline.locks import locked
 from pipeline.search.distributions import all_distributions
-from pipeline.search.journal import KernelLock, open_journal, written_together
+from pipeline.search.journal import open_journal, written_together
 from pipeline.search.suggest import Seen
 from pipeline.trial import StoredTrial, TrialOutcome, TrialRow, TrialState
 
@@ -80,7 +80,7 @@ def _alone(address: str) -> AbstractContextManager[None]:
     is_file = address.startswith("sqlite") and database not in ("", ":memory:")
     if not is_file or not os.access(Path(database).parent, os.W_OK):
         return nullcontext()
-    return get_lock_file(KernelLock(Path(f"{database}.lock")))
+    return locked(Path(f"{database}.lock"))
 
 
 def _is_missing_file(address: str) -> bool:

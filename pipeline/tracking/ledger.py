@@ -10,12 +10,13 @@ from mlflow.entities import Run, RunInfo
 
 from pipeline.config import StudyConfig, TrialConfig
 from pipeline.errors import without_password
+from pipeline.locks import locked
 from pipeline.tracking import names, runs
 from pipeline.tracking.client import connect, explained
 from pipeline.tracking.note import confirmed_in, study_note, with_confirmed
 from pipeline.tracking.points import Points, known_points
 from pipeline.tracking.runs import dataset_input
-from pipeline.tracking.store import begin_write_ahead, database_of, end_write_ahead, locked
+from pipeline.tracking.store import begin_write_ahead, database_of, end_write_ahead, lock_of
 from pipeline.tracking.study_run import take_study_run
 from pipeline.trial import (
     EpochScores,
@@ -78,7 +79,7 @@ class MlflowLedger:
         self._client = connect(self._uri, self._artifact_root)
         self._study = study
         database = database_of(self._uri)
-        with locked(database) if database else nullcontext():
+        with locked(lock_of(database)) if database else nullcontext():
             self._study_run = take_study_run(
                 self._client,
                 study,

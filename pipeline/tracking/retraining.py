@@ -11,12 +11,13 @@ from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 from mlflow.tracking import MlflowClient
 
 from pipeline.config import TrialConfig
+from pipeline.locks import locked
 from pipeline.tracking import names, runs
 from pipeline.tracking.client import connect, explained
 from pipeline.tracking.points import Points
 from pipeline.tracking.reader import RecordedTrial
 from pipeline.tracking.runs import dataset_input
-from pipeline.tracking.store import database_of, locked
+from pipeline.tracking.store import database_of, lock_of
 from pipeline.trial import Curve, TrialOutcome, TrialRecord, TrialState, sha256_of
 
 
@@ -148,7 +149,7 @@ def written_alone(client: MlflowClient, experiment_id: str, tag: str) -> Iterato
         tag: What all runs of the kind carry.
     """
     database = database_of(client.tracking_uri)
-    with locked(database) if database else nullcontext():
+    with locked(lock_of(database)) if database else nullcontext():
         if database:
             settle_the_dead(client, experiment_id, tag)
         yield

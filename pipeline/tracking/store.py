@@ -3,12 +3,10 @@
 Nothing here imports MLflow before it is needed.
 """
 
-import fcntl
 import glob
 import sqlite3
 import uuid
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -16,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from pipeline.config.frozen import Name
 from pipeline.errors import BadInputError, WorkFailedError
+from pipeline.locks import locked
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -46,12 +45,9 @@ def database_of(uri: str) -> Path | None:
     return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
 
 
-@contextmanager
-def locked(database: Path) -> Iterator[None]:
-    """Hold the store's lock, ``mlflow.db.lock``; it is free again when its holder dies."""
-    with Path(f"{database}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def lock_of(database: Path) -> Path:
+    """The file that is locked while the store's tables or a study's run are made."""
+    return Path(f"{database}.lock")
 
 
 def ensure_schema(database: Path, artifact_root: Path) -> None:
@@ -63,7 +59,7 @@ def ensure_schema(database: Path, artifact_root: Path) -> None:
     """
     try:
         database.parent.mkdir(parents=True, exist_ok=True)
-        with locked(database):
+        with locked(lock_of(database)):
             if not database.exists():
                 _make(database, artifact_root)
         check_readable(database)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.search.lock import hold_study
+from pipeline.locks import hold_study
 from pipeline.tracking.client import connect
 from pipeline.tracking.store import tracking_uri
 from tests.app.studies import PRUNED_TOO, check_ledgers_agree, command, run_command, table
@@ -46,8 +46,8 @@ def test_second_run_is_refused_at_once_and_writes_nothing(tmp_path: Path) -> Non
         refused = run_command(*words, code=1)
         assert time.monotonic() - began < 3 + 10 * python_seconds
         assert seconds_of(home) == before
-    assert f"got a second run, expected one: process {os.getpid()} on " in refused.stderr
-    assert refused.stderr.startswith("error: study 'small': ")
+    assert f"study 'small' is being run by process {os.getpid()} on " in refused.stderr
+    assert refused.stderr.startswith("error: study 'small' is being run by ")
     assert len(refused.stderr.splitlines()) == 1
 
 
@@ -63,7 +63,7 @@ def test_of_processes_that_start_at_once_on_a_new_home_one_runs_each_study(
     codes = [process.returncode for process in every]
     assert sorted(codes[::2]) == sorted(codes[1::2]) == [0, 1], told
     refusals = [said for said, code in zip(told, codes, strict=True) if code]
-    assert all("got a second run, expected one: process " in said for said in refusals)
+    assert all("is being run by process " in said for said in refusals)
     for name in ("one", "two"):
         check_ledgers_agree(home, 2, name)
     assert not any((home / "locks").glob("*"))

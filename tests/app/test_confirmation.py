@@ -18,7 +18,7 @@ from pipeline.app.confirm import Candidates, ConfirmedStudy
 from pipeline.app.reproduce import reproduce
 from pipeline.app.workspace import Workspace
 from pipeline.errors import BadInputError, WorkFailedError
-from pipeline.search.lock import hold_study
+from pipeline.locks import hold_study
 from pipeline.tracking.reader import read_trial
 from pipeline.tracking.store import tracking_uri
 from tests.app.planted import train_here

@@ -15,7 +15,7 @@ from pipeline.app.doctor import Diagnosis, examine, read_only_copy
 from pipeline.app.workspace import Workspace
 from pipeline.cli import main
 from pipeline.errors import BadInputError, WorkFailedError
-from pipeline.search.lock import hold_study
+from pipeline.locks import hold_study
 from pipeline.tracking.audit import read_study
 from pipeline.tracking.reader import read_trial
 from pipeline.tracking.retraining import log_reproduction

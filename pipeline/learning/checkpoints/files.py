@@ -1,7 +1,6 @@
 """Where checkpoints lie, how much room they have, and when they are removed."""
 
 import contextlib
-import fcntl
 import os
 import shutil
 import time
@@ -9,6 +8,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Union
+
+from pipeline.locks import locked
 
 if TYPE_CHECKING:
     from pipeline.learning.custom.datamodule import CustomData
@@ -51,7 +52,7 @@ class CheckpointFolder:
         temporary = self.path / f"trial-{number:03}.{os.getpid()}.tmp"
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            with _one_at_a_time(self.path.parent):
+            with locked(self.path.parent):
                 try:
                     if has_room(self.path.parent, len(content)):
                         temporary.write_bytes(content)
@@ -128,14 +129,3 @@ def _stats(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
 def _remove(path: Path) -> None:
     with contextlib.suppress(OSError):  # gone already, or a read-only home
         path.unlink()
-
-
-@contextlib.contextmanager
-def _one_at_a_time(folder: Path) -> Iterator[None]:
-    """Let one worker of the home look for room and write; the kernel lets go of a dead one's."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -1,6 +1,5 @@
 """Decode a data set once a machine; every later start checks what lies in the cache."""
 
-import fcntl
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -18,6 +17,7 @@ from pipeline.learning.data.formats import decode_batches, decode_csv, decode_id
 from pipeline.learning.data.locate import Source
 from pipeline.learning.data.npz import count_rows, decode_npz
 from pipeline.learning.data.reading import Arrays, Images, Labels, sha256_of_file
+from pipeline.locks import locked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -315,8 +315,7 @@ def _writing(folder: Path) -> Iterator[None]:
     """Keep other processes from writing; the lock ends with this process, however it ends."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(folder / ".lock"):
             yield
     except OSError as error:
         message = f"the cache {folder} cannot be written: {error}"

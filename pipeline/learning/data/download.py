@@ -1,10 +1,8 @@
 """Download a data set through torchvision, into the project's own cache and nowhere else."""
 
 import contextlib
-import fcntl
 import io
 import logging
-import os
 import socket
 import sys
 import tempfile
@@ -18,6 +16,7 @@ from typing import Final
 from pipeline.errors import BadInputError
 from pipeline.learning.data.catalogue import DATA_SETS, CsvOrigin, Downloadable, IdxOrigin
 from pipeline.learning.data.locate import Source, downloads_folder, find_files, how_to_get, layout
+from pipeline.locks import locked
 
 SILENCE_SECONDS: Final = 30.0
 """A server that sends nothing for so long is given up."""
@@ -92,14 +91,10 @@ def _keep(names: list[str], scratch: Path, folder: Path) -> None:
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Keep other processes from downloading into a folder; a lock on it leaves no file behind."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with locked(folder):
         # The one before may have failed and removed it.
         folder.mkdir(parents=True, exist_ok=True)
         yield
-    finally:
-        os.close(descriptor)
 
 
 @contextlib.contextmanager
