@@ -13,12 +13,10 @@ from pipeline.config.sections import (
     TrainingConfig,
     parameters_of,
 )
-from pipeline.config.seeds import derive_seed
-from pipeline.config.shape import Shape
 from pipeline.config.space import Space
 from pipeline.config.spaces import space_type_of
 from pipeline.config.study import StudyConfig
-from pipeline.config.trial import TrialConfig
+from pipeline.config.trial import Shape, TrialConfig, derive_seed
 
 __all__ = [
     "Choices",

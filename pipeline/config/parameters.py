@@ -90,11 +90,6 @@ class ParameterTable:
         match = self.layer_key.match(name)
         return self.by_name.get(match[1] if match else name)
 
-    def is_shaping(self, name: str) -> bool:
-        """Whether trials must share a parameter's value to be trained in one loop."""
-        parameter = self.find(name)
-        return parameter.is_shaping if parameter else self.is_open
-
     def value(self, params: Mapping[str, Any], name: str) -> Any:
         """The value of a parameter, or its default where it is absent.
 

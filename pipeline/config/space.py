@@ -159,10 +159,6 @@ class Space(Frozen):
             if name in needed or not (name in self.table.layered or is_of_layer(name))
         )
 
-    def shaping(self, params: Mapping[str, Any]) -> tuple[str, ...]:
-        """Name the active parameters that a trial's shape follows from."""
-        return tuple(name for name in self.active(params) if self.table.is_shaping(name))
-
 
 def alias_of(kind: str) -> str:
     """Where single layers are kept: a key in brackets, which errors leave out."""

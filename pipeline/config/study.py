@@ -74,10 +74,6 @@ class StudyConfig(Frozen):
                 got=str(self.search.trials),
                 expected=f"at least {n_fixed}, the number of fixed trials",
             )
-        if self.search.shapes is not None and self.space.table.is_open:
-            expected = "none, since the model or the data is your own"
-            got = str(self.search.shapes)
-            raise OutOfLimitsError(key="search.shapes", got=got, expected=expected)
         for number in range(n_fixed):
             self.fixed_params(number)
         if self.search.sampler == "grid":

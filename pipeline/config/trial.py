@@ -1,14 +1,30 @@
 """TrialConfig: one setting with every value resolved, all that its arithmetic depends on."""
 
-from typing import Annotated, Any, Self
+import hashlib
+from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from pipeline.config.frozen import Frozen, Name, Real, Seed, Text, Whole
+from pipeline.config.frozen import LARGEST_SEED, Frozen, Name, Real, Seed, Text, Whole
+from pipeline.config.models import MODELS
 from pipeline.config.parameters import ParameterTable, check_params
 from pipeline.config.sections import DataConfig, ModelConfig, TrainingConfig, parameters_of
-from pipeline.config.seeds import derive_seed
-from pipeline.config.shape import Shape
+
+
+class Shape(NamedTuple):
+    """What trials of one study must have in common to be trained in one loop.
+
+    The sizes of all arrays and the arithmetic between them follow from it. Dropout rates, learning
+    rate, weight decay, the largest norm and seeds are not part of it: each trial has its own.
+
+    Attributes:
+        parts: Each parameter that shapes the network with its value, or with one value a layer.
+        is_fusable: Whether the stack has kernels that train several networks of the shape as one.
+    """
+
+    model: ModelConfig
+    parts: tuple[tuple[str, Any], ...]
+    is_fusable: bool
 
 
 class TrialConfig(Frozen):
@@ -135,7 +151,10 @@ class TrialConfig(Frozen):
     def shape(self) -> Shape:
         """What it must share with the trials that it is trained together with."""
         parts = tuple(self._table.shape(self.params))
-        return Shape(self.model, parts, self.batch_size)
+        name = self.model.name
+        fuses = MODELS[name].fuses if name is not None and self.data.class_path is None else None
+        is_fusable = fuses is not None and fuses.items() <= dict(parts).items()
+        return Shape(self.model, parts, is_fusable)
 
     @property
     def seeds(self) -> dict[str, int]:
@@ -152,3 +171,22 @@ class TrialConfig(Frozen):
         order = derive_seed(self.study_seed, *again, "order")
         shared = {"order": order, "split": derive_seed(self.study_seed, "split")}
         return own | shared
+
+
+def derive_seed(*parts: int | str) -> int:
+    """Derive a seed from its purpose: equal parts give equal seeds, others independent ones.
+
+    The parts are joined with ``/`` and hashed with SHA-256; the first four bytes make the seed,
+    the widest that every consumer (NumPy's legacy generator included) takes.
+
+    >>> derive_seed(0, 12, "dropout") == derive_seed(0, 12, "dropout")
+    True
+
+    Args:
+        parts: For example study seed, trial number, purpose.
+
+    Returns:
+        An integer in [0, 2**32 - 1].
+    """
+    text = "/".join(str(part) for part in parts)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") & LARGEST_SEED

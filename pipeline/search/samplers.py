@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
@@ -11,17 +11,11 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 from threadpoolctl import threadpool_limits
 
-from pipeline.config import SamplerName, StudyConfig, derive_seed
-
-DRAWS: Final[Mapping[SamplerName, int]] = {"tpe": 6, "random": 6, "qmc": 1, "gp": 1}
-"""How often a trial is drawn at most where its shape is one that is being tried already.
-
-A sequence has one point for each trial; a Gaussian process takes a hundred times TPE's time.
-"""
+from pipeline.config import StudyConfig, derive_seed
 
 
 def make_sampler(
-    study: StudyConfig, number: int, space: Mapping[str, BaseDistribution], draw: int = 0
+    study: StudyConfig, number: int, space: Mapping[str, BaseDistribution]
 ) -> BaseSampler:
     """Make the sampler that suggests one trial.
 
@@ -29,9 +23,8 @@ def make_sampler(
         study: Its search section names the sampler.
         number: The trial's number.
         space: The parameters that are searched.
-        draw: Counted from 0; each has its own seed.
     """
-    seed = derive_seed(study.search.seed, number, "sampler", *([draw] if draw else []))
+    seed = derive_seed(study.search.seed, number, "sampler")
     match study.search.sampler:
         case "tpe":
             return KnownSpaceTPESampler(seed, space)

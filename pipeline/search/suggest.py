@@ -16,8 +16,7 @@ from optuna.trial import TrialState as OptunaState
 
 from pipeline.config import Params, StudyConfig, derive_seed
 from pipeline.search.distributions import constants, only_value, searched
-from pipeline.search.samplers import DRAWS, make_sampler
-from pipeline.search.shapes import SharedShapes
+from pipeline.search.samplers import make_sampler
 from pipeline.trial import TrialOutcome, TrialState
 
 
@@ -49,7 +48,7 @@ class Seen:
         return cls(outcome.number, outcome.state, outcome.value, losses, outcome.cause)
 
 
-SamplerOf = Callable[[StudyConfig, int, Mapping[str, BaseDistribution], int], BaseSampler]
+SamplerOf = Callable[[StudyConfig, int, Mapping[str, BaseDistribution]], BaseSampler]
 
 
 class Suggester(Protocol):
@@ -79,7 +78,7 @@ class SampledView:
 
     Args:
         study: Its search section names the sampler.
-        sampler_of: Makes the sampler of one trial and draw.
+        sampler_of: Makes the sampler of one trial.
     """
 
     def __init__(self, study: StudyConfig, sampler_of: SamplerOf = make_sampler) -> None:
@@ -92,18 +91,12 @@ class SampledView:
         self._storage = InMemoryStorage()
         self._view = optuna.create_study(storage=self._storage, study_name=study.name)
         self._study_id = self._storage.get_study_id_from_name(study.name)
-        self._shapes = SharedShapes(study)
 
     def ask(self, number: int) -> Params:
         """Suggest the next trial."""
-        given = self._shapes.given_to(number) | self._fixed(number)
         trial = self._storage.get_trial(self._storage.create_new_trial(self._study_id))
-        for draw in range(DRAWS[self._study.search.sampler]):
-            sampler = self._sampler_of(self._study, number, self._space, draw)
-            values = self._draw(sampler, trial, given)
-            if not self._shapes.are_taken(number, values):
-                break
-        return self._write(number, trial, values)
+        sampler = self._sampler_of(self._study, number, self._space)
+        return self._write(trial, self._draw(sampler, trial, self._fixed(number)))
 
     def _fixed(self, number: int) -> Params:
         """What the study file says of a trial, without the constants."""
@@ -122,23 +115,21 @@ class SampledView:
                 values[name] = sampler.sample_independent(self._view, trial, name, inner)
         return values
 
-    def _write(self, number: int, trial: FrozenTrial, values: Params) -> Params:
+    def _write(self, trial: FrozenTrial, values: Params) -> Params:
         """Bind a trial of the view to its values."""
         trial_id = trial._trial_id  # noqa: SLF001 - no public name for it
         for name, inner in self._space.items():
             internal = inner.to_internal_repr(values[name])
             self._storage.set_trial_param(trial_id, name, internal, inner)
-        params = self._constants | self._storage.get_trial(trial_id).params
-        self._shapes.note(number, params)
-        return params
+        return self._constants | self._storage.get_trial(trial_id).params
 
     def restore(self, number: int, params: Params) -> None:
         """Take in a trial that was suggested before."""
+        del number
         values = {name: params[name] for name in self._space}
         self._view.add_trial(
             create_trial(state=OptunaState.RUNNING, params=values, distributions=self._space)
         )
-        self._shapes.note(number, params)
 
     def tell(self, seen: Seen) -> None:
         """Make a trial's outcome visible."""

@@ -68,13 +68,6 @@ def of(model: dict[str, Any], id_: str, key: str, value: Any, *words: str) -> An
         of(OWN, "flag", "space.flag", TRUE, "got true, expected a number", "1 stands for true"),
         of(OWN, "no argument", "space._hidden", 1, "expected a name that an argument can have"),
         of(OWN, "number in quotes", "space.hidden", "12", "expected a text that is no number"),
-        of(
-            OWN,
-            "shapes",
-            "search.shapes",
-            2,
-            "got 2, expected none, since the model or the data is your own",
-        ),
         one("key of the cnn", "space.filters", 8, "an unknown key (cnn has it), expected one of"),
         one("regularizer of the cnn", "space.regularizer", "channel-dropout", "dropconnect, or a"),
         one("no such activation", "space.activation", "swish", "got 'swish', expected one of relu"),

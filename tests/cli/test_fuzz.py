@@ -30,7 +30,7 @@ KEYS = (
     *("name", "question", "data", "model", "space", "training", "search", "trials", "depth"),
     *("width_1", "width", "dropout_100", "dropout", "keep_prob", "input_keep_prob", "batch_size"),
     *("class_path", "path", "low", "high", "log", "step", "choices", "per_layer", "folds", "seed"),
-    *("sampler", "stopping", "early_stopping", "blocks", "schedule", "shapes", "<<", "", ".", "__"),
+    *("sampler", "stopping", "early_stopping", "blocks", "schedule", "<<", "", ".", "__"),
     *("__class__", "a.b", "0", "(range)", "\ud800", "\x00", "ß", "true", "self"),
 )
 NUMBERS = st.one_of(

@@ -210,6 +210,5 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
             "sampler": draw(st.sampled_from(["tpe", "random", "qmc", "gp"])),
             "stopping": draw(st.sampled_from(["none", "median", "asha", "hyperband"])),
             "seed": draw(st.integers(0, 2**32 - 1)),
-            "shapes": draw(st.none() if model == "own" else st.none() | st.integers(1, 1_000)),
         },
     }

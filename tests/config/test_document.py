@@ -28,7 +28,6 @@ def test_a_digest_passes_over_the_number_of_trials_alone() -> None:
         *[("space.depth", 1), ("space.width_1", 8), ("space.input_dropout", 0.1)],
         *[("training.epochs", 3), ("training.threads", 2), ("search.seed", 1)],
         *[("search.block", 4), ("search.max_seconds", 9.0), ("trials", [{"depth": 2}])],
-        ("search.shapes", 4),
     ],
 )
 def test_a_digest_changes_with_any_other_value(key: str, value: Any) -> None:
@@ -50,12 +49,6 @@ def test_a_digest_passes_over_the_order_and_the_spelling_of_keys() -> None:
 
 def test_a_digest_passes_over_defaults_that_are_written_out() -> None:
     assert digest(check_study(study().document, "")) == digest(study())
-
-
-def test_a_digest_passes_over_shapes_that_are_not_set() -> None:
-    assert digest(study(search={"trials": 6, "shapes": None})) == digest(study())
-    assert "shapes" not in study().document["search"]
-    assert study(search={"trials": 6, "shapes": 2}).document["search"]["shapes"] == 2
 
 
 @pytest.mark.parametrize(

@@ -202,7 +202,6 @@ def test_the_schema_names_every_section_and_default() -> None:
         "seed": 0,
         "block": 8,
         "max_seconds": None,
-        "shapes": None,
     }
 
 

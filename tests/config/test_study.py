@@ -135,9 +135,6 @@ def test_the_later_of_two_overrides_wins(tmp_path: Path) -> None:
         ),
         pytest.param("search.max_seconds", 0, "got 0, expected a number above 0", id="seconds"),
         pytest.param(
-            "search.shapes", 0, "got 0, expected a whole number from 1 to 1,000", id="shapes"
-        ),
-        pytest.param(
             "space.learning_rate",
             0,
             "got 0, expected a number above 0 and at most 1,000",
@@ -156,23 +153,6 @@ def test_an_error_names_file_key_value_and_limit(key: str, value: Any, message: 
     with pytest.raises(BadInputError, match=message) as error:
         check_study(changed({key: value}), "study.yaml")
     assert str(error.value).startswith(f"study.yaml: {key}")
-
-
-def test_a_grid_refuses_shapes() -> None:
-    search = {"trials": 1, "sampler": "grid", "shapes": 4}
-    message = "study.yaml: search.shapes: got 4, expected none, since sampler is grid"
-    with pytest.raises(BadInputError, match=message):
-        check_study(changed({"search": search}), "study.yaml")
-
-
-def test_an_own_module_refuses_shapes() -> None:
-    search = {"trials": 1, "shapes": 4}
-    own = {"model": {"class_path": "my_package.MyModule"}, "space": {}, "search": search}
-    message = (
-        "study.yaml: search.shapes: got 4, expected none, since the model or the data is your own"
-    )
-    with pytest.raises(BadInputError, match=message):
-        check_study(changed(own), "study.yaml")
 
 
 @pytest.mark.parametrize(

@@ -155,19 +155,6 @@ def test_networks_of_two_models_share_no_shape() -> None:
     assert of_model("autoencoder").shape != of_model("mlp").shape
 
 
-def test_the_work_of_a_row_counts_the_networks_products() -> None:
-    assert of_model("own").shape.work == 1.0
-    mlp = 784 * 128 + 128 * 64 + 64 * 10
-    assert of_model("mlp").shape.work == pytest.approx(mlp * (1 + 21 / 32))
-    autoencoder = 2 * (784 * 128 + 128 * 64)
-    assert of_model("autoencoder").shape.work == pytest.approx(autoencoder * (1 + 21 / 32))
-    blocks = (9 * (1 + 16) * 16, 9 * (16 + 16) * 16, 9 * (16 + 32) * 32)
-    products = sum(n * side**2 for n, side in zip(blocks, (28, 14, 7), strict=True))
-    dense = 32 * 3**2 * 128 + 128 * 64 + 64 * 10
-    cnn = products + dense + (sum(blocks) + dense) * 21 / 32
-    assert of_model("cnn").shape.work == pytest.approx(cnn)
-
-
 @pytest.mark.parametrize(
     ("model", "change", "message"),
     [

@@ -1,11 +1,14 @@
 from itertools import chain
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.search.cohorts import DEFAULT_MAX_COHORT, largest_cohort, partition
+from pipeline.config import TrialConfig
+from pipeline.search.blocks import resolve
+from pipeline.search.cohorts import DEFAULT_MAX_COHORT, largest_cohort, partition, relative_cost
 from tests.search.studies import SPACE, Stores, study
 
 SHAPES = st.dictionaries(st.integers(0, 200), st.sampled_from("abcd"), max_size=40)
@@ -102,3 +105,28 @@ def test_members_of_a_cohort_have_one_shape_and_their_own_rates() -> None:
     for cohort in engine.cohorts:
         assert len({configs[number].shape for number in cohort}) == 1
         assert len({configs[number].learning_rate for number in cohort}) == len(cohort)
+
+
+@pytest.mark.parametrize(
+    ("model", "cheap", "dear"),
+    [
+        pytest.param("mlp", {"depth": 1}, {"depth": 3}, id="depth"),
+        pytest.param("autoencoder", {"width": 16}, {"width": 32}, id="width"),
+        pytest.param("mlp", {"batch_size": 64}, {"batch_size": 32}, id="steps"),
+        pytest.param("cnn", {"blocks": 1}, {"blocks": 2}, id="blocks"),
+        pytest.param("cnn", {"filters": 4}, {"filters": 8}, id="filters"),
+    ],
+)
+def test_a_larger_network_and_more_steps_cost_more(
+    model: str, cheap: dict[str, Any], dear: dict[str, Any]
+) -> None:
+    assert relative_cost(of_model(model, **cheap)) < relative_cost(of_model(model, **dear))
+
+
+def of_model(model: str, **params: Any) -> TrialConfig:
+    """A trial of a model."""
+    space = SPACE | {"depth": 2, "width": 16, "dropout": 0.1, "input_dropout": 0.0}
+    space |= {"batch_size": 32, "learning_rate": 0.1}
+    space |= {"blocks": 2, "filters": 6, "block_dropout": 0.1} if model == "cnn" else {}
+    asked = study(model={"name": model}, space=space | params)
+    return resolve(asked, 0, asked.space.domains)

@@ -113,11 +113,3 @@ def test_a_fixed_trials_gaps_are_filled_from_a_setting_of_its_counts(
     assert fixed.items() <= config.params.items()
     assert counts[0] in {None, config.blocks}
     assert counts[1] in {None, config.depth}
-
-
-def test_trials_of_a_cnn_share_the_shapes_of_their_leaders() -> None:
-    asked = of_model("cnn", block=8, shapes=2, trials=16)
-    engine = Stores().run(asked)
-    for first in (0, 8):
-        shapes = {engine.assignments[first + n].config.shape for n in range(8)}
-        assert len(shapes) == 2

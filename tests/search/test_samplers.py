@@ -43,9 +43,9 @@ def test_tpe_samples_nothing_on_its_own_after_startup_though_the_depth_varies() 
     asked, calls, depths = study(trials=60), list[tuple[int, str]](), set[int]()
 
     def sampler_of(
-        config: StudyConfig, number: int, space: Mapping[str, BaseDistribution], draw: int
+        config: StudyConfig, number: int, space: Mapping[str, BaseDistribution]
     ) -> BaseSampler:
-        del space, draw
+        del space
         return RecordingTPESampler(derive_seed(config.search.seed, number, "sampler"), calls)
 
     view = SampledView(asked, sampler_of)
