@@ -114,7 +114,8 @@ def wrap_errors(
             try:
                 return work(*args, **kwargs)
             except errors as error:
-                message = f"{system} cannot {work.__name__.replace('_', ' ')}: {reason(error)}"
+                task = work.__name__.replace("_", " ").strip()
+                message = f"{system} cannot {task}: {reason(error)}"
                 raise WorkFailedError(message) from error
 
         return attempt

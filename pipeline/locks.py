@@ -94,16 +94,16 @@ def _text_of(path: Path) -> Path:
 
 def _take(path: Path, name: str) -> int:
     """Open and lock the file that others would open as well; who only looks soon lets go."""
-    failure: DropoutSearchError
+    held: DropoutSearchError | None = None
     for _ in range(TRIES_TO_TAKE):
         try:
             descriptor = _open_locked(path)
         except OSError as error:  # a holder that ends takes its file and folder along
-            failure = _unusable(path, error.strerror or str(error))
+            failure = held or _unusable(path, error.strerror or str(error))
         else:
             if descriptor is not None:
                 return descriptor
-            failure = being_run(name, _holder(path))
+            failure = held = being_run(name, _holder(path))
         time.sleep(TRY_SECONDS)
     raise failure
 

@@ -150,6 +150,7 @@ def _deliver_kept(workspace: Workspace, tell: Tell) -> Diagnosis:
 def look_at_studies(workspace: Workspace, tell: Tell) -> Diagnosis:
     """Audit every study and change nothing, also beside a driver that is at work."""
     from pipeline.locks import lock_states
+    from pipeline.search.lease import holder_of
     from pipeline.search.store import TrialStore, open_storage, study_names
     from pipeline.tracking.audit import study_names as names_in_mlflow
 
@@ -162,6 +163,7 @@ def look_at_studies(workspace: Workspace, tell: Tell) -> Diagnosis:
         snapshots = [_look(copied, name, stores[name], workspace.artifacts, tell) for name in names]
     after = lock_states(workspace.home)
     held = {name for seen in (before, after) for name, state in seen.items() if state.holder}
+    held |= {name for name in names if holder_of(storage, name)}
     running = [name for name in names if name in held or before.get(name) != after.get(name)]
     findings = [
         finding
@@ -204,10 +206,8 @@ def _treat_studies(workspace: Workspace, tell: Tell) -> Diagnosis:
 
 def _treat(workspace: Workspace, name: str, found: Sequence[Finding], tell: Tell) -> list[Finding]:
     """Hold a study while it is mended; one that is being run is left alone."""
-    from pipeline.locks import hold_study
-
     try:
-        with hold_study(workspace.home, name):
+        with workspace.hold(name):
             return list(_mend_until_sound(workspace, name, tell))
     except WorkFailedError as error:
         return [replace(finding, how=str(error)) for finding in found]

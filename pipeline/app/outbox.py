@@ -60,14 +60,13 @@ def deliver_study(workspace: Workspace, found: "Waiting") -> Delivery:
         BadInputError: As ``deliver``.
         WorkFailedError: As ``deliver``.
     """
-    from pipeline.locks import hold_study
     from pipeline.search.driver import release_unfinished
     from pipeline.search.store import TrialStore, open_storage
 
-    with hold_study(workspace.home, found.study):
+    with workspace.hold(found.study) as lease:
         storage = open_storage(workspace.storage, workspace.journal, to_write=True)
         assert storage is not None, "a writer makes the storage"  # noqa: S101
-        store = TrialStore(storage, found.study)
+        store = TrialStore(storage, found.study, lease)
         if store.document is None:
             got = f"{found.study!r}, which was never begun"
             raise BadInputError(where="study", got=got, expected="a study that was run")

@@ -4,7 +4,8 @@ import gc
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from pipeline.learning.checkpoints import CheckpointFolder
     from pipeline.learning.data import Source
     from pipeline.search.store import TrialStore
+    from pipeline.search.time_ledger import TimeLedger
     from pipeline.tracking.outbox import Waiting
 
 FIT = "pipeline.learning.cohort.fit:fit_cohort"
@@ -193,7 +195,6 @@ class Study:
     ) -> StudyResult:
         from pipeline.learning.checkpoints import CheckpointFolder, Resumable
         from pipeline.search.driver import Driver
-        from pipeline.search.store import TrialStore, open_storage
         from pipeline.search.time_ledger import TimeLedger
 
         seconds = TimeLedger(started, n_workers=engine.n_workers)
@@ -206,29 +207,26 @@ class Study:
             trust.remember(self.config.name, code, self.workspace)
         folder = CheckpointFolder(self.workspace.checkpoints.resolve() / self.config.name)
         engine.open(Resumable(data, folder))
-        with seconds.starting("optuna"):
-            storage = open_storage(self.workspace.storage, self.workspace.journal, to_write=True)
-            assert storage is not None, "a writer makes the storage"  # noqa: S101
-            store = TrialStore.create(storage, self.config)
+        with self._held_store(seconds) as store:
             begun(store.rows())
-        with seconds.starting("mlflow"):
-            ledger = self.workspace.open_ledger(self.config.name)
-        folder.keep_only(_unfinished(store))
-        driver = Driver(
-            self.config,
-            store=store,
-            ledger=ledger,
-            engine=engine,
-            seconds=seconds,
-            watch=_removing(folder, watch),
-            max_cohort=max_cohort,
-        )
-        gc.freeze()  # what is imported stays; the collector need not look through it each time
-        try:
-            rows = driver.run()
-        finally:
-            gc.unfreeze()
-        folder.keep_only(_unfinished(store))
+            with seconds.starting("mlflow"):
+                ledger = self.workspace.open_ledger(self.config.name)
+            folder.keep_only(_unfinished(store))
+            driver = Driver(
+                self.config,
+                store=store,
+                ledger=ledger,
+                engine=engine,
+                seconds=seconds,
+                watch=_removing(folder, watch),
+                max_cohort=max_cohort,
+            )
+            gc.freeze()  # what is imported stays; the collector need not look through it each time
+            try:
+                rows = driver.run()
+            finally:
+                gc.unfreeze()
+            folder.keep_only(_unfinished(store))
         return StudyResult(
             study=self.config.name,
             trials=rows,
@@ -238,11 +236,32 @@ class Study:
             outbox=waiting_of(self.workspace, self.config.name),
         )
 
+    @contextmanager
+    def _held_store(self, seconds: "TimeLedger") -> "Iterator[TrialStore]":
+        """Open Optuna's storage and hold the study there, too: other homes may share it."""
+        from pipeline.search.lease import hold
+        from pipeline.search.store import TrialStore, open_storage
+
+        with ExitStack() as held:
+            with seconds.starting("optuna"):
+                workspace = self.workspace
+                storage = open_storage(workspace.storage, workspace.journal, to_write=True)
+                assert storage is not None, "a writer makes the storage"  # noqa: S101
+                lease = held.enter_context(hold(storage, self.config.name, workspace.home))
+                store = TrialStore.create(storage, self.config, lease)
+            yield store
+
     def _stored(self) -> "TrialStore | None":
-        """The study's trials as earlier runs left them; ``None`` where there was none."""
+        """The study's trials as earlier runs left them; ``None`` where there was none.
+
+        Raises:
+            WorkFailedError: A process of another home runs the study.
+        """
+        from pipeline.search.lease import refuse_held
         from pipeline.search.store import TrialStore, open_storage
 
         storage = open_storage(self.workspace.storage, self.workspace.journal, to_write=False)
+        refuse_held(storage, self.config.name, self.workspace.home)
         return TrialStore.find(storage, self.config.name)
 
     def _check(self) -> "Source | None":

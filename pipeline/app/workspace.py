@@ -1,6 +1,8 @@
 """Workspace: where a command finds and leaves things."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING
 from pipeline.errors import BadInputError, without_password
 
 if TYPE_CHECKING:
+    from pipeline.search.lease import Lease
     from pipeline.trial import Ledger
 
 
@@ -73,6 +76,27 @@ class Workspace:
         if database_of(self.ledger_uri) and outbox.waiting is None:
             return connect()
         return OutboxLedger(connect, outbox, address=without_password(self.ledger_uri))
+
+    @contextmanager
+    def hold(self, study: str) -> "Iterator[Lease | None]":
+        """Hold a study in the home and, where other homes share it, in Optuna's storage.
+
+        Raises:
+            WorkFailedError: Another process runs the study; it is named.
+        """
+        from pipeline.locks import hold_study
+
+        with hold_study(self.home, study):
+            if self.storage is None:
+                yield None
+                return
+            from pipeline.search.lease import hold
+            from pipeline.search.store import open_storage
+
+            storage = open_storage(self.storage, self.journal, to_write=True)
+            assert storage is not None, "a writer makes the storage"  # noqa: S101
+            with hold(storage, study, self.home) as lease:
+                yield lease
 
     def check_home(self, *, to_write: bool) -> None:
         """Refuse a home that cannot be used, before anything is written.

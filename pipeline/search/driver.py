@@ -15,6 +15,7 @@ from pipeline.config import StudyConfig, TrialConfig
 from pipeline.errors import WorkFailedError
 from pipeline.search.blocks import Blocks, resolve
 from pipeline.search.cohorts import form_cohorts
+from pipeline.search.lease import LeaseLostError
 from pipeline.search.store import TrialStore
 from pipeline.search.time_ledger import Activity, TimeLedger
 from pipeline.trial import (
@@ -86,6 +87,7 @@ class Driver:
 
         Raises:
             WorkFailedError: Trials failed in a row for one cause, or a ledger cannot be written.
+            LeaseLostError: Another process has taken the study over; nothing more was written.
         """
         with closing(self._engine):
             with self._seconds.starting("mlflow"):
@@ -93,6 +95,8 @@ class Driver:
                 note_runs(self._store, self._ledger)
             try:
                 self._go()
+            except LeaseLostError:
+                raise
             except BaseException:
                 with suppress(WorkFailedError):  # what follows from the first failure is not told
                     self._release_unfinished()
@@ -122,6 +126,7 @@ class Driver:
             for one in news:
                 self._take(one)
             self._hand_out()
+            self._store.keep()
             with self._spent("mlflow"):
                 self._ledger.flush()
 
@@ -164,6 +169,7 @@ class Driver:
 
     def _take(self, news: News) -> None:
         """Take an epoch or an outcome; a trial trained twice sends its epochs twice."""
+        self._store.keep()
         if isinstance(news, TrialOutcome):
             self._finish(news)
         elif news.epoch > self._epochs.get(news.number, 0):
@@ -203,6 +209,7 @@ def release_unfinished(study: StudyConfig, store: TrialStore, ledger: Ledger) ->
     Returns:
         The study's table.
     """
+    store.keep()
     left = [row for row in store.rows() if not row.state.is_finished]
     for row in left:
         if row.state is TrialState.RUNNING:

@@ -2,13 +2,14 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import optuna
-from optuna.exceptions import StorageInternalError
+from optuna.exceptions import OptunaError
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, create_trial
@@ -17,10 +18,17 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.config import Params, StudyConfig, digest
-from pipeline.errors import BadInputError, first_line, without_password, wrap_errors
+from pipeline.errors import (
+    BadInputError,
+    WorkFailedError,
+    first_line,
+    without_password,
+    wrap_errors,
+)
 from pipeline.locks import locked
 from pipeline.search.distributions import all_distributions
 from pipeline.search.journal import open_journal, written_together
+from pipeline.search.lease import Lease
 from pipeline.search.suggest import Seen
 from pipeline.trial import StoredTrial, TrialOutcome, TrialRow, TrialState
 
@@ -32,8 +40,27 @@ def _reason(error: BaseException) -> str:
     return first_line(error.__cause__ or error)
 
 
-explained = wrap_errors("Optuna's storage", StorageInternalError, SQLAlchemyError, reason=_reason)
+# Of a trial or a value that it does not expect, Optuna raises what Python has.
+ERRORS = (OptunaError, SQLAlchemyError, ValueError, KeyError, RuntimeError)
+explained = wrap_errors("Optuna's storage", *ERRORS, reason=_reason)
 """Turn the storage's errors into one sentence, a ``WorkFailedError``."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def writes(
+    work: "Callable[Concatenate[TrialStore, P], R]",
+) -> "Callable[Concatenate[TrialStore, P], R]":
+    """Make sure that the study is still held before a method writes, and explain its errors."""
+    explained_work = explained(work)
+
+    @wraps(work)
+    def attempt(store: "TrialStore", /, *args: P.args, **kwargs: P.kwargs) -> R:
+        store.keep()
+        return explained_work(store, *args, **kwargs)
+
+    return attempt
 
 
 def open_storage(address: str | None, journal: Path, *, to_write: bool) -> BaseStorage | None:
@@ -111,20 +138,21 @@ class TrialStore:
     Args:
         storage: From ``open_storage``.
         name: The study's name; it must be there.
+        lease: By which the study is held in a storage that several homes share.
+
+    Raises:
+        BadInputError: The storage has no study of this name.
     """
 
-    def __init__(self, storage: BaseStorage, name: str) -> None:
-        """Load the study.
-
-        Raises:
-            BadInputError: The storage has no study of this name.
-        """
+    @explained
+    def __init__(self, storage: BaseStorage, name: str, lease: Lease | None = None) -> None:
         if name not in study_names(storage):
             known = ", ".join(study_names(storage)) or "none yet"
             raise BadInputError(where="study", got=repr(name), expected=f"one of: {known}")
         self._storage = storage
         self._study = optuna.load_study(study_name=name, storage=storage)
         self._study_id = storage.get_study_id_from_name(name)
+        self._lease = lease
 
     @classmethod
     def find(cls, storage: BaseStorage | None, name: str) -> "TrialStore | None":
@@ -135,14 +163,25 @@ class TrialStore:
 
     @classmethod
     @explained
-    def create(cls, storage: BaseStorage, study: StudyConfig) -> "TrialStore":
+    def create(
+        cls, storage: BaseStorage, study: StudyConfig, lease: Lease | None = None
+    ) -> "TrialStore":
         """Make the study in the storage, or load it where it is there already."""
         if study.name not in study_names(storage):
             storage.create_new_study([StudyDirection.MINIMIZE], study.name)
-        store = cls(storage, study.name)
+        store = cls(storage, study.name, lease)
         store._study.set_user_attr("digest", digest(study))
         store._study.set_user_attr("document", study.document)
         return store
+
+    def keep(self) -> None:
+        """Make sure that the study is still this process's to write.
+
+        Raises:
+            LeaseLostError: Another process has taken it over.
+        """
+        if self._lease is not None:
+            self._lease.keep()
 
     @property
     def document(self) -> dict[str, Any] | None:
@@ -162,7 +201,7 @@ class TrialStore:
         n_acknowledged: int = self._study.user_attrs.get("n_acknowledged", 0)
         return n_acknowledged
 
-    @explained
+    @writes
     def acknowledge_failures(self) -> None:
         """Note that the user was told of the failures so far: they stop no later run."""
         self._study.set_user_attr("n_acknowledged", len(self._study.get_trials(deepcopy=False)))
@@ -184,6 +223,7 @@ class TrialStore:
             for trial in self._study.get_trials(deepcopy=False)
         ]
 
+    @explained
     def suggested(self) -> list[Params]:
         """Each trial's parameters by number, those of inactive layers included."""
         return [
@@ -191,6 +231,7 @@ class TrialStore:
             for trial in self._study.get_trials(deepcopy=False)
         ]
 
+    @explained
     def seen(self) -> list[Seen]:
         """The finished trials as the search sees them."""
         return [
@@ -199,7 +240,7 @@ class TrialStore:
             if trial.state.is_finished()
         ]
 
-    @explained
+    @writes
     def add(self, study: StudyConfig, first: int, suggested: Sequence[Params]) -> None:
         """Write new trials as waiting, each in one step.
 
@@ -212,25 +253,25 @@ class TrialStore:
             trial_id = self._storage.create_new_trial(self._study_id, _waiting(study, params))
             written = self._storage.get_trial_number_from_id(trial_id)
             if written != number:
-                reason = "another process writes this study"
-                message = f"trial {number} became trial {written}: {reason}"
-                raise RuntimeError(message)
+                reason = f"its trial {number} became trial {written}"
+                message = f"another process writes study {study.name!r}: {reason}"
+                raise WorkFailedError(message)
 
-    @explained
+    @writes
     def begin(self, numbers: Sequence[int]) -> None:
         """Note that waiting trials are trained now, be it for the first time or again."""
         with written_together(self._storage):
             for number in numbers:
                 self._storage.set_trial_state_values(self._trial_id(number), OptunaState.RUNNING)
 
-    @explained
+    @writes
     def note_runs(self, run_ids: Mapping[int, str]) -> None:
         """Write down which MLflow run shows a trial, by the trial's number."""
         with written_together(self._storage):
             for number, run_id in run_ids.items():
                 self._annotate(number, {"run_id": run_id})
 
-    @explained
+    @writes
     def note_late_runs(self, run_ids: Mapping[int, str]) -> None:
         """Write down runs that were made after their trials ended.
 
@@ -244,12 +285,12 @@ class TrialStore:
     def _late_runs(self) -> dict[str, str]:
         return dict(self._study.user_attrs.get("late_runs", {}))
 
-    @explained
+    @writes
     def release(self, number: int) -> None:
         """Note that a trial was interrupted and waits to be trained again."""
         self._storage.set_trial_state_values(self._trial_id(number), OptunaState.WAITING)
 
-    @explained
+    @writes
     def finish(self, outcome: TrialOutcome) -> None:
         """Write a trial's outcome; the state comes last and makes it final."""
         seen = Seen.of(outcome)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline.app.workspace import Workspace
 from pipeline.locks import hold_study
 from pipeline.tracking.client import connect
 from pipeline.tracking.store import tracking_uri
@@ -49,6 +51,22 @@ def test_second_run_is_refused_at_once_and_writes_nothing(tmp_path: Path) -> Non
     assert f"study 'small' is being run by process {os.getpid()} on " in refused.stderr
     assert refused.stderr.startswith("error: study 'small' is being run by ")
     assert len(refused.stderr.splitlines()) == 1
+
+
+def test_run_from_another_home_on_a_shared_storage_is_refused_and_writes_nothing(
+    tmp_path: Path,
+) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.mkdir()
+    address = f"sqlite:///{tmp_path / 'shared.db'}"
+    with Workspace(home=one, storage=address).hold("small"):
+        before = (tmp_path / "shared.db").read_bytes()
+        words = ("run", file_of(tmp_path), "--home", other, "--storage", address)
+        refused = run_command(*words, "--workers", "1", code=1)
+        assert (tmp_path / "shared.db").read_bytes() == before
+    assert not other.exists()
+    said = rf"error: study 'small' is being run by process {os.getpid()} on .+ since .+; "
+    assert re.fullmatch(said + r"if that process is dead, .+ free in \d+ s\n", refused.stderr)
 
 
 def test_of_processes_that_start_at_once_on_a_new_home_one_runs_each_study(

@@ -15,7 +15,7 @@ from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from pipeline.config import digest
-from pipeline.errors import BadInputError
+from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.search.journal import open_journal
 from pipeline.search.store import TrialStore, open_storage, study_names
 from pipeline.search.suggest import Seen
@@ -145,10 +145,16 @@ def test_interrupted_trial_waits_and_is_taken_up_again(places: Reopened) -> None
     assert places.store().rows()[0].state is TrialState.RUNNING
 
 
-def test_second_writer_is_noticed_by_the_trials_number(places: Reopened) -> None:
+def test_second_writer_that_nothing_kept_away_is_noticed_and_named_in_one_sentence(
+    places: Reopened,
+) -> None:
     store = places.store()
-    with pytest.raises(RuntimeError, match="trial 5 became trial 0: another process writes"):
+    words = "another process writes study 'small': its trial 5 became trial 0"
+    with pytest.raises(WorkFailedError, match=words):
         store.add(study(), 5, [PARAMS | INACTIVE])
+    words = "Optuna's storage cannot finish: Cannot tell a WAITING trial"
+    with pytest.raises(WorkFailedError, match=words):
+        store.finish(outcome(0, (0.5,), TrialState.COMPLETE))
 
 
 def test_unknown_study_is_an_error_that_lists_the_known_ones(places: Reopened) -> None:
