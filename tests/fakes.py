@@ -4,7 +4,7 @@ import hashlib
 import math
 import random
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -250,9 +250,9 @@ class FakeLedger:
         """The run id of every trial that has a run."""
         return {number: run.run_id for number, run in self.held.runs.items()}
 
-    def open(self, study: StudyConfig) -> None:
+    def open(self, study: StudyConfig, run_ids: Mapping[int, str] | None = None) -> None:
         """Make the study's run or take it up again."""
-        del study
+        del study, run_ids
         self._fuse.burn()
         self.held.study_status = "RUNNING"
 

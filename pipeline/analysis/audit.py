@@ -9,6 +9,7 @@ from pipeline.analysis.findings import Action, Finding, Kind
 from pipeline.trial import (
     Curve,
     Point,
+    RunRank,
     RunSnapshot,
     StoredTrial,
     StudyRuns,
@@ -138,13 +139,12 @@ def _own(trial: StoredTrial, kept: StudyRuns) -> list[RunSnapshot]:
 
 
 def _chosen(trial: StoredTrial, own: Sequence[RunSnapshot]) -> RunSnapshot | None:
-    """The run that Optuna names, else the fullest."""
 
-    def worth(run: RunSnapshot) -> tuple[bool, bool, int]:
+    def rank(run: RunSnapshot) -> RunRank:
         is_named = run.row.run_id == trial.row.run_id
-        return is_named, run.status == "FINISHED", len(run.points)
+        return RunRank(is_named, run.status == "FINISHED", run.n_metrics)
 
-    return max(own, key=worth, default=None)
+    return max(own, key=rank, default=None)
 
 
 RECORD = "record.json"

@@ -21,7 +21,6 @@ class Kind(StrEnum):
     STATE_DIFFERS = "state-differs"
     STUDY_WITHOUT_STORE = "study-without-store"
     MOVED_HOME = "moved-home"
-    UNDELIVERED = "undelivered"
 
 
 class Action(StrEnum):
@@ -33,7 +32,6 @@ class Action(StrEnum):
     END = "end the run"
     SETTLE = "open and close the study"
     MOVE = "look for artifacts below the home"
-    DELIVER = "bring what was kept to MLflow"
     NONE = "nothing that a doctor may do"
 
 

@@ -2,13 +2,13 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.analysis.findings import Action, Finding, Kind
+from pipeline.analysis.findings import Finding
 from pipeline.app.study import ignore
 from pipeline.app.workspace import Workspace
 from pipeline.errors import BadInputError, WorkFailedError
@@ -16,10 +16,8 @@ from pipeline.errors import BadInputError, WorkFailedError
 if TYPE_CHECKING:
     from pipeline.app.repair import StudySnapshot
     from pipeline.search.store import TrialStore
-    from pipeline.tracking.outbox import Waiting
 
 Tell = Callable[[str], None]
-Check = Callable[[Workspace, Tell], "Diagnosis"]
 ROUNDS = 4
 """What is mended may bring other faults to light: a run that is back may have lost a file."""
 
@@ -66,28 +64,7 @@ def examine(workspace: Workspace, *, fix: bool = False, tell: Tell = ignore) -> 
         WorkFailedError: A store is written to all the time, or breaks while it is read.
     """
     _check_workspace(workspace)
-    # What was kept while a server was away comes first: those trials have no runs yet.
-    checks: Sequence[Check] = (
-        (_deliver_kept, _treat_studies) if fix else (_look_at_outbox, look_at_studies)
-    )
-    found = [check(workspace, tell) for check in checks]
-    return Diagnosis(
-        studies=sorted({name for one in found for name in one.studies}),
-        running=sorted({name for one in found for name in one.running}),
-        findings=list(_told_once(finding for one in found for finding in one.findings)),
-    )
-
-
-def _told_once(findings: Iterable[Finding]) -> Iterator[Finding]:
-    """Leave out what follows from a trial's waiting to be delivered: its study is open still."""
-    waiting: set[tuple[str, int | None]] = set()
-    for finding in findings:
-        trial = finding.study, finding.trial
-        if finding.action is Action.DELIVER:
-            waiting |= set() if finding.is_fixed else {trial, (finding.study, None)}
-            yield finding
-        elif trial not in waiting:
-            yield finding
+    return _repair_studies(workspace, tell) if fix else look_at_studies(workspace, tell)
 
 
 def _check_workspace(workspace: Workspace) -> None:
@@ -99,52 +76,6 @@ def _check_workspace(workspace: Workspace) -> None:
             got=f"{workspace.home} (no such folder)",
             expected="a folder with studies",
         )
-
-
-def _look_at_outbox(workspace: Workspace, _tell: Tell) -> Diagnosis:
-    """Find what was kept while MLflow's server was away; a driver at work delivers its own."""
-    from pipeline.app.outbox import waiting
-    from pipeline.locks import lock_states
-
-    states = lock_states(workspace.home)
-    held = {name for name, state in states.items() if state.holder}
-    kept = [found for found in waiting(workspace) if found.study not in held]
-    return Diagnosis(findings=[finding for found in kept for finding in _undelivered(found)])
-
-
-def _undelivered(found: "Waiting") -> list[Finding]:
-    what = (
-        f"it waits in {found.folder}: MLflow at {found.address} did not answer since {found.since}"
-    )
-    return [
-        Finding(
-            kind=Kind.UNDELIVERED, study=found.study, trial=trial, what=what, action=Action.DELIVER
-        )
-        for trial in found.trials or (None,)
-    ]
-
-
-def _deliver_kept(workspace: Workspace, tell: Tell) -> Diagnosis:
-    """Deliver what waits, study by study; of a study that is being run its driver does."""
-    from pipeline.app.outbox import deliver_study, waiting
-
-    findings: list[Finding] = []
-    for found in waiting(workspace):
-        tell(f"{found.study}: delivering {len(found.trials)} trials")
-        own = _undelivered(found)
-        try:
-            left = deliver_study(workspace, found).left
-        except WorkFailedError as error:
-            findings += [replace(finding, how=f"left alone: {error}") for finding in own]
-            continue
-        waits = () if left is None else left.trials or (None,)
-        findings += [
-            replace(finding, how="it went away again", is_fixed=False)
-            if finding.trial in waits
-            else replace(finding, how="delivered", is_fixed=True)
-            for finding in own
-        ]
-    return Diagnosis(findings=findings)
 
 
 def look_at_studies(workspace: Workspace, tell: Tell) -> Diagnosis:
@@ -194,26 +125,28 @@ def _look(
     )
 
 
-def _treat_studies(workspace: Workspace, tell: Tell) -> Diagnosis:
+def _repair_studies(workspace: Workspace, tell: Tell) -> Diagnosis:
     """Audit every study, and mend those that nobody runs; what is healthy is not touched."""
     seen = look_at_studies(workspace, tell)
     findings: list[Finding] = []
     for name in seen.studies:
         own = [finding for finding in seen.findings if finding.study == name]
-        findings += _treat(workspace, name, own, tell) if own else []
+        findings += _repair_study(workspace, name, own, tell) if own else []
     return replace(seen, findings=findings)
 
 
-def _treat(workspace: Workspace, name: str, found: Sequence[Finding], tell: Tell) -> list[Finding]:
+def _repair_study(
+    workspace: Workspace, name: str, found: Sequence[Finding], tell: Tell
+) -> list[Finding]:
     """Hold a study while it is mended; one that is being run is left alone."""
     try:
         with workspace.hold(name):
-            return list(_mend_until_sound(workspace, name, tell))
+            return list(_repair_until_sound(workspace, name, tell))
     except WorkFailedError as error:
         return [replace(finding, how=str(error)) for finding in found]
 
 
-def _mend_until_sound(workspace: Workspace, name: str, tell: Tell) -> Iterator[Finding]:
+def _repair_until_sound(workspace: Workspace, name: str, tell: Tell) -> Iterator[Finding]:
     """Mend and look again, until nothing is off or nothing changes any more.
 
     What is said to be fixed was looked for again and is gone.

@@ -101,7 +101,7 @@ def _correct_run(snapshot: StudySnapshot, finding: "Finding") -> str | None:
 
     uri, run_id = snapshot.workspace.ledger_uri, finding.run_id
     if finding.action is Action.MOVE and snapshot.workspace.artifacts:
-        corrections.move_artifacts(uri, snapshot.study, snapshot.workspace.artifacts)
+        snapshot.workspace.confine_artifacts()
         return f"MLflow now looks in {snapshot.workspace.artifacts / snapshot.study}"
     if run_id is None:
         return None
@@ -166,7 +166,7 @@ class Repair:
         self._ledger = MlflowLedger(
             self._snapshot.workspace.ledger_uri, self._snapshot.workspace.artifacts
         )
-        self._ledger.open(self._study)
+        self._ledger.open(self._study, self._store.run_ids)
         try:
             yield
         finally:

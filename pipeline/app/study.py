@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,7 +19,6 @@ from pipeline.app.inputs import (
     prepare_data,
     search_own_study,
 )
-from pipeline.app.outbox import waiting_of
 from pipeline.app.workspace import Workspace
 from pipeline.config import StudyConfig, differences, digest, load_study
 from pipeline.errors import BadInputError
@@ -31,13 +30,13 @@ if TYPE_CHECKING:
     from pipeline.learning.data import Source
     from pipeline.search.store import TrialStore
     from pipeline.search.time_ledger import TimeLedger
-    from pipeline.tracking.outbox import Waiting
 
 FIT = "pipeline.learning.cohort.fit:fit_cohort"
 """What a worker does with a cohort; a string, so that the driver need not import torch."""
 
 Begun = Callable[[Sequence[TrialRow]], None]
 Watch = Callable[[EpochScores | TrialOutcome], None]
+Tell = Callable[[str], None]
 
 
 def ignore(_news: object) -> None:
@@ -53,7 +52,6 @@ class StudyResult:
         seconds: Where the wall time of this run went; ``total`` is the sum of the others.
         start_up: What the start-up waited for, in seconds that sum to its own.
         machinery: Seconds that the machinery took, whether or not a worker waited for it.
-        outbox: What waits for an MLflow server that did not answer; ``None``: nothing.
     """
 
     study: str
@@ -61,7 +59,6 @@ class StudyResult:
     seconds: Mapping[str, float] = field(default_factory=dict)
     start_up: Mapping[str, float] = field(default_factory=dict)
     machinery: Mapping[str, float] = field(default_factory=dict)
-    outbox: "Waiting | None" = None
 
     @property
     def best(self) -> TrialRow | None:
@@ -90,7 +87,6 @@ class StudyResult:
             "seconds": _rounded(self.seconds),
             "start_up": _rounded(self.start_up),
             "machinery": _rounded(self.machinery),
-            "outbox": self.outbox and asdict(self.outbox),
         }
 
 
@@ -150,6 +146,7 @@ class Study:
         max_cohort: int | None = None,
         begun: Begun = ignore,
         watch: Watch = ignore,
+        tell: Tell = ignore,
         started: float | None = None,
     ) -> StudyResult:
         """Run the study to its end, or go on with it.
@@ -160,13 +157,14 @@ class Study:
                 all workers busy. It changes no row of the table.
             begun: Called once, with the table as earlier runs left it.
             watch: Called with each epoch's scores and each outcome.
+            tell: Called with one line where an MLflow server is waited for.
             started: ``time.perf_counter()`` when the user's command began.
 
         Raises:
             BadInputError: Data, address or home are not usable, or the same name stands for
                 another study; nothing was written.
             WorkFailedError: Another process runs the study, no worker starts, trials failed in a
-                row for one cause, or a ledger cannot be written.
+                row for one cause, a ledger cannot be written, or MLflow's server stays away.
         """
         from pipeline.engines import LocalEngine
         from pipeline.locks import hold_study
@@ -181,7 +179,12 @@ class Study:
             LocalEngine(FIT, n_workers=n_workers) as engine,
         ):
             return self._run_on(
-                engine, begun=begun, watch=watch, started=started, max_cohort=max_cohort
+                engine,
+                begun=begun,
+                watch=watch,
+                tell=tell,
+                started=started,
+                max_cohort=max_cohort,
             )
 
     def _run_on(
@@ -190,6 +193,7 @@ class Study:
         *,
         begun: Begun,
         watch: Watch,
+        tell: Tell,
         started: float,
         max_cohort: int | None,
     ) -> StudyResult:
@@ -210,7 +214,7 @@ class Study:
         with self._held_store(seconds) as store:
             begun(store.rows())
             with seconds.starting("mlflow"):
-                ledger = self.workspace.open_ledger(self.config.name)
+                ledger = self.workspace.make_ledger(tell)
             folder.keep_only(_unfinished(store))
             driver = Driver(
                 self.config,
@@ -233,7 +237,6 @@ class Study:
             seconds=seconds.summary(),
             start_up=seconds.start_up(),
             machinery=seconds.machinery(),
-            outbox=waiting_of(self.workspace, self.config.name),
         )
 
     @contextmanager

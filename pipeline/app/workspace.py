@@ -1,7 +1,7 @@
 """Workspace: where a command finds and leaves things."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from pipeline.search.lease import Lease
     from pipeline.trial import Ledger
 
+PATIENCE_SECONDS = 120.0
+"""A server that restarts is back in less; waiting for longer wastes the workers."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Workspace:
@@ -24,6 +27,7 @@ class Workspace:
         data_dir: Where data sets lie, in torchvision's layout; never written to.
         tracking_uri: MLflow's address; ``None``: the home's own database.
         storage: Optuna's address, an SQLAlchemy URL; ``None``: the home's own journal.
+        patience_seconds: How long an MLflow server that does not answer is waited for.
         trusts_code: Whether code that is not the user's own may be imported (``--trust-code``).
     """
 
@@ -33,6 +37,7 @@ class Workspace:
         default_factory=lambda: os.environ.get("MLFLOW_TRACKING_URI") or None
     )
     storage: str | None = None
+    patience_seconds: float = PATIENCE_SECONDS
     trusts_code: bool = False
 
     @property
@@ -64,18 +69,25 @@ class Workspace:
 
         return None if self.tracking_uri else artifact_root(self.home)
 
-    def open_ledger(self, study: str) -> "Ledger":
-        """Make the ledger of a study; what a server does not take is kept in ``HOME/outbox``."""
+    def make_ledger(self, tell: Callable[[str], None]) -> "Ledger":
+        """Make the ledger of a study; nothing is opened yet.
+
+        Args:
+            tell: Called with one line where a server is waited for.
+        """
         from pipeline.tracking.ledger import MlflowLedger
-        from pipeline.tracking.outbox import Outbox
-        from pipeline.tracking.outbox_ledger import OutboxLedger
+        from pipeline.tracking.patience import PatientLedger
         from pipeline.tracking.store import database_of
 
         connect = partial(MlflowLedger, self.ledger_uri, self.artifacts)
-        outbox = Outbox(self.home, study)
-        if database_of(self.ledger_uri) and outbox.waiting is None:
+        if database_of(self.ledger_uri):
             return connect()
-        return OutboxLedger(connect, outbox, address=without_password(self.ledger_uri))
+        return PatientLedger(
+            connect,
+            address=without_password(self.ledger_uri),
+            tell=tell,
+            patience_seconds=self.patience_seconds,
+        )
 
     @contextmanager
     def hold(self, study: str) -> "Iterator[Lease | None]":
@@ -138,9 +150,9 @@ class Workspace:
             BadInputError: The ledger is damaged, or names a study as none can be named.
         """
         if self.tracking_uri is None:
-            from pipeline.tracking.store import keep_inside
+            from pipeline.tracking.store import confine_artifacts
 
-            keep_inside(self.home)
+            confine_artifacts(self.home)
 
     def no_study(self, target: str) -> BadInputError:
         """The error of a home without a study."""

@@ -107,14 +107,13 @@ def run(  # noqa: PLR0913 - one argument an option
             max_cohort=max_cohort,
             begun=progress.take_up,
             watch=progress.watch,
+            tell=progress.tell,
             started=STARTED,
         )
     if as_json:
         print_json(result.as_json())
     else:
         click.echo("\n".join(result_lines(result, home_option(workspace.home))))
-    if result.outbox:
-        click.echo(f"warning: {result.outbox}", err=True)
 
 
 @commands.command("list")

@@ -74,6 +74,13 @@ class StudyProgress:
             line = f"[{self._done}/{self._total}] {_told(news)}; {self._best_text()}"
             print(line, file=sys.stderr, flush=True)
 
+    def tell(self, line: str) -> None:
+        """Write a line; a bar stays below it."""
+        if self._bar:
+            self._bar.console.print(line, markup=False, highlight=False)
+        else:
+            print(line, file=sys.stderr, flush=True)
+
     def _show(self) -> None:
         if self._bar and self._task is not None:
             self._bar.update(self._task, completed=self._done, best=self._best_text())

@@ -91,7 +91,7 @@ class Driver:
         """
         with closing(self._engine):
             with self._seconds.starting("mlflow"):
-                self._ledger.open(self._study)
+                self._ledger.open(self._study, self._store.run_ids)
                 note_runs(self._store, self._ledger)
             try:
                 self._go()
@@ -165,7 +165,7 @@ class Driver:
         with self._spent("mlflow"):
             started = {config.number: self._ledger.start(config) for config in configs}
         with self._spent("optuna"):
-            self._store.note_runs({number: id_ for number, id_ in started.items() if id_})
+            self._store.note_runs(started)
 
     def _take(self, news: News) -> None:
         """Take an epoch or an outcome; a trial trained twice sends its epochs twice."""
@@ -211,9 +211,10 @@ def release_unfinished(study: StudyConfig, store: TrialStore, ledger: Ledger) ->
     """
     store.keep()
     left = [row for row in store.rows() if not row.state.is_finished]
-    for row in left:
+    for row in left:  # all of them before MLflow, which may not answer
         if row.state is TrialState.RUNNING:
             store.release(row.number)
+    for row in left:
         if row.run_id is None:
             ledger.start(resolve(study, row.number, row.params))
         ledger.release(row.number)

@@ -211,6 +211,11 @@ class TrialStore:
         """All trials by number."""
         return [trial.row for trial in self.trials()]
 
+    @property
+    def run_ids(self) -> dict[int, str]:
+        """The MLflow run of each trial that is known to have one, by the trial's number."""
+        return {row.number: row.run_id for row in self.rows() if row.run_id}
+
     @explained
     def trials(self) -> list[StoredTrial]:
         """All trials by number, with their validation losses."""

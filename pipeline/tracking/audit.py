@@ -115,6 +115,7 @@ def _kept(client: MlflowClient, run: Run, own: Run) -> RunSnapshot:
         is_below=run.data.tags.get(names.PARENT) == own.info.run_id,
         record=record,
         fault=fault,
+        n_metrics=len(run.data.metrics),
         points=_points(history),
         curve=curve_of(reversed(history), row.number, n_folds=n_folds),
         files={name: str(sha256_of(content)) for name, content in files.items()},

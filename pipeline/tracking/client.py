@@ -18,13 +18,15 @@ from pipeline.errors import BadInputError, first_line, without_password, wrap_er
 from pipeline.tracking.store import check_readable, database_of, ensure_schema
 
 FIRST_CALL = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
-"""MLflow itself would try for minutes, and what waits for the answer would stand still."""
+"""MLflow itself would try for minutes before it says that there is no server."""
+LATER_CALLS = FIRST_CALL | {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+"""The same for a server that has answered before; it may take longer over a large file."""
 SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")
 DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
 
 def connect(uri: str, artifact_root: Path | None = None) -> MlflowClient:
-    """Reach MLflow and make one call, with a few seconds' patience.
+    """Reach MLflow and make one call, which may take a few seconds.
 
     Args:
         uri: ``sqlite:///…/mlflow.db``, a server or another database.
@@ -49,9 +51,9 @@ explained = wrap_errors("MLflow", MlflowException, SQLAlchemyError, sqlite3.Erro
 """Turn MLflow's errors into one sentence, a ``WorkFailedError``."""
 
 
-def with_patience() -> AbstractContextManager[None]:
+def failing_fast() -> AbstractContextManager[None]:
     """Have a server's calls fail within seconds, unless the user's environment says otherwise."""
-    return _environment({name: os.environ.get(name, value) for name, value in FIRST_CALL.items()})
+    return _environment({name: os.environ.get(name, value) for name, value in LATER_CALLS.items()})
 
 
 def is_away(error: BaseException | None) -> bool:

@@ -1,18 +1,10 @@
 """Single changes to MLflow that put a study's runs in order; each may be repeated."""
 
-import sqlite3
-from contextlib import closing
-from pathlib import Path
-
 from mlflow.entities import ViewType
 from mlflow.tracking import MlflowClient
 
 from pipeline.tracking import names, runs
 from pipeline.tracking.client import connect, explained
-from pipeline.tracking.store import database_of
-
-PLACES = (("experiments", "artifact_location"), ("runs", "artifact_uri"))
-"""Where an embedded store writes down artifacts' addresses: MLflow has no call to change them."""
 
 
 @explained
@@ -70,21 +62,3 @@ def replace_run(tracking_uri: str, old: str, new: str) -> None:
 def _retag(client: MlflowClient, experiment_id: str, tag: str, old: str, new: str) -> None:
     for run in list(runs.search(client, experiment_id, f"tags.`{tag}` = '{old}'")):
         client.set_tag(run.info.run_id, tag, new)
-
-
-@explained
-def move_artifacts(tracking_uri: str, study: str, artifact_root: Path) -> None:
-    """Let an embedded store look for a study's artifacts below the home that it lies in."""
-    database = database_of(tracking_uri)
-    client = connect(tracking_uri)
-    experiment = client.get_experiment_by_name(study)
-    if database is None or experiment is None:
-        return
-    before, after = str(experiment.artifact_location), (artifact_root / study).as_uri()
-    with closing(sqlite3.connect(database, timeout=60)) as connection, connection:
-        for table, column in PLACES:
-            connection.execute(
-                f"UPDATE {table} SET {column} = ? || substr({column}, ?)"  # noqa: S608 - our words
-                " WHERE experiment_id = ?",
-                (after, len(before) + 1, int(experiment.experiment_id)),
-            )

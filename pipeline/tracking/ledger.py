@@ -1,6 +1,6 @@
 """MlflowLedger: a study as MLflow shows it, one run for it and one below for each trial."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -15,17 +15,16 @@ from pipeline.tracking import names, runs
 from pipeline.tracking.client import connect, explained
 from pipeline.tracking.note import confirmed_in, study_note, with_confirmed
 from pipeline.tracking.points import Points, known_points
-from pipeline.tracking.runs import dataset_input
 from pipeline.tracking.store import begin_write_ahead, database_of, end_write_ahead, lock_of
 from pipeline.tracking.study_run import take_study_run
 from pipeline.trial import (
     EpochScores,
+    RunRank,
     TrialOutcome,
     TrialRecord,
     TrialRow,
     TrialState,
     best_row,
-    sha256_of,
 )
 
 if TYPE_CHECKING:
@@ -70,8 +69,12 @@ class MlflowLedger:
         return {number: info.run_id for number, info in self._infos.items()}
 
     @explained
-    def open(self, study: StudyConfig) -> None:
+    def open(self, study: StudyConfig, run_ids: Mapping[int, str] | None = None) -> None:
         """Make the study's run or take it up again; nothing is made twice.
+
+        Args:
+            study: Whose runs are written.
+            run_ids: The run of each trial that is known to have one; a second is deleted.
 
         Raises:
             BadInputError: MLflow cannot be reached, or holds another study of that name.
@@ -86,7 +89,7 @@ class MlflowLedger:
                 artifact_root=self._artifact_root if database else None,
                 where=without_password(self._uri),
             )
-        self._take_trial_runs()
+        self._take_trial_runs(run_ids or {})
         if database:
             self._engine = begin_write_ahead(self._uri, database)
 
@@ -124,11 +127,14 @@ class MlflowLedger:
         if number not in self._live:
             self.start(config)
         record = TrialRecord.of(config, outcome)
-        self._put_files(record, outcome)
-        self._log_data(config, outcome)
+        data = runs.put_outcome(self._client, self._infos[number], record, outcome)
+        if data is not None and not self._has_data:
+            self._client.log_inputs(self._study_run.info.run_id, [data])
+            self._has_data = True
         points = self._live[number]
-        _add_outcome(points, outcome)
-        points.write(self._client, _tags(record, outcome.warning))
+        points.add_outcome(outcome)
+        state = {names.TRIAL_STATE: record.state.value}
+        points.write(self._client, state | runs.outcome_tags(record, outcome))
         self._settle(number, STATUS[outcome.state])
 
     @explained
@@ -171,17 +177,22 @@ class MlflowLedger:
         if self._engine and database:
             end_write_ahead(self._engine, database)
 
-    def _take_trial_runs(self) -> None:
+    def _take_trial_runs(self, run_ids: Mapping[int, str]) -> None:
         found: dict[int, list[Run]] = {}
         for number, run in runs.trial_runs(self._client, self._study_run):
             found.setdefault(number, []).append(run)
-        kept = {number: self._keep_one(same) for number, same in found.items()}
+        kept = {number: self._keep_one(same, run_ids.get(number)) for number, same in found.items()}
         self._infos = {number: run.info for number, run in kept.items()}
         self._running = {n for n, run in kept.items() if run.info.status == "RUNNING"}
 
-    def _keep_one(self, same: Sequence[Run]) -> Run:
-        """Keep the fullest: a server that is asked twice to make a run, makes two."""
-        kept = max(same, key=lambda run: (run.info.status == "FINISHED", len(run.data.metrics)))
+    def _keep_one(self, same: Sequence[Run], named: str | None) -> Run:
+        """Delete all but one of a trial's runs."""
+
+        def rank(run: Run) -> RunRank:
+            is_finished = run.info.status == "FINISHED"
+            return RunRank(run.info.run_id == named, is_finished, len(run.data.metrics))
+
+        kept = max(same, key=rank)
         for run in same:
             if run is not kept:
                 self._client.delete_run(run.info.run_id)
@@ -215,27 +226,11 @@ class MlflowLedger:
             known = known_points(self._client, run_id, run.data.metrics)
             self._live[config.number] = Points(run_id, config.params, known)
 
-    def _put_files(self, record: TrialRecord, outcome: TrialOutcome) -> None:
-        files = {names.RECORD: record.file, **outcome.pictures}
-        if outcome.weights is not None:
-            files[names.WEIGHTS] = outcome.weights
-        for name, content in files.items():
-            runs.put(self._client, self._infos[record.trial.number], name, content)
-
     def _show_best(self, rows: Sequence[TrialRow]) -> None:
         """Lay the best trial's pictures beside the study's own note."""
         best = best_row(rows)
         if best is not None and best.run_id is not None:
             runs.copy_pictures(self._client, best.run_id, self._study_run.info)
-
-    def _log_data(self, config: TrialConfig, outcome: TrialOutcome) -> None:
-        if outcome.facts is None:
-            return
-        data = [dataset_input(config.data.title, outcome.facts)]
-        self._client.log_inputs(self._run_id(config.number), data)
-        if not self._has_data:
-            self._client.log_inputs(self._study_run.info.run_id, data)
-            self._has_data = True
 
     def _settle_as(self, number: int, state: TrialState) -> None:
         points = self._live.get(number) or Points(self._run_id(number), {})
@@ -246,30 +241,6 @@ class MlflowLedger:
         self._client.set_terminated(self._run_id(number), status)
         self._live.pop(number, None)
         self._running.discard(number)
-
-
-def _add_outcome(points: Points, outcome: TrialOutcome) -> None:
-    for scores in outcome.curve:
-        points.add(scores.metrics, step=scores.epoch, timestamp_ms=scores.ended_at_ms)
-    ended_at_ms = outcome.curve[-1].ended_at_ms if outcome.curve else 0
-    summary: dict[str, float] = {}
-    if outcome.best is not None:
-        summary[names.BEST_VAL_LOSS] = outcome.best.val_loss
-        summary[names.BEST_EPOCH] = outcome.best.epoch
-    if outcome.n_parameters:
-        summary[names.N_PARAMETERS] = outcome.n_parameters
-    points.add(summary, step=0, timestamp_ms=ended_at_ms)
-
-
-def _tags(record: TrialRecord, warning: str | None) -> dict[str, str]:
-    tags = {
-        names.TRIAL_STATE: record.state.value,
-        names.CAUSE: record.cause,
-        names.WARNING: warning,
-        names.WEIGHTS_SHA256: record.weights_sha256,
-        names.RECORD_SHA256: sha256_of(record.file),
-    }
-    return {name: names.tag_text(text) for name, text in tags.items() if text}
 
 
 def _with_run_id(row: TrialRow, run_id: str | None) -> TrialRow:

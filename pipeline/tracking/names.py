@@ -31,6 +31,8 @@ NOTE = "mlflow.note.content"
 BEST_VAL_LOSS = "best_val_loss"
 BEST_EPOCH = "best_epoch"
 N_PARAMETERS = "n_parameters"
+RETRAINED = "retrained_"
+"""Begins ``best_val_loss`` and ``best_epoch`` of a repeat: a study's leaderboard is its trials'."""
 TEST_LOSS = "test_loss"
 TEST_ACCURACY = "test_accuracy"
 SCORES = tuple(

@@ -12,7 +12,7 @@ from mlflow.tracking import MlflowClient
 
 from pipeline.config import Scalar
 from pipeline.tracking import names
-from pipeline.trial import Curve, EpochScores, FoldScores, Point
+from pipeline.trial import Curve, EpochScores, FoldScores, Point, TrialOutcome
 
 
 class Points:
@@ -43,6 +43,25 @@ class Points:
                     self._waits_since = time.monotonic()
                 self._seen.add((name, step))
                 self._metrics.append(Metric(name, float(value), timestamp_ms, step))
+
+    def add_outcome(self, outcome: TrialOutcome, *, prefix: str = "") -> None:
+        """Take a whole curve and what it sums up to.
+
+        Args:
+            outcome: How the training ended.
+            prefix: Begins the names of the best epoch and its loss where the run is not a trial's,
+                so that who sorts runs by ``best_val_loss`` finds trials alone.
+        """
+        for scores in outcome.curve:
+            self.add(scores.metrics, step=scores.epoch, timestamp_ms=scores.ended_at_ms)
+        summary: dict[str, float] = {}
+        if outcome.best is not None:
+            summary[prefix + names.BEST_VAL_LOSS] = outcome.best.val_loss
+            summary[prefix + names.BEST_EPOCH] = outcome.best.epoch
+        if outcome.n_parameters:
+            summary[names.N_PARAMETERS] = outcome.n_parameters
+        ended_at_ms = outcome.curve[-1].ended_at_ms if outcome.curve else 0
+        self.add(summary, step=0, timestamp_ms=ended_at_ms)
 
     @property
     def is_empty(self) -> bool:

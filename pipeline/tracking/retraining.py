@@ -16,9 +16,8 @@ from pipeline.tracking import names, runs
 from pipeline.tracking.client import connect, explained
 from pipeline.tracking.points import Points
 from pipeline.tracking.reader import RecordedTrial
-from pipeline.tracking.runs import dataset_input
 from pipeline.tracking.store import database_of, lock_of
-from pipeline.trial import Curve, TrialOutcome, TrialRecord, TrialState, sha256_of
+from pipeline.trial import Curve, TrialOutcome, TrialRecord, TrialState
 
 
 @explained
@@ -187,12 +186,11 @@ def log_retraining(
     ).info
     is_failed = outcome.state is TrialState.FAIL
     with settled(client, info.run_id, status="FAILED" if is_failed else "FINISHED"):
-        record = TrialRecord.of(config, outcome).file
-        _put_files(client, info, record, outcome)
-        if outcome.facts is not None:
-            name = config.data.name or config.data.class_path or "data"
-            client.log_inputs(info.run_id, [dataset_input(name, outcome.facts)])
-        _points(info.run_id, config, outcome).write(client, _tags(record, outcome))
+        record = TrialRecord.of(config, outcome)
+        runs.put_outcome(client, info, record, outcome)
+        points = Points(info.run_id, config.params)
+        points.add_outcome(outcome, prefix=names.RETRAINED)
+        points.write(client, runs.outcome_tags(record, outcome))
     return info
 
 
@@ -201,36 +199,3 @@ def _began_at_ms(outcome: TrialOutcome) -> int | None:
         return None
     first = outcome.curve[0]
     return first.ended_at_ms - round(1_000 * first.epoch_seconds)
-
-
-def _put_files(client: MlflowClient, info: RunInfo, record: bytes, outcome: TrialOutcome) -> None:
-    files = {names.RECORD: record, **outcome.pictures}
-    if outcome.weights is not None:
-        files[names.WEIGHTS] = outcome.weights
-    for name, content in files.items():
-        runs.put(client, info, name, content)
-
-
-def _points(run_id: str, config: TrialConfig, outcome: TrialOutcome) -> Points:
-    points = Points(run_id, config.params)
-    for scores in outcome.curve:
-        points.add(scores.metrics, step=scores.epoch, timestamp_ms=scores.ended_at_ms)
-    summary: dict[str, float] = {}
-    if outcome.n_parameters:
-        summary[names.N_PARAMETERS] = outcome.n_parameters
-    if outcome.best is not None:
-        summary[names.BEST_VAL_LOSS] = outcome.best.val_loss
-        summary[names.BEST_EPOCH] = outcome.best.epoch
-    ended_at_ms = outcome.curve[-1].ended_at_ms if outcome.curve else 0
-    points.add(summary, step=0, timestamp_ms=ended_at_ms)
-    return points
-
-
-def _tags(record: bytes, outcome: TrialOutcome) -> dict[str, str]:
-    tags = {
-        names.CAUSE: outcome.cause,
-        names.WARNING: outcome.warning,
-        names.WEIGHTS_SHA256: outcome.weights_sha256,
-        names.RECORD_SHA256: sha256_of(record),
-    }
-    return {name: names.tag_text(text) for name, text in tags.items() if text}

@@ -17,7 +17,7 @@ from pipeline.config.frozen import shown
 from pipeline.config.study_text import LARGEST_FILE_BYTES, parse
 from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.tracking import names
-from pipeline.trial import Facts
+from pipeline.trial import Facts, TrialOutcome, TrialRecord, sha256_of
 
 LARGEST_DIGEST = 36
 """Characters that MLflow's column holds; the whole SHA-256 stands in the source and profile."""
@@ -77,6 +77,37 @@ def put(client: MlflowClient, run: RunInfo, name: str, content: bytes) -> None:
         unfinished.replace(folder / name)
     else:
         client.log_stream(run.run_id, io.BytesIO(content), name)
+
+
+def put_outcome(
+    client: MlflowClient, run: RunInfo, record: TrialRecord, outcome: TrialOutcome
+) -> DatasetInput | None:
+    """Write a training's record, weights and pictures, and the data set that it used.
+
+    Returns:
+        The data set, if it is known.
+    """
+    files = {names.RECORD: record.file, **outcome.pictures}
+    if outcome.weights is not None:
+        files[names.WEIGHTS] = outcome.weights
+    for name, content in files.items():
+        put(client, run, name, content)
+    if outcome.facts is None:
+        return None
+    data = dataset_input(record.trial.data.title, outcome.facts)
+    client.log_inputs(run.run_id, [data])
+    return data
+
+
+def outcome_tags(record: TrialRecord, outcome: TrialOutcome) -> dict[str, str]:
+    """The tags of a training that has ended; what is empty is left out."""
+    tags = {
+        names.CAUSE: outcome.cause,
+        names.WARNING: outcome.warning,
+        names.WEIGHTS_SHA256: outcome.weights_sha256,
+        names.RECORD_SHA256: sha256_of(record.file),
+    }
+    return {name: names.tag_text(text) for name, text in tags.items() if text}
 
 
 def _refuse_links(folder: Path) -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from sqlalchemy.pool import ConnectionPoolEntry
 
 SQLITE = "sqlite:///"
+TRIED_WITH: Final = (3, 16), (3, 17)
+"""The first and the last version of MLflow whose tables the SQL below was tried with."""
 
 
 def tracking_uri(home: Path) -> str:
@@ -181,7 +183,7 @@ MOVE: Final = (
 )
 
 
-def keep_inside(home: Path) -> None:
+def confine_artifacts(home: Path) -> None:
     """Let each study's artifacts be in ``HOME/artifacts/NAME``, whatever the home's store says.
 
     Args:
@@ -217,7 +219,7 @@ def _folder(home: Path, name: str, database: Path) -> Path:
     return artifact_root(home).resolve() / name
 
 
-def check_inside(location: str, artifact_root: Path, *, name: str, where: str) -> None:
+def check_confined(location: str, artifact_root: Path, *, name: str, where: str) -> None:
     """Refuse to write a study into an experiment that somebody else made.
 
     Args:

@@ -12,7 +12,7 @@ from pipeline.config import StudyConfig, differences, digest
 from pipeline.errors import BadInputError
 from pipeline.tracking import names, runs
 from pipeline.tracking.note import escape
-from pipeline.tracking.store import check_inside
+from pipeline.tracking.store import check_confined
 
 
 def take_study_run(
@@ -58,7 +58,7 @@ def _take_experiment(
             f"(mlflow experiments restore -x {found.experiment_id})",
         )
     if artifact_root is not None:
-        check_inside(found.artifact_location, artifact_root, name=name, where=where)
+        check_confined(found.artifact_location, artifact_root, name=name, where=where)
     return str(found.experiment_id)
 
 

@@ -15,7 +15,7 @@ from pipeline.trial.records import (
     sha256_of,
 )
 from pipeline.trial.scores import Curve, EpochScores, FoldScores, TrialKey, curve_sha256
-from pipeline.trial.snapshots import OtherRun, Point, RunSnapshot, StoredTrial, StudyRuns
+from pipeline.trial.snapshots import OtherRun, Point, RunRank, RunSnapshot, StoredTrial, StudyRuns
 
 __all__ = [
     "PHASES",
@@ -30,6 +30,7 @@ __all__ = [
     "Ledger",
     "OtherRun",
     "Point",
+    "RunRank",
     "RunSnapshot",
     "StoredTrial",
     "StudyRuns",

@@ -44,11 +44,16 @@ class Ledger(Protocol):
     def run_ids(self) -> Mapping[int, str]:
         """The run id of every trial that has a run, by the trial's number."""
 
-    def open(self, study: StudyConfig) -> None:
-        """Make the study's run or take it up again; nothing is made twice."""
+    def open(self, study: StudyConfig, run_ids: Mapping[int, str] | None = None) -> None:
+        """Make the study's run or take it up again; nothing is made twice.
 
-    def start(self, config: TrialConfig) -> str | None:
-        """Make a trial's run, or take it up again; its run id, or ``None`` where it comes later."""
+        Args:
+            study: Whose runs are written.
+            run_ids: The run of each trial that is known to have one; a second is deleted.
+        """
+
+    def start(self, config: TrialConfig) -> str:
+        """Make a trial's run, or take it up again, and return its run id."""
 
     def report(self, scores: EpochScores) -> None:
         """Take an epoch's scores; they are visible within two seconds, each point once."""

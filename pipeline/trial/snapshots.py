@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pipeline.trial.records import TrialRecord, TrialRow
 from pipeline.trial.scores import Curve
@@ -40,6 +41,7 @@ class RunSnapshot:
         is_below: Whether it stands below the study's run.
         record: ``record.json``; ``None`` where it is missing or damaged.
         fault: What is wrong with ``record.json``.
+        n_metrics: How many metrics the run has, whoever logged them.
         points: The values that stand under each (metric, step), the earliest first.
         curve: Of the earliest values; a score that is not there is NaN.
         files: SHA-256 of each artifact by name.
@@ -50,9 +52,26 @@ class RunSnapshot:
     is_below: bool
     record: TrialRecord | None
     fault: str | None
+    n_metrics: int
     points: Mapping[Point, Sequence[float]] = field(repr=False)
     curve: Curve = field(repr=False)
     files: Mapping[str, str]
+
+
+class RunRank(NamedTuple):
+    """Which of two runs of one trial is the trial's: that of the higher rank, of equals the older.
+
+    A server that is asked twice to make a run makes two.
+
+    Attributes:
+        is_named: Whether Optuna's trial names it.
+        is_finished: Whether MLflow says FINISHED.
+        n_metrics: How many metrics it has.
+    """
+
+    is_named: bool
+    is_finished: bool
+    n_metrics: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,7 @@ import shutil
 from pathlib import Path
 
 from pipeline.app.study import Study
-from pipeline.tracking.corrections import move_artifacts
-from pipeline.tracking.store import artifact_root, tracking_uri
+from pipeline.tracking.store import confine_artifacts
 from tests.app.studies import study_in
 
 N_TRIALS = 5
@@ -22,7 +21,7 @@ def sick_study(home: Path, trials: int = N_TRIALS) -> Study:
 def copied(template: Path, home: Path) -> Path:
     """A home of its own, with MLflow's addresses of artifacts changed to it."""
     shutil.copytree(template, home)
-    move_artifacts(tracking_uri(home), "small", artifact_root(home))
+    confine_artifacts(home)
     return home
 
 

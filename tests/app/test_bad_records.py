@@ -15,7 +15,7 @@ import pytest
 
 from pipeline.cli.commands import main
 from pipeline.tracking.ledger import MlflowLedger
-from pipeline.tracking.store import artifact_root, keep_inside, tracking_uri
+from pipeline.tracking.store import artifact_root, confine_artifacts, tracking_uri
 from tests.tracking.builders import config, outcome, row, study
 
 Damage = Callable[[Path], object]
@@ -42,7 +42,7 @@ def files(recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     shutil.copytree(recorded, tmp_path / "mlruns")
-    keep_inside(tmp_path / "mlruns")
+    confine_artifacts(tmp_path / "mlruns")
     on_sigterm = signal.getsignal(signal.SIGTERM)
     (found,) = Path("mlruns").rglob("record.json")
     yield found.parent

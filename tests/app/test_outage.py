@@ -7,23 +7,31 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.app.doctor import Diagnosis, examine
-from pipeline.app.outbox import deliver
+from pipeline.app.doctor import examine
 from pipeline.app.study import Study
 from pipeline.app.workspace import Workspace
-from pipeline.errors import BadInputError
+from pipeline.errors import WorkFailedError
 from pipeline.trial import EpochScores, TrialOutcome
 from tests.app.servers import Server
 from tests.app.studies import check_ledgers_agree, study_in, table
-from tests.long_form import long_form
+from tests.long_form import TORTURE
 
 N_TRIALS = 14
-OUTAGE_SECONDS = 60.0
+OUTAGE_SECONDS = 60.0 if TORTURE else 2.0
+
+
+@pytest.fixture(autouse=True)
+def _answers_are_not_waited_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not TORTURE:
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
 
 
 def study_behind(server: Server, home: Path) -> Study:
     """The small study, its Optuna store in a home and its MLflow behind the server."""
-    return replace(study_in(home), workspace=Workspace(home=home, tracking_uri=server.address))
+    workspace = Workspace(
+        home=home, tracking_uri=server.address, patience_seconds=1.5 * OUTAGE_SECONDS
+    )
+    return replace(study_in(home), workspace=workspace)
 
 
 def at_outcomes(**moments: Callable[[], None]) -> Callable[[EpochScores | TrialOutcome], None]:
@@ -38,62 +46,33 @@ def at_outcomes(**moments: Callable[[], None]) -> Callable[[EpochScores | TrialO
     return watch
 
 
-def found(diagnosis: Diagnosis) -> set[tuple[str, int | None]]:
-    """What a doctor names, by kind and trial."""
-    return {(finding.kind.value, finding.trial) for finding in diagnosis.findings}
+def back_after_a_while(leave: Callable[[], None], come_back: Callable[[], None]) -> None:
+    """Let a server leave, and come back while the study waits for it."""
+    leave()
+    threading.Timer(OUTAGE_SECONDS, come_back).start()
 
 
-def test_server_that_dies_comes_back_and_hangs_for_good_costs_no_trial(
+def test_server_that_dies_and_hangs_is_waited_for_and_one_that_stays_away_costs_no_trial(
     home: Path, tmp_path: Path
 ) -> None:
+    told: list[str] = []
     with Server(tmp_path) as server:
         study = study_behind(server, tmp_path)
-        watch = at_outcomes(n3=server.kill, n7=server.start, n11=server.stop)
-        result = study.run(workers=2, watch=watch)
+        watch = at_outcomes(
+            n2=lambda: back_after_a_while(server.kill, server.start),
+            n5=lambda: back_after_a_while(server.stop, server.go_on),
+            n9=server.kill,
+        )
+        with pytest.raises(
+            WorkFailedError,
+            match=rf"^MLflow at {server.address} has not answered since .*: run the same command",
+        ):
+            study.run(workers=2, watch=watch, tell=told.append)
+        assert [line.split()[3] for line in told] == ["does", "answers", "does", "answers", "does"]
+        server.start()
+        result = study.run(workers=2)
         assert result.counts["failed"] == 0
         assert sum(result.counts.values()) == N_TRIALS
-        assert result.outbox is not None
-        assert set(result.outbox.trials) < set(range(N_TRIALS))
-        assert (result.outbox.study, result.outbox.address) == ("small", server.address)
-        with pytest.raises(BadInputError, match="expected the address of a running MLflow"):
-            list(deliver(study.workspace))
-        server.go_on()
-        kept = {("undelivered", number) for number in result.outbox.trials}
-        assert found(examine(study.workspace)) == kept
-        mended = examine(study.workspace, fix=True)
-        assert mended.is_healthy
-        assert found(mended) >= kept
         assert examine(study.workspace).findings == []
-        assert list(deliver(study.workspace)) == []
-    assert not (tmp_path / "outbox" / "small").exists()
-    assert table(tmp_path) == table(home)
-    check_ledgers_agree(tmp_path, N_TRIALS)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-@long_form
-@pytest.mark.parametrize("how", ["dead", "hanging"])
-def test_server_that_is_away_for_a_while_misses_nothing(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
-) -> None:
-    monkeypatch.setattr("pipeline.app.study.FIT", "tests.app.delays:fit_with_delays")
-    monkeypatch.setenv("DELAY_SECONDS", str(OUTAGE_SECONDS / 8))
-    with Server(tmp_path) as server:
-        leave, come_back = {
-            "dead": (server.kill, server.start),
-            "hanging": (server.stop, server.go_on),
-        }[how]
-        timer = threading.Timer(OUTAGE_SECONDS, come_back)
-
-        def go_away() -> None:
-            leave()
-            timer.start()
-
-        result = study_behind(server, tmp_path).run(
-            workers=2, max_cohort=1, watch=at_outcomes(n2=go_away)
-        )
-        assert timer.finished.is_set(), "the study was over before the server was back"
-        assert result.outbox is None
     assert table(tmp_path) == table(home)
     check_ledgers_agree(tmp_path, N_TRIALS)

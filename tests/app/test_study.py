@@ -211,7 +211,7 @@ def test_command_prints_json_alone_on_stdout(home: Path) -> None:
     assert [study["study"] for study in listed["studies"]] == ["small"]
     again = run_command("run", _file(home), "--home", home, "--json")
     told = json.loads(again.stdout)
-    assert told.keys() == {"study", "trials", "best", "seconds", "start_up", "machinery", "outbox"}
+    assert told.keys() == {"study", "trials", "best", "seconds", "start_up", "machinery"}
     assert sum(told["start_up"].values()) == pytest.approx(told["seconds"]["start_up"], rel=0.02)
     parts = {name: spent for name, spent in told["seconds"].items() if name != "total"}
     assert sum(parts.values()) == pytest.approx(told["seconds"]["total"], rel=0.02)

@@ -66,6 +66,19 @@ def confirmed(trials: list[RecordedTrial]) -> ConfirmRun:
     return run
 
 
+@pytest.mark.usefixtures("confirmed")
+def test_trials_alone_are_sorted_by_their_best_loss(client: MlflowClient) -> None:
+    ids = [experiment.experiment_id for experiment in client.search_experiments()]
+    ordered = client.search_runs(ids, order_by=["metrics.best_val_loss"])
+    ranked = [run for run in ordered if "best_val_loss" in run.data.metrics]
+    assert [run.info.run_name for run in ordered[:2]] == ["trial-000", "trial-002"]
+    assert [run.data.tags["trial_number"] for run in ranked] == ["0", "2"]
+    repeats = tagged(client, "repeat")
+    assert [run.data.metrics["retrained_best_val_loss"] for run in repeats] == [
+        trial.data.metrics["best_val_loss"] for trial in ordered[:2]
+    ]
+
+
 def test_runs_hang_below_the_study_and_the_confirmation(
     confirmed: ConfirmRun, trials: list[RecordedTrial], client: MlflowClient
 ) -> None:

@@ -9,6 +9,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import mlflow
 import pytest
 from mlflow.tracking import MlflowClient
 from sqlalchemy import Engine
@@ -19,10 +20,11 @@ from pipeline.tracking.client import connect
 from pipeline.tracking.ledger import MlflowLedger
 from pipeline.tracking.reader import read_rows, read_trial
 from pipeline.tracking.store import (
+    TRIED_WITH,
     artifact_root,
     begin_write_ahead,
+    confine_artifacts,
     end_write_ahead,
-    keep_inside,
     tracking_uri,
 )
 from tests.tracking.builders import config, folder_of, outcome, reopened, row, snapshot, study
@@ -54,7 +56,7 @@ def sha256(path: Path) -> str:
 def test_addresses_in_the_store_are_made_again(elsewhere: str, finished: Path) -> None:
     tampered(finished, "UPDATE runs SET artifact_uri = ?", elsewhere)
     tampered(finished, "UPDATE experiments SET artifact_location = ?", elsewhere)
-    keep_inside(finished)
+    confine_artifacts(finished)
     client = MlflowClient(tracking_uri(finished))
     experiment = client.get_experiment_by_name("digits")
     assert experiment is not None
@@ -69,7 +71,7 @@ def test_addresses_in_the_store_are_made_again(elsewhere: str, finished: Path) -
 
 def test_a_moved_home_is_whole(finished: Path, tmp_path: Path) -> None:
     moved = finished.rename(tmp_path.with_name(f"{tmp_path.name}-moved"))
-    keep_inside(moved)
+    confine_artifacts(moved)
     assert read_trial(tracking_uri(moved), "digits", 0).record.trial == config(0)
     reopened(moved).close([row(0)], is_done=True)
     assert not finished.exists()
@@ -77,23 +79,43 @@ def test_a_moved_home_is_whole(finished: Path, tmp_path: Path) -> None:
 
 def test_a_home_that_is_where_it_was_is_not_touched(finished: Path) -> None:
     before = sha256(finished / "mlflow.db")
-    keep_inside(finished)
+    confine_artifacts(finished)
     assert sha256(finished / "mlflow.db") == before
-    keep_inside(finished / "nowhere")
+    confine_artifacts(finished / "nowhere")
     assert not (finished / "nowhere").exists()
+
+
+RELIED_ON = {
+    "experiments": {"experiment_id", "name", "artifact_location"},
+    "runs": {"run_uuid", "experiment_id", "artifact_uri"},
+    "tags": {"run_uuid", "key"},
+}
+"""What the SQL of ``pipeline.tracking.store`` names."""
+
+
+def test_mlflow_is_of_a_version_whose_tables_are_known(home: Path) -> None:
+    major, minor = map(int, mlflow.__version__.split(".")[:2])
+    assert TRIED_WITH[0] <= (major, minor) <= TRIED_WITH[1], (
+        f"tracking/store.py was not tried with MLflow {mlflow.__version__}: look at its "
+        "tables, run the tests, then change TRIED_WITH and the bound in pyproject.toml"
+    )
+    with closing(sqlite3.connect(home / "mlflow.db")) as connection:
+        for table, columns in RELIED_ON.items():
+            found = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
+            assert columns <= found, f"MLflow {mlflow.__version__} has another table {table}"
 
 
 @pytest.mark.parametrize("name", ["../../etc", "/etc", "a/b", "..", "<b>", ""])
 def test_a_study_of_a_name_that_is_a_path_is_refused(name: str, finished: Path) -> None:
     tampered(finished, "UPDATE experiments SET name = ? WHERE name = 'digits'", name)
     with pytest.raises(BadInputError, match=r"mlflow.db: experiments.name: got .* expected the na"):
-        keep_inside(finished)
+        confine_artifacts(finished)
 
 
 def test_a_store_without_tables_is_refused(tmp_path: Path) -> None:
     tampered(tmp_path, "CREATE TABLE cake (slices)")
     with pytest.raises(BadInputError, match="no such table: experiments, expected a SQLite"):
-        keep_inside(tmp_path)
+        confine_artifacts(tmp_path)
 
 
 @pytest.mark.parametrize("place", ["{home}/artifacts/../..", "s3://bucket/x", "{other}"])

@@ -1,10 +1,9 @@
 """The driver behind a network that fails at any call: nothing is lost, nothing is doubled."""
 
 import random
-from collections.abc import Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -13,17 +12,15 @@ from mlflow.exceptions import MlflowException
 
 from pipeline.config import StudyConfig, TrialConfig
 from pipeline.errors import BadInputError, WorkFailedError
-from pipeline.search.driver import Driver, release_unfinished
+from pipeline.search.driver import Driver
 from pipeline.search.store import TrialStore
 from pipeline.search.time_ledger import TimeLedger
-from pipeline.tracking.outbox import Outbox
-from pipeline.tracking.outbox_ledger import OutboxLedger
+from pipeline.tracking.patience import PatientLedger
 from pipeline.trial import EpochScores, TrialOutcome, TrialRow, TrialState
 from tests.fakes import Browsable, FakeEngine, FakeLedger, Fuse, KilledError
 from tests.search.studies import Stores, study
 
 ASKED = study(trials=12, block=3, epochs=4, stopping="asha")
-T = TypeVar("T")
 
 
 class Network:
@@ -62,11 +59,11 @@ class DistantLedger(FakeLedger):
         super().__init__(held, fuse=fuse)
         self._network = network
 
-    def open(self, study: StudyConfig) -> None:
+    def open(self, study: StudyConfig, run_ids: Mapping[int, str] | None = None) -> None:
         """Connect first: that is refused in other words."""
         if not self._network.passes():
-            raise BadInputError(where="http://host", got="refused", expected="a server")
-        super().open(study)
+            raise BadInputError(where="http://host", problem="no server answers")
+        super().open(study, run_ids)
 
     def start(self, config: TrialConfig) -> str:
         """Start, or fail."""
@@ -101,36 +98,52 @@ class DistantLedger(FakeLedger):
         raise WorkFailedError(message) from MlflowException(message)
 
 
+@cache
+def undisturbed_study() -> Stores:
+    """The study with a server that always answers."""
+    stores = Stores()
+    stores.run(ASKED)
+    return stores
+
+
 class World:
-    """A home, a server and the way between them."""
+    """Both stores, a server and the way to it; what is told is written down."""
 
-    def __init__(self, home: Path) -> None:
-        self.outbox = Outbox(home, "small")
+    def __init__(self) -> None:
         self.stores = Stores()
+        self.told: list[str] = []
 
-    def ledger(self, network: Network, fuse: Fuse | None = None) -> OutboxLedger:
-        """The ledger of another process."""
-        return OutboxLedger(
-            lambda: DistantLedger(self.stores.held, network, fuse or Fuse()),
-            self.outbox,
-            address="http://host",
-            seconds_between_tries=0,
-        )
-
-    def run(self, network: Network, *, seed: int = 0, fuse: Fuse | None = None) -> None:
+    def run(
+        self,
+        network: Network,
+        *,
+        seed: int = 0,
+        fuse: Fuse | None = None,
+        patience_seconds: float = 60.0,
+        ledger: type[DistantLedger] = DistantLedger,
+    ) -> None:
         """Run the study as another process does."""
         Driver(
             ASKED,
             store=TrialStore.create(self.stores.storage, ASKED),
-            ledger=self.ledger(network, fuse),
+            ledger=PatientLedger(
+                lambda: ledger(self.stores.held, network, fuse or Fuse()),
+                address="http://host",
+                tell=self.told.append,
+                patience_seconds=patience_seconds,
+                seconds_between_tries=0,
+            ),
             engine=FakeEngine(n_workers=3, seed=seed, fuse=fuse),
             seconds=TimeLedger(0.0, n_workers=3),
         ).run()
 
+    def states(self) -> set[TrialState]:
+        """What has become of Optuna's trials."""
+        return {row.state for row in self.stores.rows}
+
     def check(self) -> None:
         """Hold what is browsed to the undisturbed study."""
-        undisturbed = Stores()
-        undisturbed.run(ASKED)
+        undisturbed = undisturbed_study()
         assert self.stores.table == undisturbed.table
         ours, theirs = self.stores.held, undisturbed.held
         assert {n: (run.state, run.status, run.points) for n, run in ours.runs.items()} == {
@@ -138,50 +151,60 @@ class World:
         }
         assert ours.n_made == 12
         assert ours.study_status == "FINISHED"
-        assert self.outbox.waiting is None
-        assert not self.outbox.folder.exists()
 
 
-STRETCHES = st.lists(st.integers(1, 25), min_size=2, max_size=8)
+@settings(max_examples=10)
+@given(
+    absences=st.lists(st.tuples(st.integers(1, 25), st.integers(1, 25)), max_size=4),
+    seed=st.integers(0, 99),
+)
+def test_server_that_comes_back_misses_nothing(absences: list[tuple[int, int]], seed: int) -> None:
+    world = World()
+    network = Network([calls for absence in absences for calls in absence], seed)
+    world.run(network, seed=seed)
+    world.check()
+    n_waits = sum("does not answer" in line for line in world.told)
+    assert (n_waits > 0) == (network.n_failed > 0)
 
 
-@settings(max_examples=15)
-@given(stretches=STRETCHES, seed=st.integers(0, 99))
-def test_study_ends_as_if_the_network_had_never_failed(stretches: list[int], seed: int) -> None:
-    with TemporaryDirectory() as folder:
-        world, network = World(Path(folder)), Network(stretches, seed)
-        try:
-            world.run(network, seed=seed)
-        except BadInputError:  # away at the very start: nothing was begun
-            assert world.stores.rows == []
-        assert not any(row.state is TrialState.RUNNING for row in world.stores.rows)
-        if world.outbox.waiting:
-            assert network.n_failed
-            ledger = world.ledger(Network([]))
-            ledger.open(ASKED)
-            release_unfinished(ASKED, TrialStore(world.stores.storage, "small"), ledger)
-        world.run(Network([]))
-        world.check()
+@settings(max_examples=10)
+@given(calls=st.integers(1, 60), seed=st.integers(0, 99))
+def test_server_that_stays_away_ends_the_study_and_the_next_run_goes_on(
+    calls: int, seed: int
+) -> None:
+    world, network = World(), Network([calls, 10**9], seed)
+    with pytest.raises(
+        WorkFailedError,
+        match=r"^MLflow at http://host has not answered since 20\S+ \(no answer\): run the same",
+    ):
+        world.run(network, seed=seed, patience_seconds=0.01)
+    assert sum("does not answer" in line for line in world.told) == 1, "it waits once"
+    assert TrialState.RUNNING not in world.states()
+    finished = {row.number for row in world.stores.rows if row.state.is_finished}
+    assert finished <= {n for n, run in world.stores.held.runs.items() if run.state.is_finished}
+    world.run(Network([]), seed=seed)
+    world.check()
+
+
+def test_interrupted_wait_is_not_begun_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    world = World()
+    monkeypatch.setattr("pipeline.tracking.patience.time.sleep", interrupt)
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
+        world.run(Network([30, 10**9]))
+    assert len(world.told) == 1
+    assert TrialState.RUNNING not in world.states()
 
 
 @pytest.mark.parametrize("calls", range(10, 80, 10))
-def test_driver_killed_while_the_server_is_away_loses_nothing(tmp_path: Path, calls: int) -> None:
-    world = World(tmp_path)
+def test_driver_killed_while_the_server_is_away_loses_nothing(calls: int) -> None:
+    world = World()
     with pytest.raises(KilledError, match=r"^$"):
         world.run(Network([20, 40, 20, 40, 20, 40], seed=calls), fuse=Fuse(calls))
     world.run(Network([]))
     world.check()
-
-
-def test_outcomes_of_a_server_that_is_away_for_good_are_kept_and_told(tmp_path: Path) -> None:
-    world = World(tmp_path)
-    world.run(Network([30, 10_000]))
-    waiting = world.outbox.waiting
-    assert waiting is not None
-    in_mlflow = {n for n, run in world.stores.held.runs.items() if run.state.is_finished}
-    assert set(waiting.trials) | in_mlflow == set(range(12))
-    assert waiting.reason == "no answer"
-    assert all(row.state.is_finished for row in world.stores.rows)
 
 
 class Stubborn(DistantLedger):
@@ -197,19 +220,9 @@ class Stubborn(DistantLedger):
         """Take nothing."""
 
 
-def test_server_that_answers_and_refuses_stops_the_study(tmp_path: Path) -> None:
-    world = World(tmp_path)
-    ledger = OutboxLedger(
-        lambda: Stubborn(world.stores.held, Network([]), Fuse()), world.outbox, address="x"
-    )
-    driver = Driver(
-        ASKED,
-        store=TrialStore.create(world.stores.storage, ASKED),
-        ledger=ledger,
-        engine=FakeEngine(),
-        seconds=TimeLedger(0.0, n_workers=1),
-    )
-    with pytest.raises(WorkFailedError, match="bad request"):
-        driver.run()
-    assert world.outbox.waiting is None
-    assert {row.state for row in world.stores.rows} == {TrialState.WAITING}
+def test_server_that_answers_and_refuses_stops_the_study_at_once() -> None:
+    world = World()
+    with pytest.raises(WorkFailedError, match=r"^MLflow cannot finish: bad request$"):
+        world.run(Network([]), ledger=Stubborn)
+    assert world.told == []
+    assert world.states() == {TrialState.WAITING}
