@@ -168,7 +168,7 @@ def test_server_that_comes_back_misses_nothing(absences: list[tuple[int, int]], 
 
 
 @settings(max_examples=10)
-@given(calls=st.integers(1, 60), seed=st.integers(0, 99))
+@given(calls=st.integers(1, 25), seed=st.integers(0, 99))
 def test_server_that_stays_away_ends_the_study_and_the_next_run_goes_on(
     calls: int, seed: int
 ) -> None:
