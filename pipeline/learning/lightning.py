@@ -18,10 +18,20 @@ from pytorch_lightning import (  # noqa: E402 - only possible from here on
     LightningModule,
     Trainer,
 )
+from pytorch_lightning.callbacks import Callback, Checkpoint  # noqa: E402
+from pytorch_lightning.utilities.seed import isolate_rng  # noqa: E402
 
 logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 
-__all__ = ["LightningDataModule", "LightningModule", "Trainer", "expected_warnings"]
+__all__ = [
+    "Callback",
+    "Checkpoint",
+    "LightningDataModule",
+    "LightningModule",
+    "Trainer",
+    "expected_warnings",
+    "isolate_rng",
+]
 
 
 @contextmanager

@@ -185,11 +185,15 @@ class TrialOutcome:
         """Where the loss without dropout does not fall; ``None`` where it falls every epoch.
 
         A training loss that is measured with dropout on goes up and down by chance; with dropout
-        off it must fall, or the network does not learn what it is trained for.
+        off it must fall, or the network does not learn what it is trained for. Epochs in which it
+        was not measured (NaN) are left out.
         """
-        losses = [scores.train_loss_no_dropout for scores in self.curve]
-        pairs = enumerate(pairwise(losses), start=2)
-        epochs = [str(epoch) for epoch, (before, after) in pairs if not after < before]
+        losses = [
+            (scores.epoch, scores.train_loss_no_dropout)
+            for scores in self.curve
+            if not math.isnan(scores.train_loss_no_dropout)
+        ]
+        epochs = [str(epoch) for (_, before), (epoch, after) in pairwise(losses) if after >= before]
         if not epochs:
             return None
         told = ", ".join(epochs[:WARNED_EPOCHS]) + (" …" if epochs[WARNED_EPOCHS:] else "")

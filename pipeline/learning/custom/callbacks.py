@@ -16,8 +16,6 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from pytorch_lightning.callbacks import Callback, Checkpoint
-from pytorch_lightning.utilities.seed import isolate_rng
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
@@ -29,7 +27,14 @@ from pipeline.learning.checkpoints.keeper import State
 from pipeline.learning.cohort.member import Progress
 from pipeline.learning.custom.classes import seed_all
 from pipeline.learning.custom.loaders import RowBatches
-from pipeline.learning.lightning import LightningDataModule, LightningModule, Trainer
+from pipeline.learning.lightning import (
+    Callback,
+    Checkpoint,
+    LightningDataModule,
+    LightningModule,
+    Trainer,
+    isolate_rng,
+)
 from pipeline.trial import EpochScores
 
 
@@ -80,7 +85,7 @@ class Probe:
         if self._feed is None:
             return math.nan
         try:
-            return self._score(copy.deepcopy(module), self._feed)
+            return self._score(_copy_of(module), self._feed)
         except Exception:  # noqa: BLE001 - the same step has just passed where it decides
             self._feed = None
             return math.nan
@@ -89,6 +94,13 @@ class Probe:
         with isolate_rng():
             (scores,) = self._trainer.validate(twin, verbose=False, **feed)
         return float(scores.get("val_loss", math.nan))
+
+
+def _copy_of(module: LightningModule) -> LightningModule:
+    twin = copy.deepcopy(module)
+    # Lightning's cache of the module's metrics knows them by id: the copy's are others.
+    twin._metric_attributes = None  # noqa: SLF001
+    return twin
 
 
 Report = Callable[[EpochScores], None]

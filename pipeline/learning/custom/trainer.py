@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from pytorch_lightning.callbacks import Callback
 from safetensors.torch import save
 from torch import nn
 
@@ -32,7 +31,7 @@ from pipeline.learning.custom.loaders import DataArguments, RowLoaders, TrialLoa
 from pipeline.learning.custom.sources import custom_sources
 from pipeline.learning.data import PreparedData
 from pipeline.learning.failures import describe_user_failure
-from pipeline.learning.lightning import LightningModule, Trainer, expected_warnings
+from pipeline.learning.lightning import Callback, LightningModule, Trainer, expected_warnings
 from pipeline.learning.modules.build import build_network
 from pipeline.learning.provenance import collect_facts, resolve_device
 from pipeline.trial import Assignment, Facts, TrialOutcome, TrialState

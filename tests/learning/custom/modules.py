@@ -11,6 +11,8 @@ from torch.utils.data import DataLoader, TensorDataset, random_split
 
 from pipeline.learning.lightning import LightningDataModule, LightningModule
 
+from torchmetrics.classification import MulticlassAccuracy  # isort: skip
+
 Batch = tuple[Tensor, Tensor]
 
 
@@ -106,6 +108,23 @@ class NoisyValidation(Plain):
         """Blur the images first."""
         images, labels = batch
         super().validation_step((images + 0.1 * torch.randn_like(images), labels), batch_idx)
+
+
+class WithMetric(Plain):
+    """Logs a metric object, as Lightning recommends."""
+
+    def __init__(self, hidden: int = 16) -> None:
+        """Make the metric."""
+        super().__init__(hidden)
+        self.accuracy = MulticlassAccuracy(10, average="micro")
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Log the metric in place of its value."""
+        del batch_idx
+        logits = self(batch[0])
+        self.accuracy(logits, batch[1])
+        self.log("val_loss", functional.cross_entropy(logits, batch[1]))
+        self.log("val_accuracy", self.accuracy, on_step=False, on_epoch=True)
 
 
 class NotCopied(Plain):

@@ -104,12 +104,24 @@ def test_the_curve_without_dropout_is_measured_and_changes_no_bit(
         ]
 
 
+def test_a_module_that_logs_a_metric_object_has_its_curve_without_dropout(
+    digits: PreparedData,
+) -> None:
+    with_metric, plain = fit(digits, own_trial("WithMetric")), fit(digits, own_trial("Plain"))
+    assert with_metric.weights_sha256 == plain.weights_sha256
+    assert with_metric.curve[-1].val_accuracy == pytest.approx(plain.curve[-1].val_accuracy)
+    assert [scores.train_loss_no_dropout for scores in with_metric.curve] == [
+        scores.train_loss_no_dropout for scores in plain.curve
+    ]
+
+
 def test_a_module_that_cannot_be_copied_has_no_curve_without_dropout(
     digits: PreparedData,
 ) -> None:
     outcome = fit(digits, own_trial("NotCopied", hidden=16))
     assert outcome.weights_sha256 == fit(digits, own_trial(hidden=16)).weights_sha256
     assert all(math.isnan(scores.train_loss_no_dropout) for scores in outcome.curve)
+    assert outcome.warning is None
 
 
 def test_what_training_step_returns_is_the_training_loss_where_none_is_logged(
