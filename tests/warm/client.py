@@ -6,6 +6,7 @@ It is started for each process, so it imports little.
 
 import json
 import os
+import resource
 import signal
 import socket
 import sys
@@ -47,6 +48,7 @@ def ask(words: list[str], path: list[str]) -> int:
         "path": path,
         "folder": os.getcwd(),  # noqa: PTH109 - a text
         "umask": umask,
+        "largest_file": resource.getrlimit(resource.RLIMIT_FSIZE),
         "environment": dict(os.environ),
         "executable": EXECUTABLE,
         "descriptors": inherited,

@@ -5,6 +5,8 @@ seconds in each process that a study starts. The processes stay real: they have 
 files and signals, and are killed and waited for as any other.
 """
 
+import os
+import select
 import shlex
 import socket
 import subprocess
@@ -12,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 
 PYTHON = sys.executable
 HERE = Path(__file__).parent
@@ -20,7 +23,7 @@ ROOT = HERE.parents[1]
 
 @contextmanager
 def warm_python(folder: Path) -> Iterator[str]:
-    """Start the process that others are forked from, and give the command for ``python``.
+    """Give the command for ``python``; the process that others are forked from starts when asked.
 
     Args:
         folder: Where the command is made, and the socket that it speaks to.
@@ -30,18 +33,25 @@ def warm_python(folder: Path) -> Iterator[str]:
     words = " ".join(shlex.quote(str(word)) for word in client)
     command.write_text(f'#!/bin/sh\nexec {words} "$0" "$@"\n', encoding="utf-8")
     command.chmod(0o755)
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(address))
-        listener.listen(64)
-        server = subprocess.Popen(
-            [PYTHON, "-P", HERE / "server.py", str(listener.fileno())],
-            stdin=subprocess.PIPE,
-            pass_fds=[listener.fileno()],
-            start_new_session=True,
-        )
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(address))
+    listener.listen(64)
+    until, writer = os.pipe()
+    server = Thread(target=_serve, args=(listener, until))
+    server.start()
     try:
         yield str(command)
     finally:
-        assert server.stdin is not None
-        server.stdin.close()
-        server.wait()
+        os.close(writer)
+        server.join()
+
+
+def _serve(listener: socket.socket, until: int) -> None:
+    """Wait for the first process that is asked for, then start the server and wait for its end."""
+    asked, _, _ = select.select([listener, until], [], [])
+    if listener in asked:
+        words = [PYTHON, "-P", HERE / "server.py", str(listener.fileno())]
+        with subprocess.Popen(words, stdin=until, pass_fds=[listener.fileno()], process_group=0):
+            listener.close()
+    listener.close()
+    os.close(until)

@@ -14,6 +14,7 @@ import importlib
 import json
 import os
 import pkgutil
+import resource
 import runpy
 import selectors
 import signal
@@ -125,6 +126,7 @@ def become(request: dict[str, Any], descriptors: list[int]) -> NoReturn:
     inherit(dict(zip(request["descriptors"], descriptors, strict=True)))
     os.chdir(request["folder"])
     os.umask(request["umask"])
+    resource.setrlimit(resource.RLIMIT_FSIZE, request["largest_file"])
     os.environ.clear()
     os.environ.update(request["environment"])
     sys.path[:] = [*request["path"], *PATH]
