@@ -9,7 +9,7 @@ from pipeline.tracking.store import confine_artifacts
 from tests.app.studies import study_in
 
 N_TRIALS = 5
-FIT = "tests.app.failures:fit_and_fail"
+FIT = "tests.app.fits:fit_and_fail"
 SEARCH = {"sampler": "random", "stopping": "asha", "seed": 0, "block": 1}
 
 

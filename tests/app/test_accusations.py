@@ -259,8 +259,10 @@ def test_changed_line_of_the_project_is_named_in_a_fresh_process(
 ) -> None:
     copy = tmp_path / "copy" / "pipeline"
     shutil.copytree(Path(pipeline.__file__).parent, copy)
-    source = copy / "learning" / "networks" / "parts.py"
-    source.write_text(source.read_text().replace('"relu": nn.ReLU', '"relu": nn.GELU'))
+    source = copy / "learning" / "modules" / "layers.py"
+    before, changed, after = source.read_text().partition('"relu": nn.ReLU')
+    assert changed
+    source.write_text(f'{before}"relu": nn.GELU{after}')
     words = ["reproduce", "small", "--trial", "0", "--json"]
     done = subprocess.run(
         [sys.executable, "-m", "pipeline", *words, "--home", "home", "--data-dir", "home"],
@@ -273,5 +275,5 @@ def test_changed_line_of_the_project_is_named_in_a_fresh_process(
     assert done.returncode == 1, done.stderr
     answer = json.loads(done.stdout)
     assert answer["verdict"] in {"close", "different"}
-    assert answer["first_difference"].startswith("code: pipeline/learning/networks/parts.py ")
+    assert answer["first_difference"].startswith("code: pipeline/learning/modules/layers.py ")
     assert answer["differences"][0] == answer["first_difference"]

@@ -13,7 +13,7 @@ import yaml
 from pipeline.app.reproduce import reproduce
 from pipeline.app.workspace import Workspace
 from pipeline.learning.checkpoints import CheckpointFolder
-from tests.app.long_trials import DIES_AT, LOG
+from tests.app.fits import DIES_AT
 from tests.app.studies import PRUNED_TOO, check_ledgers_agree, study_in, table
 
 ROOT = Path(__file__).parents[2]
@@ -38,9 +38,9 @@ def test_killed_worker_and_driver_go_on_from_their_checkpoints_to_the_same_table
 ) -> None:
     file, home, log = tmp_path / "long.yaml", tmp_path / "home", tmp_path / "epochs"
     file.write_text(yaml.safe_dump(LONG), encoding="utf-8")
-    words = [sys.executable, "-m", "tests.app.long_trials", "run", str(file)]
+    words = [sys.executable, "-m", "tests.app.fits", "fit_long", "run", str(file)]
     words += ["--home", str(home), "--workers", "1"]
-    environment = os.environ | {LOG: str(log)}
+    environment = os.environ | {"EPOCHS_LOG": str(log)}
     with subprocess.Popen(words, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL) as driver:
         _wait_for(log, epoch=KILLED_AT)
         driver.kill()

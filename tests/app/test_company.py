@@ -15,8 +15,9 @@ from pipeline.app.workspace import Workspace
 from pipeline.locks import hold_study
 from pipeline.tracking.client import connect
 from pipeline.tracking.store import tracking_uri
-from tests.app.studies import PRUNED_TOO, check_ledgers_agree, command, run_command, table
+from tests.app.studies import PRUNED_TOO, ROOT, check_ledgers_agree, command, run_command, table
 
+N_TRIALS = 14
 TINY = PRUNED_TOO | {"search": {"trials": 2, "sampler": "random"}, "training": {"epochs": 1}}
 
 
@@ -26,9 +27,10 @@ def file_of(folder: Path, study: object = PRUNED_TOO, name: str = "small") -> Pa
     return path
 
 
-def start(*words: str | Path) -> subprocess.Popen[str]:
+def start(*words: str | Path, fit: str | None = None) -> subprocess.Popen[str]:
+    line = command(*words, fit=fit)
     return subprocess.Popen(
-        command(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
 
 
@@ -36,17 +38,12 @@ def seconds_of(path: Path) -> dict[Path, int]:
     return {one: one.stat().st_mtime_ns for one in path.rglob("*")}
 
 
-def test_second_run_is_refused_at_once_and_writes_nothing(tmp_path: Path) -> None:
+def test_second_run_is_refused_and_writes_nothing(tmp_path: Path) -> None:
     home = tmp_path / "home"
     words = ("run", file_of(tmp_path), "--home", home, "--workers", "2")
-    began = time.monotonic()
-    run_command("--help")
-    python_seconds = time.monotonic() - began
     with hold_study(home, "small"):
         before = seconds_of(home)
-        began = time.monotonic()
         refused = run_command(*words, code=1)
-        assert time.monotonic() - began < 3 + 10 * python_seconds
         assert seconds_of(home) == before
     assert f"study 'small' is being run by process {os.getpid()} on " in refused.stderr
     assert refused.stderr.startswith("error: study 'small' is being run by ")
@@ -87,10 +84,13 @@ def test_of_processes_that_start_at_once_on_a_new_home_one_runs_each_study(
     assert not any((home / "locks").glob("*"))
 
 
-def test_reader_sees_a_study_grow_and_does_not_disturb_it(home: Path, tmp_path: Path) -> None:
+def test_reader_sees_a_study_grow_and_does_not_disturb_it(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DELAY_SECONDS", "0.2")
     words = ("run", file_of(tmp_path), "--home", tmp_path / "home", "--workers", "2")
-    n_finished = [0]
-    with start(*words) as driver:
+    n_finished = []
+    with start(*words, fit="fit_with_delays") as driver:
         assert driver.stderr is not None
         driver.stderr.readline()
         while driver.poll() is None:
@@ -100,6 +100,7 @@ def test_reader_sees_a_study_grow_and_does_not_disturb_it(home: Path, tmp_path: 
             assert [row["number"] for row in rows] == list(range(len(rows)))
     assert driver.returncode == 0
     assert n_finished == sorted(n_finished)
+    assert any(0 < n < N_TRIALS for n in n_finished), n_finished
     assert table(tmp_path / "home") == table(home)
 
 
@@ -118,12 +119,10 @@ def test_signal_ends_a_run_with_everything_written_and_others_do_not_break_it_of
         assert driver.stderr is not None
         told = [driver.stderr.readline() for _ in range(n_lines)]
         time.sleep(0 if n_lines else 1.5)
-        began = time.monotonic()
         for one in asked:
             driver.send_signal(signal.Signals[one])
             time.sleep(0.03)
-        _, said = driver.communicate(timeout=30)
-    assert time.monotonic() - began < 10
+        _, said = driver.communicate(timeout=20)
     assert driver.returncode == code, said
     assert said.count("error: interrupted") == 1
     assert "Traceback" not in said

@@ -32,7 +32,7 @@ from tests.app.studies import (
 )
 
 N_TRIALS = 14
-FAILING_FIT = "tests.app.failures:fit_and_fail"
+FAILING_FIT = "tests.app.fits:fit_and_fail"
 
 
 @pytest.fixture(scope="module")

@@ -220,7 +220,7 @@ def test_training_that_comes_out_otherwise_is_not_accepted(
 ) -> None:
     faults.file_of(home, 0, "weights.safetensors").write_bytes(b"another network")
     faults.erase_run(home, 4)
-    monkeypatch.setattr("pipeline.app.study.FIT", "tests.app.refusals:fit_nothing")
+    monkeypatch.setattr("pipeline.app.study.FIT", "tests.app.fits:fit_nothing")
     lost, failed = doctor(home, fix=True).findings
     assert (lost.kind.value, lost.is_fixed) == ("damaged-weights", False)
     assert lost.how == ("trained again, it ends FAIL (out of luck) where Optuna says COMPLETE")

@@ -6,8 +6,8 @@ import pytest
 
 from pipeline.app.browse import show_study
 from pipeline.errors import WorkFailedError
+from tests.app.fits import EXHAUSTS, IS_KILLED, RAISES
 from tests.app.studies import PRUNED_TOO, check_ledgers_agree, study_in, trial_runs
-from tests.app.sufferings import EXHAUSTS, IS_KILLED, RAISES
 
 OWN = {
     "model": {"class_path": "tests.app.broken.Broken"},
@@ -22,7 +22,7 @@ SOUND = {"learning_rate": 0.01, "weight_decay": 0.0}
 def test_each_failure_is_recorded_with_its_cause_and_the_study_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.app.study.FIT", "tests.app.sufferings:fit_and_suffer")
+    monkeypatch.setattr("pipeline.app.study.FIT", "tests.app.fits:fit_and_suffer")
     rates = {"learning_rate": {"low": 1e-4, "high": 1e3}, "weight_decay": {"low": 0.0, "high": 1.0}}
     study = study_in(
         tmp_path,
@@ -34,7 +34,7 @@ def test_each_failure_is_recorded_with_its_cause_and_the_study_goes_on(
     rows = study.run(workers=2).trials
     causes = {
         0: "diverged: train_loss ",
-        RAISES: "RuntimeError: planted (tests.app.sufferings:",
+        RAISES: "RuntimeError: planted (tests.app.fits:",
         EXHAUSTS: "out of memory: ",
         IS_KILLED: "worker lost: it died 4 times while it trained this trial",
     }

@@ -1,7 +1,6 @@
 """The world fails around a whole study: the same command again ends with the undisturbed table."""
 
 import json
-import os
 import resource
 import shutil
 import subprocess
@@ -20,14 +19,6 @@ FULL_DISK = """
 mount -t tmpfs -o size={size} tmpfs {disk} || exit 77
 {run} 2> {folder}/said; echo $? > {folder}/code
 mount -o remount,size=100m {disk} && {run} && cp -r {disk}/home {folder}/home
-"""
-CLOCK = """
-import time
-began, real, real_ns = time.monotonic(), time.time, time.time_ns
-def shift():
-    return 86_400 * int(time.monotonic() - began)
-time.time = lambda: real() - shift()
-time.time_ns = lambda: real_ns() - shift() * 10**9
 """
 
 
@@ -81,17 +72,8 @@ def test_study_on_a_small_disk_goes_on_when_it_is_larger(
 
 def test_clock_that_is_set_back_again_and_again_changes_no_row(home: Path, tmp_path: Path) -> None:
     """It goes back by a day each second, in the driver and in each worker."""
-    (tmp_path / "sitecustomize.py").write_text(CLOCK, encoding="utf-8")
-    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     words = ("run", file_in(tmp_path), "--home", tmp_path / "home", "--workers", "2", "--json")
-    done = subprocess.run(
-        command(*words),
-        env=os.environ | {"PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    done = run_command(*words, fit="fit_while_the_clock_goes_back")
     assert all(spent >= 0 for spent in json.loads(done.stdout)["seconds"].values())
     assert table(tmp_path / "home") == table(home)
     check_ledgers_agree(tmp_path / "home", N_TRIALS)

@@ -9,6 +9,7 @@ import pytest
 from pipeline.app.reproduce import reproduce
 from pipeline.app.workspace import Workspace
 from pipeline.tracking.reader import read_trial
+from tests.app.planted import train_here
 from tests.app.studies import check_ledgers_agree, study_in, table
 
 DENSE = {
@@ -53,7 +54,9 @@ TRAINING = {"epochs": 3}
 
 
 @pytest.mark.parametrize("kind", sorted(STUDIES))
-def test_every_kind_of_study_keeps_the_promises(kind: str, tmp_path: Path) -> None:
+def test_every_kind_of_study_keeps_the_promises(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     changes = STUDIES[kind] | {"search": SEARCH, "training": TRAINING}
     tables = []
     for workers in (1, 2):
@@ -63,6 +66,7 @@ def test_every_kind_of_study_keeps_the_promises(kind: str, tmp_path: Path) -> No
         check_ledgers_agree(home, 6)
         tables.append(table(home))
     assert tables[0] == tables[1]
+    monkeypatch.setattr("pipeline.app.reproduce.train", train_here)
     workspace = Workspace(home=tmp_path / "2", tracking_uri=None)
     answer = reproduce(workspace, "small", trial="best")
     assert answer.comparison.verdict == "identical", answer.comparison

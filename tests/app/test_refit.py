@@ -17,7 +17,7 @@ from pipeline.tracking.store import tracking_uri
 from tests.app.studies import check_ledgers_agree, run_command, study_in, table, trial_runs
 
 N_TRIALS = 14
-FAILING_FIT = "tests.app.failures:fit_and_fail"
+FAILING_FIT = "tests.app.fits:fit_and_fail"
 
 
 def _workspace(home: Path) -> Workspace:
