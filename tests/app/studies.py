@@ -134,12 +134,12 @@ def check_ledgers_agree(home: Path, n_trials: int, name: str = "small") -> None:
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     states = Counter(run.info.status for run in client.search_runs(experiments))
     assert set(states) <= {"FINISHED", "FAILED"}
-    measured = {name for run in runs for name in METRICS if points(home, run, name)}
+    measured = {metric for run in runs for metric in METRICS if points(home, run, metric)}
     assert measured >= {"train_loss", "val_loss", "learning_rate", "epoch_seconds"}
     for run, row in zip(runs, rows, strict=True):
-        curves = {name: [step for step, _ in points(home, run, name)] for name in METRICS}
-        for name, steps in curves.items():
-            assert steps == list(range(1, len(steps) + 1)), (run.info.run_name, name)
+        curves = {one: [step for step, _ in points(home, run, one)] for one in METRICS}
+        for metric, steps in curves.items():
+            assert steps == list(range(1, len(steps) + 1)), (run.info.run_name, metric)
         if row.state != "FAIL":  # it may have failed between two metrics of an epoch
-            assert {name for name, steps in curves.items() if steps} == measured
-            assert len({len(curves[name]) for name in measured}) == 1, run.info.run_name
+            assert {metric for metric, steps in curves.items() if steps} == measured
+            assert len({len(curves[metric]) for metric in measured}) == 1, run.info.run_name

@@ -138,7 +138,7 @@ def test_changed_study_file_is_refused_with_what_differs(home: Path) -> None:
 def test_second_driver_is_refused_with_the_process_of_the_first(tmp_path: Path) -> None:
     with (
         hold_study(tmp_path, "small"),
-        pytest.raises(WorkFailedError, match=f"process {os.getpid()} on .+ runs it"),
+        pytest.raises(WorkFailedError, match=f"is being run by process {os.getpid()} on "),
     ):
         study_in(tmp_path).run(workers=1)
 

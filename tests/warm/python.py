@@ -48,9 +48,9 @@ def warm_python(folder: Path) -> Iterator[str]:
 
 def _serve(listener: socket.socket, until: int) -> None:
     """Wait for the first process that is asked for, then start the server and wait for its end."""
-    asked, _, _ = select.select([listener, until], [], [])
-    if listener in asked:
-        words = [PYTHON, "-P", HERE / "server.py", str(listener.fileno())]
+    asked, _, _ = select.select([listener.fileno(), until], [], [])
+    if listener.fileno() in asked:
+        words = [PYTHON, "-P", str(HERE / "server.py"), str(listener.fileno())]
         with subprocess.Popen(words, stdin=until, pass_fds=[listener.fileno()], process_group=0):
             listener.close()
     listener.close()
