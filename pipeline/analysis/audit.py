@@ -11,16 +11,16 @@ from pipeline.trial import (
     Point,
     RunRank,
     RunSnapshot,
-    StoredTrial,
     StudyRuns,
     TrialRecord,
+    TrialRow,
     TrialState,
     curve_sha256,
 )
 
 
 def audit(
-    study: str, stored: Sequence[StoredTrial] | None, kept: StudyRuns, *, is_run: bool = False
+    study: str, stored: Sequence[TrialRow] | None, kept: StudyRuns, *, is_run: bool = False
 ) -> list[Finding]:
     """Find what is off in a study.
 
@@ -37,7 +37,7 @@ def audit(
     found = [] if is_run else list(_study_findings(study, stored, kept))
     pictures = {name for run in kept.trials for name in run.files if name.endswith(".png")}
     for trial in stored:
-        if trial.row.state.is_finished or not is_run:
+        if trial.state.is_finished or not is_run:
             found += _trial_findings(study, trial, _own(trial, kept), pictures)
     return sorted(found, key=lambda one: -1 if one.trial is None else one.trial)
 
@@ -60,9 +60,7 @@ def _moved(study: str, kept: StudyRuns) -> Finding:
     )
 
 
-def _study_findings(
-    study: str, stored: Sequence[StoredTrial], kept: StudyRuns
-) -> Iterator[Finding]:
+def _study_findings(study: str, stored: Sequence[TrialRow], kept: StudyRuns) -> Iterator[Finding]:
     """What is off beside the trials that Optuna knows."""
     running = Kind.RUNNING_WITHOUT_DRIVER
     if kept.status == "RUNNING":
@@ -76,7 +74,7 @@ def _study_findings(
             yield Finding(
                 kind=running, study=study, run_id=other.run_id, what=what, action=Action.END
             )
-    named = {trial.row.run_id for trial in stored}
+    named = {trial.run_id for trial in stored}
     for run in kept.trials:
         is_lost = not run.is_below and run.row.run_id not in named
         if is_lost or run.row.number >= len(stored):
@@ -92,7 +90,7 @@ def _study_findings(
 
 
 def _trial_findings(
-    study: str, trial: StoredTrial, own: Sequence[RunSnapshot], pictures: Collection[str]
+    study: str, trial: TrialRow, own: Sequence[RunSnapshot], pictures: Collection[str]
 ) -> Iterator[Finding]:
     """What is off with a trial and its runs."""
     run = _chosen(trial, own)
@@ -101,12 +99,12 @@ def _trial_findings(
             yield Finding(
                 kind=Kind.DOUBLE_RUNS,
                 study=study,
-                trial=trial.row.number,
+                trial=trial.number,
                 run_id=other.row.run_id,
                 what=f"the trial has another run, {run.row.run_id}",
                 action=Action.DELETE,
             )
-    is_finished = trial.row.state.is_finished
+    is_finished = trial.state.is_finished
     found = (
         _finished_mismatches(trial, run, pictures)
         if is_finished
@@ -116,32 +114,31 @@ def _trial_findings(
         yield Finding(
             kind=kind,
             study=study,
-            trial=trial.row.number,
-            run_id=run.row.run_id if run else trial.row.run_id,
+            trial=trial.number,
+            run_id=run.row.run_id if run else trial.run_id,
             what=what,
             action=action,
         )
 
 
-def run_of(trial: StoredTrial, kept: StudyRuns) -> RunSnapshot | None:
+def run_of(trial: TrialRow, kept: StudyRuns) -> RunSnapshot | None:
     """The one run of a trial; where there are several, the one that stays."""
     return _chosen(trial, _own(trial, kept))
 
 
-def _own(trial: StoredTrial, kept: StudyRuns) -> list[RunSnapshot]:
+def _own(trial: TrialRow, kept: StudyRuns) -> list[RunSnapshot]:
     """The runs below the study's that say they are of a trial, and the one that Optuna names."""
     return [
         run
         for run in kept.trials
-        if run.row.number == trial.row.number
-        and (run.is_below or run.row.run_id == trial.row.run_id)
+        if run.row.number == trial.number and (run.is_below or run.row.run_id == trial.run_id)
     ]
 
 
-def _chosen(trial: StoredTrial, own: Sequence[RunSnapshot]) -> RunSnapshot | None:
+def _chosen(trial: TrialRow, own: Sequence[RunSnapshot]) -> RunSnapshot | None:
 
     def rank(run: RunSnapshot) -> RunRank:
-        is_named = run.row.run_id == trial.row.run_id
+        is_named = run.row.run_id == trial.run_id
         return RunRank(is_named, run.status == "FINISHED", run.n_metrics)
 
     return max(own, key=rank, default=None)
@@ -162,9 +159,9 @@ class Mismatch(NamedTuple):
     action: Action = Action.WRITE
 
 
-def _waiting_mismatches(trial: StoredTrial, run: RunSnapshot | None) -> Iterator[Mismatch]:
+def _waiting_mismatches(trial: TrialRow, run: RunSnapshot | None) -> Iterator[Mismatch]:
     """What is off with a trial that is to be trained; it needs no run before that."""
-    if trial.row.state is TrialState.RUNNING:
+    if trial.state is TrialState.RUNNING:
         what = "Optuna says RUNNING, and nobody runs the study"
         yield Mismatch(Kind.RUNNING_WITHOUT_DRIVER, what, Action.RELEASE)
     elif run is not None and run.status == "RUNNING":
@@ -178,7 +175,7 @@ def _waiting_mismatches(trial: StoredTrial, run: RunSnapshot | None) -> Iterator
 
 
 def _finished_mismatches(
-    trial: StoredTrial, run: RunSnapshot | None, pictures: Collection[str]
+    trial: TrialRow, run: RunSnapshot | None, pictures: Collection[str]
 ) -> Iterator[Mismatch]:
     """What is off with a finished trial.
 
@@ -188,7 +185,7 @@ def _finished_mismatches(
         pictures: The names of the pictures that the study's trials have.
     """
     if run is None:
-        what = f"Optuna says {trial.row.state}, MLflow has no run of it"
+        what = f"Optuna says {trial.state}, MLflow has no run of it"
         yield Mismatch(Kind.TRIAL_WITHOUT_RUN, what)
         return
     yield from _state_mismatches(trial, run)
@@ -196,20 +193,19 @@ def _finished_mismatches(
     yield from _file_mismatches(trial, run, pictures)
 
 
-def _state_mismatches(trial: StoredTrial, run: RunSnapshot) -> Iterator[Mismatch]:
+def _state_mismatches(trial: TrialRow, run: RunSnapshot) -> Iterator[Mismatch]:
     """Where the tags, parameters and summary of a run are not Optuna's."""
-    stored, kept = trial.row, run.row
+    stored, kept = trial, run.row
     if "RUNNING" in (run.status, kept.state):
         what = f"MLflow says RUNNING, Optuna {stored.state}"
         yield Mismatch(Kind.RUNNING_WITHOUT_DRIVER, what)
         return
-    lowest = trial.lowest or (None, None)
     value = kept.value if kept.value is not None else stored.value
     pairs = {
         "state": (stored.state, kept.state),
         "status": ("FAILED" if stored.state is TrialState.FAIL else "FINISHED", run.status),
         "value": (stored.value, value),
-        "best epoch": (lowest[0], kept.best_epoch or lowest[0]),
+        "best epoch": (stored.best_epoch, kept.best_epoch or stored.best_epoch),
         "weights SHA-256": (stored.weights_sha256, kept.weights_sha256),
         "run": (stored.run_id, kept.run_id),
         "below the study's run": (True, run.is_below),
@@ -233,14 +229,14 @@ def _texts(stored: Mapping[str, Any], kept: Mapping[str, Any]) -> tuple[Any, Any
 
 
 def _file_mismatches(
-    trial: StoredTrial, run: RunSnapshot, pictures: Collection[str]
+    trial: TrialRow, run: RunSnapshot, pictures: Collection[str]
 ) -> Iterator[Mismatch]:
     absent = [RECORD] if RECORD not in run.files else []
-    if trial.row.weights_sha256 is not None:
+    if trial.weights_sha256 is not None:
         if WEIGHTS not in run.files:
             absent.append(WEIGHTS)
-        elif run.files[WEIGHTS] != trial.row.weights_sha256:
-            was, now = trial.row.weights_sha256, run.files[WEIGHTS]
+        elif run.files[WEIGHTS] != trial.weights_sha256:
+            was, now = trial.weights_sha256, run.files[WEIGHTS]
             what = f"{WEIGHTS} has SHA-256 {now[:12]}…, Optuna says {was[:12]}…"
             yield Mismatch(Kind.DAMAGED_WEIGHTS, what)
         absent += sorted(name for name in pictures if name not in run.files)
@@ -250,16 +246,16 @@ def _file_mismatches(
         yield Mismatch(Kind.DAMAGED_RECORD, f"{RECORD}: {fault}")
 
 
-def record_fault(trial: StoredTrial, run: RunSnapshot) -> str | None:
+def record_fault(trial: TrialRow, run: RunSnapshot) -> str | None:
     """What a record says that Optuna does not."""
-    record, row = run.record, trial.row
+    record, row = run.record, trial
     if record is None:
         return run.fault or "it cannot be read"
     pairs = {
         "state": (record.state, row.state),
         "params": _texts(record.trial.params, row.params),
         "epochs_run": (record.epochs_run, len(trial.val_losses)),
-        "best_epoch": (record.best_epoch, (trial.lowest or (None,))[0]),
+        "best_epoch": (record.best_epoch, trial.best_epoch),
         "weights_sha256": (record.weights_sha256, row.weights_sha256),
         "cause": (record.cause, row.cause),
         "seeds": (record.seeds, record.trial.seeds),
@@ -268,7 +264,7 @@ def record_fault(trial: StoredTrial, run: RunSnapshot) -> str | None:
     return found and f"its {found} is not what the trial has"
 
 
-def _point_mismatches(trial: StoredTrial, run: RunSnapshot) -> Iterator[Mismatch]:
+def _point_mismatches(trial: TrialRow, run: RunSnapshot) -> Iterator[Mismatch]:
     doubled, expected = _doubled(run), _expected(trial, run)
     absent = [point for point in expected if point not in run.points]
     if doubled:
@@ -290,7 +286,7 @@ def _told(points: Sequence[Point], how: str) -> str:
     return f"{metric} at step {step}{more}: {how}"
 
 
-def _expected(trial: StoredTrial, run: RunSnapshot) -> dict[Point, float | None]:
+def _expected(trial: TrialRow, run: RunSnapshot) -> dict[Point, float | None]:
     """The points that a run should have, with their values where they are known.
 
     What the trial never measured (an autoencoder's accuracy) is in no epoch; of a failed trial's
@@ -300,13 +296,13 @@ def _expected(trial: StoredTrial, run: RunSnapshot) -> dict[Point, float | None]
     expected: dict[Point, float | None] = {}
     if whole is None:
         measured = sorted({name for name, _ in run.points if name not in SUMMARY})
-        n_whole = len(trial.val_losses) - (trial.row.state is TrialState.FAIL)
+        n_whole = len(trial.val_losses) - (trial.state is TrialState.FAIL)
         expected |= {(name, 1 + epoch): None for epoch in range(n_whole) for name in measured}
     for scores in whole or ():
         expected |= {(name, scores.epoch): value for name, value in scores.metrics.items()}
     expected |= {("val_loss", epoch): loss for epoch, loss in enumerate(trial.val_losses, start=1)}
-    if trial.lowest is not None:
-        expected |= {("best_epoch", 0): trial.lowest[0], ("best_val_loss", 0): trial.lowest[1]}
+    if trial.best_epoch is not None and trial.best_loss is not None:
+        expected |= {("best_epoch", 0): trial.best_epoch, ("best_val_loss", 0): trial.best_loss}
     if run.record is not None and run.record.n_parameters:
         expected["n_parameters", 0] = run.record.n_parameters
     return {
@@ -315,14 +311,14 @@ def _expected(trial: StoredTrial, run: RunSnapshot) -> dict[Point, float | None]
 
 
 def _is_as_trained(
-    trial: StoredTrial, run: RunSnapshot, expected: Mapping[Point, float | None]
+    trial: TrialRow, run: RunSnapshot, expected: Mapping[Point, float | None]
 ) -> bool:
     """Whether no point is another one than the trial was finished with, and none is too many."""
     are_known = all(
         value is None or run.points[point][0] == value for point, value in expected.items()
     )
     is_longer = len(run.curve) > len(trial.val_losses)
-    is_unsure = run.record is None or trial.row.state is TrialState.FAIL
+    is_unsure = run.record is None or trial.state is TrialState.FAIL
     is_whole = is_unsure or whole_curve(run.curve, run.record) is not None
     return are_known and not is_longer and is_whole
 

@@ -10,8 +10,8 @@ from pipeline.trial import (
     EpochScores,
     Point,
     RunSnapshot,
-    StoredTrial,
     TrialOutcome,
+    TrialRow,
     TrialState,
     curve_sha256,
     sha256_of,
@@ -19,7 +19,7 @@ from pipeline.trial import (
 
 
 def known_outcome(
-    trial: StoredTrial, run: RunSnapshot, files: Mapping[str, bytes]
+    trial: TrialRow, run: RunSnapshot, files: Mapping[str, bytes]
 ) -> TrialOutcome | None:
     """Put an outcome together from what both ledgers hold.
 
@@ -32,21 +32,21 @@ def known_outcome(
         ``None`` where something is lost that only training again can bring back.
     """
     record, weights = run.record, files.get(WEIGHTS)
-    if trial.row.weights_sha256 is None:
+    if trial.weights_sha256 is None:
         weights = None
     if record is None or record_fault(trial, run) or RECORD not in files:
         return None
-    if sha256_of(weights) != trial.row.weights_sha256:
+    if sha256_of(weights) != trial.weights_sha256:
         return None
     curve = _filled(run.curve, trial.val_losses)
-    if trial.row.state is not TrialState.FAIL:
+    if trial.state is not TrialState.FAIL:
         curve = whole_curve(curve, record) or ()
     if len(curve) != len(trial.val_losses):
         return None
     return TrialOutcome(
-        number=trial.row.number,
-        state=trial.row.state,
-        cause=trial.row.cause,
+        number=trial.number,
+        state=trial.state,
+        cause=trial.cause,
         curve=curve,
         n_parameters=record.n_parameters,
         weights=weights,
@@ -65,7 +65,7 @@ def _filled(curve: Curve, val_losses: tuple[float, ...]) -> Curve:
     )
 
 
-def refusal(trial: StoredTrial, run: RunSnapshot | None, again: TrialOutcome) -> str | None:
+def refusal(trial: TrialRow, run: RunSnapshot | None, again: TrialOutcome) -> str | None:
     """Say why a trial that was trained again cannot stand for the one that was.
 
     Args:
@@ -76,8 +76,8 @@ def refusal(trial: StoredTrial, run: RunSnapshot | None, again: TrialOutcome) ->
     return next(_refusals(trial, run, again), None)
 
 
-def _refusals(trial: StoredTrial, run: RunSnapshot | None, again: TrialOutcome) -> Iterator[str]:
-    row = trial.row
+def _refusals(trial: TrialRow, run: RunSnapshot | None, again: TrialOutcome) -> Iterator[str]:
+    row = trial
     if (row.state is TrialState.FAIL) != (again.state is TrialState.FAIL):
         yield f"it ends {again.state} ({again.cause}) where Optuna says {row.state}"
     if row.state is TrialState.FAIL and again.cause != row.cause:
@@ -93,19 +93,19 @@ def _refusals(trial: StoredTrial, run: RunSnapshot | None, again: TrialOutcome) 
         yield "its curve is not the one that its record was made from"
 
 
-def as_recorded(trial: StoredTrial, run: RunSnapshot | None, again: TrialOutcome) -> TrialOutcome:
+def as_recorded(trial: TrialRow, run: RunSnapshot | None, again: TrialOutcome) -> TrialOutcome:
     """Give a trial that was trained again the end that it had, and its first facts if known."""
     record = run.record if run and not record_fault(trial, run) else None
     facts = record.facts if record and record.facts else again.facts
-    return replace(again, state=trial.row.state, cause=trial.row.cause, facts=facts)
+    return replace(again, state=trial.state, cause=trial.cause, facts=facts)
 
 
-def known_failure(trial: StoredTrial, *, now_ms: int) -> TrialOutcome:
+def known_failure(trial: TrialRow, *, now_ms: int) -> TrialOutcome:
     """What Optuna alone knows of a trial that failed: why, and its validation losses."""
     unknown = math.nan
     curve = tuple(
         EpochScores(
-            number=trial.row.number,
+            number=trial.number,
             epoch=epoch,
             ended_at_ms=now_ms,
             train_loss=unknown,
@@ -118,14 +118,12 @@ def known_failure(trial: StoredTrial, *, now_ms: int) -> TrialOutcome:
         )
         for epoch, loss in enumerate(trial.val_losses, start=1)
     )
-    return TrialOutcome(
-        number=trial.row.number, state=TrialState.FAIL, cause=trial.row.cause, curve=curve
-    )
+    return TrialOutcome(number=trial.number, state=TrialState.FAIL, cause=trial.cause, curve=curve)
 
 
-def can_take(run: RunSnapshot, trial: StoredTrial, outcome: TrialOutcome) -> bool:
+def can_take(run: RunSnapshot, trial: TrialRow, outcome: TrialOutcome) -> bool:
     """Whether a run can be completed in place: MLflow takes no point and no parameter back."""
-    params = {name: str(value) for name, value in trial.row.params.items()}
+    params = {name: str(value) for name, value in trial.params.items()}
     true = dict(_points(outcome))
     return all(params.get(n) == str(value) for n, value in run.row.params.items()) and all(
         len(values) == 1 and (name == "epoch_seconds" or true.get((name, step)) == values[0])

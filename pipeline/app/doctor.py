@@ -115,7 +115,7 @@ def _look(
         study=name,
         workspace=workspace,
         store=store,
-        stored=store.trials() if store else None,
+        stored=store.rows() if store else None,
         kept=read_study(
             workspace.ledger_uri,
             name,

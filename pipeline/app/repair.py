@@ -17,9 +17,9 @@ from pipeline.trial import (
     Cohort,
     EpochScores,
     RunSnapshot,
-    StoredTrial,
     StudyRuns,
     TrialOutcome,
+    TrialRow,
     TrialState,
 )
 
@@ -50,7 +50,7 @@ class StudySnapshot:
     study: str
     workspace: Workspace
     store: "TrialStore | None"
-    stored: Sequence[StoredTrial] | None
+    stored: Sequence[TrialRow] | None
     kept: StudyRuns
 
     def findings(self, *, is_run: bool = False) -> "list[Finding]":
@@ -145,7 +145,7 @@ class Repair:
                     self._release(finding.trial)
             ends = {finding.trial for finding in findings if finding.action is Action.WRITE}
             stored = self._snapshot.stored or ()
-            hows = self._write([trial for trial in stored if trial.row.number in ends])
+            hows = self._write([trial for trial in stored if trial.number in ends])
         return {one.key: self._how(one, hows) for one in findings}
 
     @staticmethod
@@ -176,34 +176,34 @@ class Repair:
             self._ledger.close(rows, is_done=is_done)
 
     def _release(self, number: int) -> None:
-        if self._snapshot.stored and self._snapshot.stored[number].row.state is TrialState.RUNNING:
+        if self._snapshot.stored and self._snapshot.stored[number].state is TrialState.RUNNING:
             self._store.release(number)
         self._ledger.release(number)
 
-    def _write(self, trials: Iterable[StoredTrial]) -> dict[int, str]:
+    def _write(self, trials: Iterable[TrialRow]) -> dict[int, str]:
         """Write trials' runs, and say how it went by the trials' numbers."""
         hows: dict[int, str] = {}
-        lost: list[StoredTrial] = []
+        lost: list[TrialRow] = []
         for trial in trials:
             outcome = self._known(trial)
             if outcome is None:
                 lost.append(trial)
             else:
                 self._keep(trial, outcome)
-                hows[trial.row.number] = WRITTEN
+                hows[trial.number] = WRITTEN
         try:
             hows |= self._train(lost) if lost else {}
         except DropoutSearchError as error:
             why = f"it must be trained again, and cannot be: {error}"
-            hows |= {trial.row.number: why for trial in lost if trial.row.number not in hows}
+            hows |= {trial.number: why for trial in lost if trial.number not in hows}
         return hows
 
-    def _run_of(self, trial: StoredTrial) -> RunSnapshot | None:
+    def _run_of(self, trial: TrialRow) -> RunSnapshot | None:
         from pipeline.analysis import run_of
 
         return run_of(trial, self._snapshot.kept)
 
-    def _known(self, trial: StoredTrial) -> TrialOutcome | None:
+    def _known(self, trial: TrialRow) -> TrialOutcome | None:
         from pipeline.analysis import known_outcome
         from pipeline.tracking.audit import read_files
 
@@ -214,7 +214,7 @@ class Repair:
             trial, run, read_files(self._snapshot.workspace.ledger_uri, run.row.run_id)
         )
 
-    def _keep(self, trial: StoredTrial, outcome: TrialOutcome) -> None:
+    def _keep(self, trial: TrialRow, outcome: TrialOutcome) -> None:
         """Write an outcome, into a new run where the old one holds what cannot be taken back."""
         from pipeline.analysis import can_take
         from pipeline.tracking.corrections import replace_run
@@ -225,20 +225,20 @@ class Repair:
             self._ledger.forget(config.number)
         run_id = self._ledger.start(config)
         self._ledger.finish(config, outcome)
-        if run_id != trial.row.run_id:
+        if run_id != trial.run_id:
             self._store.note_late_runs({config.number: run_id})
         if old:
             replace_run(self._snapshot.workspace.ledger_uri, old, run_id)
 
-    def _config(self, trial: StoredTrial) -> TrialConfig:
+    def _config(self, trial: TrialRow) -> TrialConfig:
         from pipeline.search.blocks import resolve
 
-        return resolve(self._study, trial.row.number, trial.row.params)
+        return resolve(self._study, trial.number, trial.params)
 
-    def _train(self, trials: Sequence[StoredTrial]) -> dict[int, str]:
+    def _train(self, trials: Sequence[TrialRow]) -> dict[int, str]:
         """Train trials again in fresh processes; each is written as soon as it is there."""
         configs = [self._config(trial) for trial in trials]
-        by_number = {trial.row.number: trial for trial in trials}
+        by_number = {trial.number: trial for trial in trials}
         hows: dict[int, str] = {}
 
         def watch(config: TrialConfig, news: EpochScores | TrialOutcome) -> None:
@@ -261,7 +261,7 @@ class Repair:
         train(cohorts, data, n_workers=n_workers, watch=watch)
         return hows
 
-    def _accept(self, trial: StoredTrial, again: TrialOutcome) -> str:
+    def _accept(self, trial: TrialRow, again: TrialOutcome) -> str:
         """Write a trial that was trained again, if it is the one that Optuna knows."""
         from pipeline.analysis import as_recorded, known_failure, refusal
 
@@ -270,7 +270,7 @@ class Repair:
         if why is None:
             self._keep(trial, as_recorded(trial, run, again))
             return TRAINED
-        if trial.row.state is TrialState.FAIL:
+        if trial.state is TrialState.FAIL:
             now_ms = time.time_ns() // 1_000_000
             self._keep(trial, known_failure(trial, now_ms=now_ms))
             return "wrote the failure again from what Optuna holds of it"
@@ -284,8 +284,8 @@ def _read_back(store: "TrialStore", name: str) -> StudyConfig:
     return check_study(store.document, f"study {name!r} in Optuna's store")
 
 
-def _assignment(trial: StoredTrial, config: TrialConfig) -> Assignment:
+def _assignment(trial: TrialRow, config: TrialConfig) -> Assignment:
     """Train for as many epochs as Optuna says; a failed trial, until it fails again."""
-    is_failed = trial.row.state is TrialState.FAIL
+    is_failed = trial.state is TrialState.FAIL
     epochs = config.training.epochs if is_failed else len(trial.val_losses)
     return Assignment(config=config, epochs=epochs)

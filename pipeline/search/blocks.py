@@ -7,8 +7,8 @@ from typing import Any
 from pipeline.config import Params, StudyConfig, TrialConfig
 from pipeline.search.failure_limit import FAILURE_LIMIT, RepeatedFailure, find_repeated_failure
 from pipeline.search.stopping import StoppingRule
-from pipeline.search.suggest import Seen, make_suggester
-from pipeline.trial import Assignment, TrialOutcome
+from pipeline.search.suggest import make_suggester
+from pipeline.trial import Assignment, TrialRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +44,14 @@ class Blocks:
         self,
         study: StudyConfig,
         suggested: Sequence[Params],
-        finished: Iterable[Seen],
+        finished: Iterable[TrialRow],
         *,
         n_acknowledged: int = 0,
     ) -> None:
         """Start before the first block, whatever earlier runs have finished."""
         self._study = study
         self._suggested = suggested
-        self._finished = {seen.number: seen for seen in finished}
+        self._finished = {trial.number: trial for trial in finished}
         self._suggester = make_suggester(study)
         self._rule = StoppingRule(study)
         self._n_acknowledged = n_acknowledged
@@ -96,9 +96,9 @@ class Blocks:
             assignments=tuple(self._assignment(number, params[number]) for number in left),
         )
 
-    def finish(self, outcome: TrialOutcome) -> None:
-        """Take an outcome in; the block after the next will see it."""
-        self._finished[outcome.number] = Seen.of(outcome)
+    def finish(self, trial: TrialRow) -> None:
+        """Take a finished trial in; the block after the next will see it."""
+        self._finished[trial.number] = trial
 
     def _find_repeated_failure(self, numbers: range) -> RepeatedFailure | None:
         unacknowledged = range(max(numbers.start, self._n_acknowledged), numbers.stop)

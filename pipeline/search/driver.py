@@ -69,7 +69,7 @@ class Driver:
         self._watch = watch
         self._max_cohort = max_cohort
         self._blocks = Blocks(
-            study, store.suggested(), store.seen(), n_acknowledged=store.n_acknowledged
+            study, store.suggested(), store.finished(), n_acknowledged=store.n_acknowledged
         )
         self._asked: deque[Cohort] = deque()
         self._in_flight: dict[int, TrialConfig] = {}
@@ -180,13 +180,14 @@ class Driver:
 
     def _finish(self, outcome: TrialOutcome) -> None:
         """Write an outcome: Optuna's state comes last, and only then is the trial finished."""
+        config = self._in_flight[outcome.number]
         with self._spent("mlflow"):
-            self._ledger.finish(self._in_flight[outcome.number], outcome)
+            self._ledger.finish(config, outcome)
         with self._spent("optuna"):
             self._store.finish(outcome)
         del self._in_flight[outcome.number]
         self._epochs.pop(outcome.number, None)
-        self._blocks.finish(outcome)
+        self._blocks.finish(TrialRow.of(config, outcome))
         self._seconds.worked(outcome.seconds)
         self._watch(outcome)
 

@@ -15,8 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.config import StudyConfig
-from pipeline.search.suggest import Seen
-from pipeline.trial import Cutoffs, TrialState
+from pipeline.trial import Cutoffs, TrialRow, TrialState
 
 MEDIAN_STARTUP_TRIALS = 5
 ASHA_REDUCTION = 4
@@ -42,13 +41,13 @@ class StoppingRule:
         self._losses: dict[int, LossesByEpoch] = {}
         self._cutoffs: dict[int, Cutoffs | None] = {}
 
-    def tell(self, seen: Seen) -> None:
+    def tell(self, trial: TrialRow) -> None:
         """Make a trial's outcome visible to all later trials."""
         rule = self._study.search.stopping
-        if rule == "none" or (rule == "median" and seen.state is not TrialState.COMPLETE):
+        if rule == "none" or (rule == "median" and trial.state is not TrialState.COMPLETE):
             return
-        bracket = self._bracket(seen.number)
-        for losses, loss in zip(self._losses_in(bracket), seen.lowest, strict=False):
+        bracket = self._bracket(trial.number)
+        for losses, loss in zip(self._losses_in(bracket), trial.lowest_so_far, strict=False):
             insort(losses, loss)
         self._cutoffs.pop(bracket, None)
 

@@ -29,8 +29,7 @@ from pipeline.locks import locked
 from pipeline.search.distributions import all_distributions
 from pipeline.search.journal import open_journal, written_together
 from pipeline.search.lease import Lease
-from pipeline.search.suggest import Seen
-from pipeline.trial import StoredTrial, TrialOutcome, TrialRow, TrialState
+from pipeline.trial import TrialOutcome, TrialRow, TrialState
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -209,7 +208,15 @@ class TrialStore:
     @explained
     def rows(self) -> list[TrialRow]:
         """All trials by number."""
-        return [trial.row for trial in self.trials()]
+        late = self._late_runs
+        return [
+            _row(trial, late_run=late.get(str(trial.number)))
+            for trial in self._study.get_trials(deepcopy=False)
+        ]
+
+    def finished(self) -> list[TrialRow]:
+        """The trials that have ended, by number."""
+        return [row for row in self.rows() if row.state.is_finished]
 
     @property
     def run_ids(self) -> dict[int, str]:
@@ -217,32 +224,11 @@ class TrialStore:
         return {row.number: row.run_id for row in self.rows() if row.run_id}
 
     @explained
-    def trials(self) -> list[StoredTrial]:
-        """All trials by number, with their validation losses."""
-        late = self._late_runs
-        return [
-            StoredTrial(
-                row=_row(trial, late_run=late.get(str(trial.number))),
-                val_losses=_val_losses(trial),
-            )
-            for trial in self._study.get_trials(deepcopy=False)
-        ]
-
-    @explained
     def suggested(self) -> list[Params]:
         """Each trial's parameters by number, those of inactive layers included."""
         return [
             trial.params | json.loads(trial.user_attrs.get("inactive", "{}"))
             for trial in self._study.get_trials(deepcopy=False)
-        ]
-
-    @explained
-    def seen(self) -> list[Seen]:
-        """The finished trials as the search sees them."""
-        return [
-            _seen(trial)
-            for trial in self._study.get_trials(deepcopy=False)
-            if trial.state.is_finished()
         ]
 
     @writes
@@ -298,7 +284,6 @@ class TrialStore:
     @writes
     def finish(self, outcome: TrialOutcome) -> None:
         """Write a trial's outcome; the state comes last and makes it final."""
-        seen = Seen.of(outcome)
         trial_id = self._trial_id(outcome.number)
         attributes = {
             "best_epoch": outcome.best.epoch if outcome.best else None,
@@ -307,11 +292,11 @@ class TrialStore:
             "warning": outcome.warning,
         }
         with written_together(self._storage):
-            for epoch, loss in enumerate(seen.val_losses, start=1):
+            for epoch, loss in enumerate(outcome.val_losses, start=1):
                 self._storage.set_trial_intermediate_value(trial_id, epoch, loss)
             self._annotate(outcome.number, attributes)
         state = OptunaState[outcome.state.name]
-        self._study.tell(outcome.number, values=seen.value, state=state)
+        self._study.tell(outcome.number, values=outcome.value, state=state)
 
     def _annotate(self, number: int, attributes: Mapping[str, Any]) -> None:
         for key, value in attributes.items():
@@ -345,14 +330,8 @@ def _row(trial: FrozenTrial, *, late_run: str | None) -> TrialRow:
         weights_sha256=trial.user_attrs.get("weights_sha256"),
         cause=trial.user_attrs.get("cause"),
         warning=trial.user_attrs.get("warning"),
+        val_losses=_val_losses(trial),
     )
-
-
-def _seen(trial: FrozenTrial) -> Seen:
-    state = TrialState(trial.state.name)
-    value = trial.value if state is TrialState.COMPLETE else None
-    losses = _val_losses(trial)
-    return Seen(trial.number, state, value, losses, trial.user_attrs.get("cause"))
 
 
 def _val_losses(trial: FrozenTrial) -> tuple[float, ...]:

@@ -1,9 +1,6 @@
 """What to try next, as a function of the outcomes that a trial is allowed to see."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import accumulate
 from typing import Protocol
 
 import numpy as np
@@ -17,36 +14,7 @@ from optuna.trial import TrialState as OptunaState
 from pipeline.config import Params, StudyConfig, derive_seed
 from pipeline.search.distributions import constants, only_value, searched
 from pipeline.search.samplers import make_sampler
-from pipeline.trial import TrialOutcome, TrialState
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What the search needs to know of a finished trial.
-
-    Attributes:
-        val_losses: One entry an epoch, as measured.
-        cause: Why it failed; no sampler and no rule looks at it.
-    """
-
-    number: int
-    state: TrialState
-    value: float | None
-    val_losses: tuple[float, ...]
-    cause: str | None = None
-
-    @property
-    def lowest(self) -> tuple[float, ...]:
-        """The lowest loss so far, one entry an epoch: what the trial would be worth there."""
-        finite = (loss if math.isfinite(loss) else math.inf for loss in self.val_losses)
-        return tuple(accumulate(finite, min))
-
-    @classmethod
-    def of(cls, outcome: TrialOutcome) -> "Seen":
-        """Keep what matters of an outcome."""
-        losses = tuple(scores.val_loss for scores in outcome.curve)
-        return cls(outcome.number, outcome.state, outcome.value, losses, outcome.cause)
-
+from pipeline.trial import TrialRow
 
 SamplerOf = Callable[[StudyConfig, int, Mapping[str, BaseDistribution]], BaseSampler]
 
@@ -60,7 +28,7 @@ class Suggester(Protocol):
     def restore(self, number: int, params: Params) -> None:
         """Take in a trial that was suggested before, instead of asking for it."""
 
-    def tell(self, seen: Seen) -> None:
+    def tell(self, trial: TrialRow) -> None:
         """Make a trial's outcome visible to all later suggestions."""
 
 
@@ -131,14 +99,14 @@ class SampledView:
             create_trial(state=OptunaState.RUNNING, params=values, distributions=self._space)
         )
 
-    def tell(self, seen: Seen) -> None:
+    def tell(self, trial: TrialRow) -> None:
         """Make a trial's outcome visible."""
         trial_id = self._storage.get_trial_id_from_study_id_trial_number(
-            self._study_id, seen.number
+            self._study_id, trial.number
         )
-        for epoch, loss in enumerate(seen.lowest, start=1):
+        for epoch, loss in enumerate(trial.lowest_so_far, start=1):
             self._storage.set_trial_intermediate_value(trial_id, epoch, loss)
-        self._view.tell(seen.number, values=seen.value, state=OptunaState[seen.state.name])
+        self._view.tell(trial.number, values=trial.value, state=OptunaState[trial.state.name])
 
 
 class Grid:
@@ -173,5 +141,5 @@ class Grid:
     def restore(self, number: int, params: Params) -> None:
         """Nothing to do: a place in the grid follows from the number."""
 
-    def tell(self, seen: Seen) -> None:
+    def tell(self, trial: TrialRow) -> None:
         """Nothing to do: a grid does not learn."""

@@ -16,7 +16,7 @@ from pipeline.errors import BadInputError, WorkFailedError, first_line, without_
 from pipeline.tracking import names, runs
 from pipeline.tracking.client import connect, explained
 from pipeline.tracking.points import param_value, read_curve
-from pipeline.trial import Curve, TrialRecord, TrialRow, TrialState, curve_sha256
+from pipeline.trial import Curve, TrialRecord, TrialRow, TrialState
 
 LARGEST_RECORD_BYTES: Final = 10_000_000
 DISTRIBUTION: Final = "dropout-search"
@@ -46,11 +46,6 @@ class RecordedTrial:
     curve: Curve = field(repr=False)
     weights: bytes | None = field(repr=False)
     tags: Mapping[str, str] = field(repr=False)
-
-    @property
-    def has_whole_curve(self) -> bool:
-        """Whether MLflow's points are those that the record was written with, bit for bit."""
-        return curve_sha256(self.curve) == self.record.curves_sha256
 
     @property
     def is_refit(self) -> bool:

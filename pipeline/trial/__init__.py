@@ -15,7 +15,7 @@ from pipeline.trial.records import (
     sha256_of,
 )
 from pipeline.trial.scores import Curve, EpochScores, FoldScores, TrialKey, curve_sha256
-from pipeline.trial.snapshots import OtherRun, Point, RunRank, RunSnapshot, StoredTrial, StudyRuns
+from pipeline.trial.snapshots import OtherRun, Point, RunRank, RunSnapshot, StudyRuns
 
 __all__ = [
     "PHASES",
@@ -32,7 +32,6 @@ __all__ = [
     "Point",
     "RunRank",
     "RunSnapshot",
-    "StoredTrial",
     "StudyRuns",
     "TrialKey",
     "TrialOutcome",

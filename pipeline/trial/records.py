@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -176,6 +176,11 @@ class TrialOutcome:
         return self.best.val_loss if complete and self.best else None
 
     @property
+    def val_losses(self) -> tuple[float, ...]:
+        """One entry an epoch, as measured."""
+        return tuple(scores.val_loss for scores in self.curve)
+
+    @property
     def weights_sha256(self) -> str | None:
         """The digest of the weights file, as ``sha256sum`` prints it."""
         return sha256_of(self.weights)
@@ -256,7 +261,13 @@ class TrialRecord(Frozen):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialRow:
-    """A trial as tables show it; ``value`` is null unless it is complete."""
+    """A trial as tables show it and as the search sees it.
+
+    Attributes:
+        value: Null unless the trial is complete.
+        run_id: Of its MLflow run; ``None`` where it has none or none is known.
+        val_losses: One entry an epoch, as measured; empty where only MLflow's tags were read.
+    """
 
     number: int
     state: TrialState
@@ -267,10 +278,39 @@ class TrialRow:
     weights_sha256: str | None
     cause: str | None
     warning: str | None = None
+    val_losses: tuple[float, ...] = field(default=(), repr=False)
+
+    @classmethod
+    def of(cls, config: TrialConfig, outcome: TrialOutcome) -> "TrialRow":
+        """The row of a trial that has just ended."""
+        return cls(
+            number=outcome.number,
+            state=outcome.state,
+            value=outcome.value,
+            best_epoch=outcome.best.epoch if outcome.best else None,
+            params=dict(config.params),
+            run_id=None,
+            weights_sha256=outcome.weights_sha256,
+            cause=outcome.cause,
+            warning=outcome.warning,
+            val_losses=outcome.val_losses,
+        )
+
+    @property
+    def best_loss(self) -> float | None:
+        """The lowest validation loss; ``None`` where none is finite."""
+        return min(filter(math.isfinite, self.val_losses), default=None)
+
+    @property
+    def lowest_so_far(self) -> tuple[float, ...]:
+        """The lowest loss up to each epoch: what the trial would be worth there."""
+        finite = (loss if math.isfinite(loss) else math.inf for loss in self.val_losses)
+        return tuple(accumulate(finite, min))
 
     def as_json(self) -> dict[str, object]:
-        """The row as the command line's JSON holds it."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        """The row as the command line's JSON holds it; curves are MLflow's."""
+        names = (one.name for one in fields(self) if one.name != "val_losses")
+        return {name: getattr(self, name) for name in names}
 
 
 def best_row(rows: Sequence[TrialRow]) -> TrialRow | None:

@@ -1,6 +1,5 @@
 """What each of the two ledgers holds of a study, so that one can be held against the other."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -10,25 +9,6 @@ from pipeline.trial.scores import Curve
 
 Point = tuple[str, int]
 """A metric's name and a step."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredTrial:
-    """A trial as Optuna holds it.
-
-    Attributes:
-        val_losses: One entry an epoch, as measured.
-    """
-
-    row: TrialRow
-    val_losses: tuple[float, ...]
-
-    @property
-    def lowest(self) -> tuple[int, float] | None:
-        """The epoch with the lowest validation loss, and that loss; the first of equals."""
-        epochs = enumerate(self.val_losses, start=1)
-        finite = [(epoch, loss) for epoch, loss in epochs if math.isfinite(loss)]
-        return min(finite, key=lambda one: one[1], default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

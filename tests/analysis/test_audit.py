@@ -18,7 +18,6 @@ from pipeline.analysis import (
 from pipeline.trial import (
     Curve,
     RunSnapshot,
-    StoredTrial,
     StudyRuns,
     TrialOutcome,
     TrialRecord,
@@ -44,9 +43,8 @@ def _row(ended: TrialOutcome) -> TrialRow:
     )
 
 
-def _stored(ended: TrialOutcome) -> StoredTrial:
-    losses = tuple(epoch.val_loss for epoch in ended.curve)
-    return StoredTrial(row=_row(ended), val_losses=losses)
+def _stored(ended: TrialOutcome) -> TrialRow:
+    return replace(_row(ended), val_losses=ended.val_losses)
 
 
 def _as_mlflow_tells(ended: Curve) -> Curve:
@@ -81,6 +79,7 @@ def _kept(ended: TrialOutcome, **changes: Any) -> RunSnapshot:
         "is_below": True,
         "record": TrialRecord.of(config(ended.number), ended),
         "fault": None,
+        "n_metrics": len({name for name, _ in points}),
         "points": points,
         "curve": _as_mlflow_tells(ended.curve),
         "files": {name: str(sha256_of(content)) for name, content in _files(ended).items()},
@@ -92,7 +91,7 @@ def _study(*runs: RunSnapshot) -> StudyRuns:
     return StudyRuns(run_id="study", status="FINISHED", trials=runs)
 
 
-def _kinds(stored: Iterable[StoredTrial], *runs: RunSnapshot) -> list[tuple[str, int | None]]:
+def _kinds(stored: Iterable[TrialRow], *runs: RunSnapshot) -> list[tuple[str, int | None]]:
     found = audit("small", list(stored), _study(*runs))
     return [(one.kind.value, one.trial) for one in found]
 
@@ -161,7 +160,7 @@ def test_row_that_is_not_optuna_s_is_told(changes: dict[str, Any], kind: str) ->
 
 def test_parameter_that_mlflow_cut_is_not_told() -> None:
     stored, kept = _stored(outcome(0)), _kept(outcome(0))
-    long = replace(stored, row=replace(stored.row, params={"words": "x" * 999}))
+    long = replace(stored, params={"words": "x" * 999})
     cut = replace(kept.row, params={"words": "x" * 250})
     record = kept.record and kept.record.model_copy(
         update={"trial": config(0).model_copy(update={"params": {"words": "x" * 999}})}
@@ -185,7 +184,7 @@ def test_point_of_a_failed_trial_is_missed_before_its_last_epoch() -> None:
 
 def test_nothing_is_said_of_trials_that_a_driver_trains() -> None:
     waiting = _stored(outcome(0))
-    stored = replace(waiting, row=replace(waiting.row, state=TrialState.RUNNING))
+    stored = replace(waiting, state=TrialState.RUNNING)
     kept = StudyRuns(run_id="study", status="RUNNING", trials=[_kept(outcome(1))])
     assert audit("small", [stored], kept, is_run=True) == []
     assert len(audit("small", [stored], kept)) == 3
@@ -193,7 +192,7 @@ def test_nothing_is_said_of_trials_that_a_driver_trains() -> None:
 
 def test_waiting_trial_needs_no_run() -> None:
     stored = _stored(outcome(0))
-    assert _kinds([replace(stored, row=replace(stored.row, state=TrialState.WAITING))]) == []
+    assert _kinds([replace(stored, state=TrialState.WAITING)]) == []
 
 
 CURVES_OF_ANOTHER = [replace(one, train_loss=9.0) for one in curve(0)]
@@ -229,7 +228,7 @@ def test_failure_that_optuna_alone_knows_is_sound_when_it_is_written() -> None:
     ended = UNACCUSED["diverged"]
     known = known_failure(_stored(ended), now_ms=7)
     stored = _stored(ended)
-    bare = replace(stored, row=replace(stored.row, weights_sha256=None))
+    bare = replace(stored, weights_sha256=None)
     assert _kinds([bare], _kept(known)) == []
 
 

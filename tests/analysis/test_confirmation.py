@@ -35,8 +35,16 @@ def candidates(losses: dict[int, list[float]]) -> list[Candidate]:
 
 def row(number: int, value: float | None, state: TrialState = TrialState.COMPLETE) -> TrialRow:
     """A line of the study's table."""
-    blank = {"best_epoch": None, "run_id": None, "weights_sha256": None, "cause": None}
-    return TrialRow(number=number, state=state, value=value, params={}, **blank)
+    return TrialRow(
+        number=number,
+        state=state,
+        value=value,
+        best_epoch=None,
+        params={},
+        run_id=None,
+        weights_sha256=None,
+        cause=None,
+    )
 
 
 @given(st.dictionaries(st.integers(0, 99), LOSSES, min_size=1, max_size=6))

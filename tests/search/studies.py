@@ -9,7 +9,7 @@ from pipeline.config import StudyConfig, check_study
 from pipeline.search.driver import Driver
 from pipeline.search.store import TrialStore
 from pipeline.search.time_ledger import TimeLedger
-from pipeline.trial import TrialRow
+from pipeline.trial import TrialRow, TrialState
 from tests.fakes import Browsable, FakeEngine, FakeLedger, Fit, Fuse, fake_fit
 
 SPACE: dict[str, Any] = {
@@ -44,6 +44,27 @@ def study(
         "trials": list(fixed),
     }
     return check_study(document, "small.yaml")
+
+
+def ended(
+    number: int,
+    state: TrialState,
+    value: float | None,
+    val_losses: tuple[float, ...],
+    cause: str | None = None,
+) -> TrialRow:
+    """A trial that has ended, with what the search looks at."""
+    return TrialRow(
+        number=number,
+        state=state,
+        value=value,
+        best_epoch=None,
+        params={},
+        run_id=None,
+        weights_sha256=None,
+        cause=cause,
+        val_losses=val_losses,
+    )
 
 
 @dataclass

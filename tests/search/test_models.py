@@ -7,10 +7,10 @@ import pytest
 
 from pipeline.config import StudyConfig, is_fixed
 from pipeline.search.store import TrialStore, open_storage
-from pipeline.search.suggest import SampledView, Seen
+from pipeline.search.suggest import SampledView
 from pipeline.trial import TrialState
 from tests.config.documents import MODELS, SPACES
-from tests.search.studies import Stores, study, table_of
+from tests.search.studies import Stores, ended, study, table_of
 
 STEPS = {"low": 0.0, "high": 0.4, "step": 0.2, "per_layer": True}
 CNN_GRID: dict[str, Any] = {
@@ -45,7 +45,7 @@ def test_every_sampler_stays_inside_every_models_space(sampler: str, model: str)
             assert limit is None, (name, params[name])
             assert not is_fixed(domain) or params[name] == domain
         activations.add(str(params["activation"]))
-        view.tell(Seen(number, TrialState.COMPLETE, 1.0 / (1 + number), (1.0,)))
+        view.tell(ended(number, TrialState.COMPLETE, 1.0 / (1 + number), (1.0,)))
     assert len(activations) == 2
 
 

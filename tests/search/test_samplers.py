@@ -11,9 +11,9 @@ from optuna.trial import FrozenTrial
 from pipeline.config import StudyConfig, derive_seed
 from pipeline.search.distributions import constants, searched
 from pipeline.search.samplers import make_sampler
-from pipeline.search.suggest import SampledView, Seen
+from pipeline.search.suggest import SampledView
 from pipeline.trial import TrialState
-from tests.search.studies import SPACE, study
+from tests.search.studies import SPACE, ended, study
 
 ENDS = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.COMPLETE, TrialState.FAIL)
 STARTUP_TRIALS = 10
@@ -53,7 +53,7 @@ def test_tpe_samples_nothing_on_its_own_after_startup_though_the_depth_varies() 
         depths.add(view.ask(number)["depth"])
         if number >= 3:
             past = number - 3
-            view.tell(Seen(past, TrialState.COMPLETE, 1.0 / (1 + past), (1.0,)))
+            view.tell(ended(past, TrialState.COMPLETE, 1.0 / (1 + past), (1.0,)))
     assert depths == {0, 1, 2, 3}
     independent = {number for number, _ in calls}
     assert independent == set(range(STARTUP_TRIALS + 3))
@@ -90,13 +90,13 @@ def test_view_suggests_what_optunas_own_asking_does(sampler: str) -> None:
         if number >= 3:
             past, state = number - 3, ENDS[number % len(ENDS)]
             value = 1.0 / (1 + past % 10) if state is TrialState.COMPLETE else None
-            ours.tell(Seen(past, state, value, (0.5,)))
+            ours.tell(ended(past, state, value, (0.5,)))
             theirs._storage.set_trial_intermediate_value(past, 1, 0.5)
             theirs.tell(past, value, state=optuna.trial.TrialState[state.name])
 
 
 def test_restored_trials_lead_to_the_suggestions_that_asked_ones_do() -> None:
-    asked, told = study(trials=30), Seen(0, TrialState.COMPLETE, 0.5, (0.5,))
+    asked, told = study(trials=30), ended(0, TrialState.COMPLETE, 0.5, (0.5,))
     live = SampledView(asked)
     params = [live.ask(number) for number in range(20)]
     again = SampledView(asked)
@@ -104,7 +104,7 @@ def test_restored_trials_lead_to_the_suggestions_that_asked_ones_do() -> None:
         again.restore(number, known)
     for view in (live, again):
         for number in range(14):
-            view.tell(Seen(number, told.state, 1.0 / (1 + number), told.val_losses))
+            view.tell(ended(number, told.state, 1.0 / (1 + number), told.val_losses))
     assert live.ask(20) == again.ask(20)
 
 

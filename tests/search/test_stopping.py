@@ -11,9 +11,8 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState as OptunaState
 
 from pipeline.search.stopping import StoppingRule, hyperband_bracket
-from pipeline.search.suggest import Seen
-from pipeline.trial import Cutoffs, TrialState
-from tests.search.studies import study
+from pipeline.trial import Cutoffs, TrialRow, TrialState
+from tests.search.studies import ended, study
 
 ENDS = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 # Few distinct losses, so that ties come up.
@@ -41,7 +40,12 @@ def situations(draw: st.DrawFn) -> tuple[int, list[Past], list[float]]:
 
 
 def cutoffs(
-    rule: str, number: int, seen: Sequence[Seen], *, epochs: int = 9, is_asked_often: bool = False
+    rule: str,
+    number: int,
+    seen: Sequence[TrialRow],
+    *,
+    epochs: int = 9,
+    is_asked_often: bool = False,
 ) -> Cutoffs | None:
     """The cut-offs of a trial that may see these outcomes."""
     stopping = StoppingRule(study(epochs=epochs, stopping=rule))
@@ -75,13 +79,13 @@ class Oracle:
             pruner=optunas_pruner(rule, epochs),
         )
 
-    def add(self, seen: Seen) -> None:
+    def add(self, seen: TrialRow) -> None:
         """Take in a trial that has ended."""
         trial = self.study.ask()
-        for epoch, loss in enumerate(seen.lowest, start=1):
+        for epoch, loss in enumerate(seen.lowest_so_far, start=1):
             trial.report(loss, epoch)
             trial.should_prune()
-        values = seen.lowest[-1] if seen.state is TrialState.COMPLETE else None
+        values = seen.lowest_so_far[-1] if seen.state is TrialState.COMPLETE else None
         self.study.tell(trial, values, state=OptunaState[seen.state.name])
 
     def ends(self, losses: Sequence[float]) -> list[bool]:
@@ -106,7 +110,7 @@ def test_cutoffs_decide_at_each_epoch_as_optunas_pruner_does(
     oracle = Oracle(rule, epochs)
     seen = []
     for number, (curve, state) in enumerate(past):
-        seen.append(Seen(number, state, None, tuple(curve)))
+        seen.append(ended(number, state, None, tuple(curve)))
         oracle.add(seen[-1])
     limits = cutoffs(rule, len(past), seen, epochs=epochs)
     assert limits is not None
@@ -120,7 +124,7 @@ def test_cutoffs_decide_at_each_epoch_as_optunas_pruner_does(
 
 
 def test_cutoffs_do_end_trials_in_the_situations_that_are_compared() -> None:
-    seen = [Seen(n, TrialState.COMPLETE, 0.1, (0.1,) * 9) for n in range(12)]
+    seen = [ended(n, TrialState.COMPLETE, 0.1, (0.1,) * 9) for n in range(12)]
     for rule in ("median", "asha"):
         limits = cutoffs(rule, 12, seen)
         assert limits is not None

@@ -18,7 +18,6 @@ from pipeline.config import digest
 from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.search.journal import open_journal
 from pipeline.search.store import TrialStore, open_storage, study_names
-from pipeline.search.suggest import Seen
 from pipeline.trial import TrialOutcome, TrialState
 from tests.fakes import epoch_scores
 from tests.search.studies import SPACE, Stores, study
@@ -96,7 +95,7 @@ def test_trial_is_written_whole_and_read_back_by_the_next_process(places: Reopen
     assert store.rows()[0].state is TrialState.WAITING
     assert store.rows()[0].params == PARAMS
     assert store.suggested() == [PARAMS | INACTIVE]
-    assert store.seen() == []
+    assert store.finished() == []
     store.begin([0])
     store.note_runs({0: "abc"})
     store.finish(outcome(0, (0.7, 0.4, 0.5), TrialState.COMPLETE))
@@ -104,8 +103,8 @@ def test_trial_is_written_whole_and_read_back_by_the_next_process(places: Reopen
     assert (row.state, row.value, row.best_epoch) == (TrialState.COMPLETE, 0.4, 2)
     assert (row.run_id, row.cause) == ("abc", None)
     assert row.weights_sha256 == outcome(0, (1.0,), TrialState.COMPLETE).weights_sha256
-    seen = Seen(0, TrialState.COMPLETE, 0.4, (0.7, 0.4, 0.5))
-    assert places.store().seen() == [seen]
+    assert row.val_losses == (0.7, 0.4, 0.5)
+    assert places.store().finished() == [row]
 
 
 @pytest.mark.parametrize("state", [TrialState.PRUNED, TrialState.FAIL])
@@ -116,23 +115,25 @@ def test_trial_that_ends_early_has_a_cause_and_no_value(
     store.finish(outcome(0, (0.7, 0.4), state))
     row = places.store().rows()[0]
     assert (row.state, row.value, row.cause) == (state, None, "told")
-    assert places.store().seen() == [Seen(0, state, None, (0.7, 0.4), "told")]
+    assert row.val_losses == (0.7, 0.4)
+    assert places.store().finished() == [row]
 
 
 def test_diverged_curve_is_kept_with_each_loss_at_its_epoch(places: Reopened) -> None:
     store = begun(places)
     store.finish(outcome(0, (0.7, math.inf, 0.6, math.nan), TrialState.FAIL))
-    seen = places.store().seen()[0]
+    seen = places.store().finished()[0]
     assert seen.val_losses[:3] == (0.7, math.inf, 0.6)
     assert math.isnan(seen.val_losses[3])
-    assert seen.lowest == (0.7, 0.7, 0.6, 0.6)
+    assert seen.lowest_so_far == (0.7, 0.7, 0.6, 0.6)
 
 
 def test_trial_without_an_epoch_fails_with_its_cause(places: Reopened) -> None:
     store = begun(places)
     store.finish(outcome(0, (), TrialState.FAIL))
-    assert places.store().rows()[0].best_epoch is None
-    assert places.store().seen() == [Seen(0, TrialState.FAIL, None, (), "told")]
+    (row,) = places.store().finished()
+    assert (row.state, row.value, row.best_epoch) == (TrialState.FAIL, None, None)
+    assert (row.val_losses, row.cause) == ((), "told")
 
 
 def test_interrupted_trial_waits_and_is_taken_up_again(places: Reopened) -> None:

@@ -12,7 +12,7 @@ from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.tracking.ledger import MlflowLedger
 from pipeline.tracking.reader import read_rows, read_run, read_trial
 from pipeline.tracking.store import artifact_root, tracking_uri
-from pipeline.trial import TrialRecord, TrialState
+from pipeline.trial import TrialRecord, TrialState, curve_sha256
 from tests.tracking.builders import PARAMS, config, curve, folder_of, outcome, scores, study
 
 
@@ -46,7 +46,7 @@ def test_a_trial_reads_back_as_it_was_written(home: Path, ledger: MlflowLedger) 
         assert trial.record == TrialRecord.of(config(0), outcome(0))
         assert trial.curve == curve(0)
         assert trial.weights == outcome(0).weights
-        assert trial.has_whole_curve
+        assert curve_sha256(trial.curve) == trial.record.curves_sha256
 
 
 def test_a_curve_that_lost_an_epoch_is_not_whole(home: Path, ledger: MlflowLedger) -> None:
@@ -54,7 +54,7 @@ def test_a_curve_that_lost_an_epoch_is_not_whole(home: Path, ledger: MlflowLedge
     ledger.finish(config(0), outcome(0, TrialState.FAIL, curve=nan))
     trial = read_trial(tracking_uri(home), "digits", 0)
     assert math.isnan(trial.curve[1].val_loss)
-    assert not trial.has_whole_curve
+    assert curve_sha256(trial.curve) != trial.record.curves_sha256
 
 
 def test_of_a_point_that_stands_twice_the_latest_is_read(
@@ -64,7 +64,7 @@ def test_of_a_point_that_stands_twice_the_latest_is_read(
     client.log_metric(ledger.run_ids[0], "val_loss", 0.125, step=2)
     trial = read_trial(tracking_uri(home), "digits", 0)
     assert trial.curve[1].val_loss == 0.125
-    assert not trial.has_whole_curve
+    assert curve_sha256(trial.curve) != trial.record.curves_sha256
 
 
 def test_a_record_is_known_by_the_digest_that_its_run_is_tagged_with(
