@@ -4,12 +4,21 @@ import hashlib
 import math
 import random
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.config import StudyConfig, TrialConfig
-from pipeline.trial import Assignment, Cohort, EpochScores, TrialOutcome, TrialRow, TrialState
+from pipeline.trial import (
+    NO_RUNS,
+    Assignment,
+    Cohort,
+    EpochScores,
+    KnownRuns,
+    TrialOutcome,
+    TrialRow,
+    TrialState,
+)
 
 News = EpochScores | TrialOutcome
 Fit = Callable[[Cohort, Any, Callable[[EpochScores], None]], Sequence[TrialOutcome]]
@@ -228,6 +237,7 @@ class Browsable:
     """What a ledger's server holds: it outlives the processes that write to it."""
 
     runs: dict[int, FakeRun] = field(default_factory=dict)
+    set_aside: list[FakeRun] = field(default_factory=list)
     study_status: str = "absent"
     rows: tuple[TrialRow, ...] = ()
     n_made: int = 0
@@ -250,10 +260,13 @@ class FakeLedger:
         """The run id of every trial that has a run."""
         return {number: run.run_id for number, run in self.held.runs.items()}
 
-    def open(self, study: StudyConfig, run_ids: Mapping[int, str] | None = None) -> None:
-        """Make the study's run or take it up again."""
-        del study, run_ids
+    def open(self, study: StudyConfig, known: KnownRuns = NO_RUNS) -> None:
+        """Make the study's run or take it up again; set the runs of earlier attempts aside."""
+        del study
         self._fuse.burn()
+        for number, earlier in known.earlier.items():
+            if number in self.held.runs and self.held.runs[number].run_id in earlier:
+                self.held.set_aside.append(self.held.runs.pop(number))
         self.held.study_status = "RUNNING"
 
     def start(self, config: TrialConfig) -> str:
@@ -261,7 +274,10 @@ class FakeLedger:
         self._fuse.burn()
         if config.number not in self.held.runs:
             self.held.n_made += 1
-            self.held.runs[config.number] = FakeRun(run_id=f"run-{config.number}")
+            run_id = f"run-{config.number}"
+            if any(run.run_id == run_id for run in self.held.set_aside):
+                run_id += "-again"
+            self.held.runs[config.number] = FakeRun(run_id)
         run = self.held.runs[config.number]
         run.status, run.state = "RUNNING", TrialState.RUNNING
         return run.run_id

@@ -13,7 +13,8 @@ from pipeline.errors import BadInputError
 
 def list_studies(workspace: Workspace) -> list[dict[str, Any]]:
     """List the studies of a home: name, trials by state, best value."""
-    from pipeline.search.store import TrialStore, open_storage, study_names
+    from pipeline.search.storage import open_storage, study_names
+    from pipeline.search.store import TrialStore
 
     workspace.check_home(to_write=False)
     storage = open_storage(workspace.storage, workspace.journal, to_write=False)
@@ -33,7 +34,8 @@ def show_study(workspace: Workspace, name: str) -> StudyResult:
     Raises:
         BadInputError: There is no study of this name.
     """
-    from pipeline.search.store import TrialStore, open_storage
+    from pipeline.search.storage import open_storage
+    from pipeline.search.store import TrialStore
 
     workspace.check_home(to_write=False)
     storage = open_storage(workspace.storage, workspace.journal, to_write=False)

@@ -82,7 +82,8 @@ def look_at_studies(workspace: Workspace, tell: Tell) -> Diagnosis:
     """Audit every study and change nothing, also beside a driver that is at work."""
     from pipeline.locks import lock_states
     from pipeline.search.lease import holder_of
-    from pipeline.search.store import TrialStore, open_storage, study_names
+    from pipeline.search.storage import open_storage, study_names
+    from pipeline.search.store import TrialStore
     from pipeline.tracking.audit import study_names as names_in_mlflow
 
     before = lock_states(workspace.home)
@@ -152,7 +153,8 @@ def _repair_until_sound(workspace: Workspace, name: str, tell: Tell) -> Iterator
     What is said to be fixed was looked for again and is gone.
     """
     from pipeline.app.repair import repair
-    from pipeline.search.store import TrialStore, open_storage
+    from pipeline.search.storage import open_storage
+    from pipeline.search.store import TrialStore
 
     is_there = workspace.storage is not None or workspace.journal.exists()
     seen: dict[Any, Finding] = {}

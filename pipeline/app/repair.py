@@ -166,7 +166,7 @@ class Repair:
         self._ledger = MlflowLedger(
             self._snapshot.workspace.ledger_uri, self._snapshot.workspace.artifacts
         )
-        self._ledger.open(self._study, self._store.run_ids)
+        self._ledger.open(self._study, self._store.known_runs)
         try:
             yield
         finally:

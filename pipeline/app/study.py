@@ -144,6 +144,7 @@ class Study:
         *,
         workers: int | None = None,
         max_cohort: int | None = None,
+        retry_failed: bool = False,
         begun: Begun = ignore,
         watch: Watch = ignore,
         tell: Tell = ignore,
@@ -155,6 +156,7 @@ class Study:
             workers: Worker processes; by default one a core.
             max_cohort: The most trials of one shape to train together; by default what keeps
                 all workers busy. It changes no row of the table.
+            retry_failed: Train the trials that failed in earlier runs again, as new attempts.
             begun: Called once, with the table as earlier runs left it.
             watch: Called with each epoch's scores and each outcome.
             tell: Called with one line where an MLflow server is waited for.
@@ -185,6 +187,7 @@ class Study:
                 tell=tell,
                 started=started,
                 max_cohort=max_cohort,
+                retry_failed=retry_failed,
             )
 
     def _run_on(
@@ -196,6 +199,7 @@ class Study:
         tell: Tell,
         started: float,
         max_cohort: int | None,
+        retry_failed: bool,
     ) -> StudyResult:
         from pipeline.learning.checkpoints import CheckpointFolder, Resumable
         from pipeline.search.driver import Driver
@@ -211,7 +215,7 @@ class Study:
             trust.remember(self.config.name, code, self.workspace)
         folder = CheckpointFolder(self.workspace.checkpoints.resolve() / self.config.name)
         engine.open(Resumable(data, folder))
-        with self._held_store(seconds) as store:
+        with self._held_store(seconds, retry_failed=retry_failed) as store:
             begun(store.rows())
             with seconds.starting("mlflow"):
                 ledger = self.workspace.make_ledger(tell)
@@ -240,10 +244,11 @@ class Study:
         )
 
     @contextmanager
-    def _held_store(self, seconds: "TimeLedger") -> "Iterator[TrialStore]":
+    def _held_store(self, seconds: "TimeLedger", *, retry_failed: bool) -> "Iterator[TrialStore]":
         """Open Optuna's storage and hold the study there, too: other homes may share it."""
         from pipeline.search.lease import hold
-        from pipeline.search.store import TrialStore, open_storage
+        from pipeline.search.storage import open_storage
+        from pipeline.search.store import TrialStore
 
         with ExitStack() as held:
             with seconds.starting("optuna"):
@@ -252,6 +257,8 @@ class Study:
                 assert storage is not None, "a writer makes the storage"  # noqa: S101
                 lease = held.enter_context(hold(storage, self.config.name, workspace.home))
                 store = TrialStore.create(storage, self.config, lease)
+                if retry_failed:
+                    store.retry_failed()
             yield store
 
     def _stored(self) -> "TrialStore | None":
@@ -261,7 +268,8 @@ class Study:
             WorkFailedError: A process of another home runs the study.
         """
         from pipeline.search.lease import refuse_held
-        from pipeline.search.store import TrialStore, open_storage
+        from pipeline.search.storage import open_storage
+        from pipeline.search.store import TrialStore
 
         storage = open_storage(self.workspace.storage, self.workspace.journal, to_write=False)
         refuse_held(storage, self.config.name, self.workspace.home)

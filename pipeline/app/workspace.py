@@ -103,7 +103,7 @@ class Workspace:
                 yield None
                 return
             from pipeline.search.lease import hold
-            from pipeline.search.store import open_storage
+            from pipeline.search.storage import open_storage
 
             storage = open_storage(self.storage, self.journal, to_write=True)
             assert storage is not None, "a writer makes the storage"  # noqa: S101

@@ -71,6 +71,11 @@ def commands() -> None:
     metavar="N",
 )
 @click.option(
+    "--retry-failed",
+    is_flag=True,
+    help="Train the trials that failed again, once the cause is mended.",
+)
+@click.option(
     "--engine",
     type=click.Choice(["local"]),
     default="local",
@@ -87,6 +92,7 @@ def run(  # noqa: PLR0913 - one argument an option
     trials: int | None,
     workers: int | None,
     max_cohort: int | None,
+    retry_failed: bool,
     engine: str,
     overrides: tuple[str, ...],
     workspace: "Workspace",
@@ -105,6 +111,7 @@ def run(  # noqa: PLR0913 - one argument an option
         result = study.run(
             workers=workers,
             max_cohort=max_cohort,
+            retry_failed=retry_failed,
             begun=progress.take_up,
             watch=progress.watch,
             tell=progress.tell,

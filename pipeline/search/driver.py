@@ -15,6 +15,7 @@ from pipeline.config import StudyConfig, TrialConfig
 from pipeline.errors import WorkFailedError
 from pipeline.search.blocks import Blocks, resolve
 from pipeline.search.cohorts import form_cohorts
+from pipeline.search.failure_limit import refuse_without_a_complete_trial
 from pipeline.search.lease import LeaseLostError
 from pipeline.search.store import TrialStore
 from pipeline.search.time_ledger import Activity, TimeLedger
@@ -91,7 +92,7 @@ class Driver:
         """
         with closing(self._engine):
             with self._seconds.starting("mlflow"):
-                self._ledger.open(self._study, self._store.run_ids)
+                self._ledger.open(self._study, self._store.known_runs)
                 note_runs(self._store, self._ledger)
             try:
                 self._go()
@@ -103,6 +104,7 @@ class Driver:
                 raise
             rows = self._release_unfinished()
         self._refuse_repeated_failure()
+        refuse_without_a_complete_trial(self._study.name, rows)
         return rows
 
     def _release_unfinished(self) -> list[TrialRow]:

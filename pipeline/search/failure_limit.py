@@ -1,14 +1,19 @@
-"""Trials that fail one after the other for one cause: what stops a study before more is spent."""
+"""Failures that end a study with an error: five equal ones in a row, or no complete trial."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from pipeline.trial import TrialState
+from pipeline.errors import WorkFailedError
+from pipeline.trial import TrialRow, TrialState
 
 FAILURE_LIMIT: Final = 5
 """So many trials in a row that failed for one cause stop the study."""
+
+WHAT_TO_DO: Final = (
+    "mend the cause and run the same command with --retry-failed to train failed trials again"
+)
 
 VARIABLE = re.compile(r"0x[0-9a-f]+|[-+]?\d+(\.\d+)?(e[-+]?\d+)?|\b(nan|inf)\b", re.IGNORECASE)
 
@@ -47,8 +52,7 @@ class RepeatedFailure:
         return (
             f"study {study!r} stopped: trials {self.first} to {self.last}, {n_failed} in a row, "
             f"failed for one cause: {self.cause}\n"
-            "mend the cause and run the same command to go on with the trials after them; "
-            "trials that failed stay failed (a new `name` begins anew)"
+            f"{WHAT_TO_DO}; without it the study goes on with the trials after them"
         )
 
 
@@ -67,6 +71,21 @@ def find_repeated_failure(trials: Iterable[Finished]) -> RepeatedFailure | None:
         if len(row) == FAILURE_LIMIT:
             return RepeatedFailure(row[0].number, trial.number, row[0].cause or "unknown")
     return None
+
+
+def refuse_without_a_complete_trial(study: str, rows: Sequence[TrialRow]) -> None:
+    """Let a study fail that has no complete trial, for the failures in it.
+
+    Raises:
+        WorkFailedError: Naming the first failure.
+    """
+    failed = [row for row in rows if row.state is TrialState.FAIL]
+    if failed and not any(row.state is TrialState.COMPLETE for row in rows):
+        message = (
+            f"study {study!r} has no complete trial: {len(failed)} of {len(rows)} failed, "
+            f"trial {failed[0].number} for this cause: {failed[0].cause or 'unknown'}\n{WHAT_TO_DO}"
+        )
+        raise WorkFailedError(message)
 
 
 def alike(cause: str | None) -> str:

@@ -1,48 +1,38 @@
 """The trials of a study in Optuna's storage, where Optuna's own tools find them."""
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
-from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import optuna
-from optuna.exceptions import OptunaError
-from optuna.storages import BaseStorage, RDBStorage
+from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
-from sqlalchemy import make_url
-from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.config import Params, StudyConfig, digest
 from pipeline.errors import (
     BadInputError,
     WorkFailedError,
-    first_line,
-    without_password,
-    wrap_errors,
 )
-from pipeline.locks import locked
 from pipeline.search.distributions import all_distributions
-from pipeline.search.journal import open_journal, written_together
+from pipeline.search.journal import written_together
 from pipeline.search.lease import Lease
-from pipeline.trial import TrialOutcome, TrialRow, TrialState
+from pipeline.search.storage import (
+    explained,
+    finish_replacement,
+    replace_trials,
+    stored_name,
+    study_names,
+)
+from pipeline.trial import KnownRuns, TrialOutcome, TrialRow, TrialState
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
-def _reason(error: BaseException) -> str:
-    """Optuna wraps its database's errors."""
-    return first_line(error.__cause__ or error)
-
-
-# Of a trial or a value that it does not expect, Optuna raises what Python has.
-ERRORS = (OptunaError, SQLAlchemyError, ValueError, KeyError, RuntimeError)
-explained = wrap_errors("Optuna's storage", *ERRORS, reason=_reason)
-"""Turn the storage's errors into one sentence, a ``WorkFailedError``."""
+EARLIER = "earlier_attempts"
+"""A trial's attribute: cause and run of each failed attempt before this one."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -62,75 +52,6 @@ def writes(
     return attempt
 
 
-def open_storage(address: str | None, journal: Path, *, to_write: bool) -> BaseStorage | None:
-    """Open Optuna's storage, or nothing where a reader finds none.
-
-    Args:
-        address: An SQLAlchemy URL, or ``None`` for the embedded journal.
-        journal: Where the embedded journal lies.
-        to_write: Whether it is made where it is missing.
-
-    Raises:
-        BadInputError: The address is of no database that can be opened.
-    """
-    if address is None:
-        if not to_write and not journal.exists():
-            return None
-        try:
-            return open_journal(journal, to_write=to_write)
-        except Exception as error:  # noqa: BLE001 - a damaged line raises whatever it leads to
-            got = f"a file that cannot be read ({error})"
-            raise BadInputError(where=str(journal), got=got, expected="Optuna's journal") from None
-    # Optuna's own limit of 5 seconds is short where several processes write.
-    engine_kwargs = {"connect_args": {"timeout": 60}} if address.startswith("sqlite") else {}
-    try:
-        if not to_write and _is_missing_file(address):
-            _check_folder(address)
-            return None
-        with _alone(address):
-            return RDBStorage(address, engine_kwargs=engine_kwargs)
-    except BadInputError:
-        raise
-    except Exception as error:  # noqa: BLE001 - each database driver raises its own
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise BadInputError(
-            where="--storage",
-            got=f"{without_password(address)} ({reason})",
-            expected="a database URL within reach",
-        ) from None
-
-
-def _alone(address: str) -> AbstractContextManager[None]:
-    """Let one process at a time make the tables of a SQLite file; two would spoil it for each."""
-    database = make_url(address).database or ""
-    is_file = address.startswith("sqlite") and database not in ("", ":memory:")
-    if not is_file or not os.access(Path(database).parent, os.W_OK):
-        return nullcontext()
-    return locked(Path(f"{database}.lock"))
-
-
-def _is_missing_file(address: str) -> bool:
-    url = make_url(address)
-    is_file = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
-    return is_file and not Path(str(url.database)).exists()
-
-
-def _check_folder(address: str) -> None:
-    """Refuse a file that could not be made, before anything else is."""
-    folder = Path(str(make_url(address).database)).absolute().parent
-    if not (folder.is_dir() and os.access(folder, os.W_OK)):
-        raise BadInputError(
-            where="--storage",
-            got=f"{address} (no folder {folder} to write to)",
-            expected="a database URL within reach",
-        )
-
-
-def study_names(storage: BaseStorage) -> list[str]:
-    """List the studies of a storage, oldest first."""
-    return [study.study_name for study in storage.get_all_studies()]
-
-
 class TrialStore:
     """One study's trials in Optuna's storage.
 
@@ -145,18 +66,23 @@ class TrialStore:
 
     @explained
     def __init__(self, storage: BaseStorage, name: str, lease: Lease | None = None) -> None:
-        if name not in study_names(storage):
+        stored = stored_name(storage, name)
+        if stored is None:
             known = ", ".join(study_names(storage)) or "none yet"
             raise BadInputError(where="study", got=repr(name), expected=f"one of: {known}")
         self._storage = storage
-        self._study = optuna.load_study(study_name=name, storage=storage)
-        self._study_id = storage.get_study_id_from_name(name)
+        self._name = name
         self._lease = lease
+        self._load(stored)
+
+    def _load(self, stored: str) -> None:
+        self._study = optuna.load_study(study_name=stored, storage=self._storage)
+        self._study_id = self._storage.get_study_id_from_name(stored)
 
     @classmethod
     def find(cls, storage: BaseStorage | None, name: str) -> "TrialStore | None":
         """Load the study; ``None`` where there is no storage, or no such study in it."""
-        if storage is None or name not in study_names(storage):
+        if storage is None or stored_name(storage, name) is None:
             return None
         return cls(storage, name)
 
@@ -166,6 +92,7 @@ class TrialStore:
         cls, storage: BaseStorage, study: StudyConfig, lease: Lease | None = None
     ) -> "TrialStore":
         """Make the study in the storage, or load it where it is there already."""
+        finish_replacement(storage, study.name, lease.keep if lease else _nothing)
         if study.name not in study_names(storage):
             storage.create_new_study([StudyDirection.MINIMIZE], study.name)
         store = cls(storage, study.name, lease)
@@ -205,6 +132,26 @@ class TrialStore:
         """Note that the user was told of the failures so far: they stop no later run."""
         self._study.set_user_attr("n_acknowledged", len(self._study.get_trials(deepcopy=False)))
 
+    @writes
+    def retry_failed(self) -> None:
+        """Let every failed trial wait to be trained again, as a new attempt with its old number.
+
+        Its cause and its run stay with it as those of an earlier attempt. Trials that were
+        suggested after it keep their parameters.
+        """
+        failed = {row.number: row for row in self.rows() if row.state is TrialState.FAIL}
+        if not failed:
+            return
+        late = {number: id_ for number, id_ in self._late_runs.items() if int(number) not in failed}
+        replace_trials(
+            self._storage,
+            self._name,
+            lambda trial: _new_attempt(trial, failed.get(trial.number)),
+            attributes={"late_runs": late, "n_acknowledged": 0},
+            keep=self.keep,
+        )
+        self._load(self._name)
+
     @explained
     def rows(self) -> list[TrialRow]:
         """All trials by number."""
@@ -219,9 +166,21 @@ class TrialStore:
         return [row for row in self.rows() if row.state.is_finished]
 
     @property
-    def run_ids(self) -> dict[int, str]:
-        """The MLflow run of each trial that is known to have one, by the trial's number."""
-        return {row.number: row.run_id for row in self.rows() if row.run_id}
+    @explained
+    def known_runs(self) -> KnownRuns:
+        """The MLflow runs of each trial that are known, by the trial's number."""
+        attempts = {
+            trial.number: trial.user_attrs.get(EARLIER, ())
+            for trial in self._study.get_trials(deepcopy=False)
+        }
+        return KnownRuns(
+            current={row.number: row.run_id for row in self.rows() if row.run_id},
+            earlier={
+                number: [attempt["run_id"] for attempt in earlier if attempt["run_id"]]
+                for number, earlier in attempts.items()
+                if earlier
+            },
+        )
 
     @explained
     def suggested(self) -> list[Params]:
@@ -304,6 +263,24 @@ class TrialStore:
 
     def _trial_id(self, number: int) -> int:
         return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
+
+
+def _nothing() -> None:
+    """A storage of the home's own is held by the home's lock."""
+
+
+def _new_attempt(trial: FrozenTrial, failed: TrialRow | None) -> FrozenTrial:
+    """A trial as it was before it was trained, if it failed; else the trial."""
+    if failed is None:
+        return trial
+    attempt = {"cause": failed.cause, "run_id": failed.run_id}
+    earlier = [*trial.user_attrs.get(EARLIER, ()), attempt]
+    return create_trial(
+        state=OptunaState.WAITING,
+        params=trial.params,
+        distributions=trial.distributions,
+        user_attrs={"inactive": trial.user_attrs["inactive"], EARLIER: earlier},
+    )
 
 
 def _waiting(study: StudyConfig, params: Params) -> FrozenTrial:

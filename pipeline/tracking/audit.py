@@ -18,7 +18,13 @@ from pipeline.trial import OtherRun, Point, RunSnapshot, StudyRuns, TrialRecord,
 BESIDE_SCORES = ("generalization_gap", names.BEST_VAL_LOSS, names.BEST_EPOCH, names.N_PARAMETERS)
 """The metrics that follow from an epoch's scores, or stand for the whole trial."""
 FOLD = re.compile(r"_fold_\d+$")
-APART = (names.REPRODUCES, names.REFITS, names.CONFIRM_OF_STUDY, names.CONFIRMS)
+APART = (
+    names.REPRODUCES,
+    names.REFITS,
+    names.CONFIRM_OF_STUDY,
+    names.CONFIRMS,
+    names.ATTEMPT_OF_TRIAL,
+)
 """Tags of the runs that are no trial's."""
 
 

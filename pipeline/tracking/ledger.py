@@ -1,6 +1,6 @@
 """MlflowLedger: a study as MLflow shows it, one run for it and one below for each trial."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,9 @@ from pipeline.tracking.points import Points, known_points
 from pipeline.tracking.store import begin_write_ahead, database_of, end_write_ahead, lock_of
 from pipeline.tracking.study_run import take_study_run
 from pipeline.trial import (
+    NO_RUNS,
     EpochScores,
+    KnownRuns,
     RunRank,
     TrialOutcome,
     TrialRecord,
@@ -61,6 +63,7 @@ class MlflowLedger:
         self._infos: dict[int, RunInfo] = {}
         self._running: set[int] = set()
         self._live: dict[int, Points] = {}
+        self._attempts: dict[int, int] = {}
         self._has_data = False
 
     @property
@@ -69,12 +72,12 @@ class MlflowLedger:
         return {number: info.run_id for number, info in self._infos.items()}
 
     @explained
-    def open(self, study: StudyConfig, run_ids: Mapping[int, str] | None = None) -> None:
+    def open(self, study: StudyConfig, known: KnownRuns = NO_RUNS) -> None:
         """Make the study's run or take it up again; nothing is made twice.
 
         Args:
             study: Whose runs are written.
-            run_ids: The run of each trial that is known to have one; a second is deleted.
+            known: Of each trial's runs the one that counts, and those to be set aside.
 
         Raises:
             BadInputError: MLflow cannot be reached, or holds another study of that name.
@@ -89,7 +92,7 @@ class MlflowLedger:
                 artifact_root=self._artifact_root if database else None,
                 where=without_password(self._uri),
             )
-        self._take_trial_runs(run_ids or {})
+        self._take_trial_runs(known)
         if database:
             self._engine = begin_write_ahead(self._uri, database)
 
@@ -177,13 +180,26 @@ class MlflowLedger:
         if self._engine and database:
             end_write_ahead(self._engine, database)
 
-    def _take_trial_runs(self, run_ids: Mapping[int, str]) -> None:
+    def _take_trial_runs(self, known: KnownRuns) -> None:
+        self._attempts = {number: len(earlier) + 1 for number, earlier in known.earlier.items()}
         found: dict[int, list[Run]] = {}
         for number, run in runs.trial_runs(self._client, self._study_run):
-            found.setdefault(number, []).append(run)
-        kept = {number: self._keep_one(same, run_ids.get(number)) for number, same in found.items()}
+            earlier = known.earlier.get(number, ())
+            if run.info.run_id in earlier:
+                self._set_aside(number, run, attempt=earlier.index(run.info.run_id) + 1)
+            else:
+                found.setdefault(number, []).append(run)
+        kept = {n: self._keep_one(same, known.current.get(n)) for n, same in found.items()}
         self._infos = {number: run.info for number, run in kept.items()}
         self._running = {n for n, run in kept.items() if run.info.status == "RUNNING"}
+
+    def _set_aside(self, number: int, run: Run, *, attempt: int) -> None:
+        """Let a run be the trial's no more; what makes it the trial's goes last."""
+        run_id = run.info.run_id
+        self._client.set_tag(run_id, names.ATTEMPT, str(attempt))
+        self._client.set_tag(run_id, names.ATTEMPT_OF_TRIAL, str(number))
+        self._client.update_run(run_id, name=names.attempt_run(number, attempt))
+        self._client.delete_tag(run_id, names.TRIAL_NUMBER)
 
     def _keep_one(self, same: Sequence[Run], named: str | None) -> Run:
         """Delete all but one of a trial's runs."""
@@ -208,6 +224,8 @@ class MlflowLedger:
             names.TRIAL_NUMBER: str(number),
             names.TRIAL_STATE: TrialState.RUNNING.value,
         }
+        if number in self._attempts:
+            tags[names.ATTEMPT] = str(self._attempts[number])
         experiment_id = self._study_run.info.experiment_id
         name = names.trial_run(number)
         return self._client.create_run(experiment_id, tags=tags, run_name=name).info

@@ -11,6 +11,8 @@ TRIAL_NUMBER = "trial_number"
 TRIAL_STATE = "trial_state"
 CAUSE = "cause"
 WARNING = "warning"
+ATTEMPT = "attempt"
+ATTEMPT_OF_TRIAL = "attempt_of_trial"
 REPRODUCES = "reproduces"
 VERDICT = "verdict"
 FIRST_DIFFERENCE = "first_difference"
@@ -56,6 +58,11 @@ LARGEST_TAG = 5_000
 def trial_run(number: int) -> str:
     """The name of a trial's run: ``trial-012``."""
     return f"trial-{number:03}"
+
+
+def attempt_run(number: int, attempt: int) -> str:
+    """The name of the run of an earlier attempt at a trial: ``trial-012-attempt-1``."""
+    return f"{trial_run(number)}-attempt-{attempt}"
 
 
 def tag_text(text: str) -> str:

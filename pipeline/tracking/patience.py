@@ -3,14 +3,14 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, TypeVar
 
 from pipeline.config import StudyConfig, TrialConfig
 from pipeline.errors import DropoutSearchError, WorkFailedError
 from pipeline.tracking.client import failing_fast, is_away
-from pipeline.trial import EpochScores, Ledger, TrialOutcome, TrialRow
+from pipeline.trial import NO_RUNS, EpochScores, KnownRuns, Ledger, TrialOutcome, TrialRow
 
 SECONDS_BETWEEN_TRIES: Final = 1.0
 
@@ -58,7 +58,7 @@ class PatientLedger:
         self._given_up: WorkFailedError | None = None
         self._study: StudyConfig
         self._ledger: Ledger
-        self._first_run_ids: Mapping[int, str] = {}
+        self._known = NO_RUNS
         self._in_flight: dict[int, tuple[TrialConfig, list[EpochScores]]] = {}
 
     @property
@@ -66,7 +66,7 @@ class PatientLedger:
         """The run id of every trial that has a run, by the trial's number."""
         return self._ledger.run_ids
 
-    def open(self, study: StudyConfig, run_ids: Mapping[int, str] | None = None) -> None:
+    def open(self, study: StudyConfig, known: KnownRuns = NO_RUNS) -> None:
         """Make the study's run or take it up again.
 
         Raises:
@@ -74,8 +74,8 @@ class PatientLedger:
         """
         self._study = study
         self._ledger = self._connect()
-        self._first_run_ids = run_ids or {}
-        self._call(lambda ledger: ledger.open(study, self._first_run_ids))
+        self._known = known
+        self._call(lambda ledger: ledger.open(study, known))
 
     def start(self, config: TrialConfig) -> str:
         """Make a trial's run, or take it up again, and return its run id."""
@@ -164,7 +164,8 @@ class PatientLedger:
 
     def _reopen(self) -> None:
         ledger = self._connect()
-        ledger.open(self._study, {**self._first_run_ids, **self._ledger.run_ids})
+        current = {**self._known.current, **self._ledger.run_ids}
+        ledger.open(self._study, replace(self._known, current=current))
         for config, curve in self._in_flight.values():
             ledger.start(config)
             for scores in curve:

@@ -1,6 +1,6 @@
 """The records that travel between the rooms, and the ports that they travel through."""
 
-from pipeline.trial.ports import Engine, Ledger
+from pipeline.trial.ports import NO_RUNS, Engine, KnownRuns, Ledger
 from pipeline.trial.records import (
     PHASES,
     Assignment,
@@ -18,6 +18,7 @@ from pipeline.trial.scores import Curve, EpochScores, FoldScores, TrialKey, curv
 from pipeline.trial.snapshots import OtherRun, Point, RunRank, RunSnapshot, StudyRuns
 
 __all__ = [
+    "NO_RUNS",
     "PHASES",
     "Assignment",
     "Cohort",
@@ -27,6 +28,7 @@ __all__ = [
     "EpochScores",
     "Facts",
     "FoldScores",
+    "KnownRuns",
     "Ledger",
     "OtherRun",
     "Point",

@@ -1,6 +1,7 @@
 """The ports that records travel through; the five rooms know each other by them alone."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from pipeline.config import StudyConfig, TrialConfig
@@ -37,6 +38,23 @@ class Engine(Protocol):
         """Stop the workers, also in the middle of a cohort, and wait for their end."""
 
 
+@dataclass(frozen=True, slots=True)
+class KnownRuns:
+    """What Optuna knows of a study's runs in the ledger.
+
+    Attributes:
+        current: The run of each trial that is known to have one; any other is deleted.
+        earlier: The runs of each trial's earlier attempts, the first first. They are kept, apart
+            from the trials' runs.
+    """
+
+    current: Mapping[int, str] = field(default_factory=dict)
+    earlier: Mapping[int, Sequence[str]] = field(default_factory=dict)
+
+
+NO_RUNS = KnownRuns()
+
+
 class Ledger(Protocol):
     """Where people browse a study: one run for it, and below that one run for each trial."""
 
@@ -44,12 +62,12 @@ class Ledger(Protocol):
     def run_ids(self) -> Mapping[int, str]:
         """The run id of every trial that has a run, by the trial's number."""
 
-    def open(self, study: StudyConfig, run_ids: Mapping[int, str] | None = None) -> None:
+    def open(self, study: StudyConfig, known: KnownRuns = NO_RUNS) -> None:
         """Make the study's run or take it up again; nothing is made twice.
 
         Args:
             study: Whose runs are written.
-            run_ids: The run of each trial that is known to have one; a second is deleted.
+            known: Of each trial's runs the one that counts, and those to be set aside.
         """
 
     def start(self, config: TrialConfig) -> str:

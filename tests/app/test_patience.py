@@ -1,7 +1,7 @@
 """The driver behind a network that fails at any call: nothing is lost, nothing is doubled."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -16,7 +16,7 @@ from pipeline.search.driver import Driver
 from pipeline.search.store import TrialStore
 from pipeline.search.time_ledger import TimeLedger
 from pipeline.tracking.patience import PatientLedger
-from pipeline.trial import EpochScores, TrialOutcome, TrialRow, TrialState
+from pipeline.trial import NO_RUNS, EpochScores, KnownRuns, TrialOutcome, TrialRow, TrialState
 from tests.fakes import Browsable, FakeEngine, FakeLedger, Fuse, KilledError
 from tests.search.studies import Stores, study
 
@@ -59,11 +59,11 @@ class DistantLedger(FakeLedger):
         super().__init__(held, fuse=fuse)
         self._network = network
 
-    def open(self, study: StudyConfig, run_ids: Mapping[int, str] | None = None) -> None:
+    def open(self, study: StudyConfig, known: KnownRuns = NO_RUNS) -> None:
         """Connect first: that is refused in other words."""
         if not self._network.passes():
             raise BadInputError(where="http://host", problem="no server answers")
-        super().open(study, run_ids)
+        super().open(study, known)
 
     def start(self, config: TrialConfig) -> str:
         """Start, or fail."""

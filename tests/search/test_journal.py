@@ -9,7 +9,7 @@ from optuna.study import StudyDirection
 
 from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.search.journal import open_journal, written_together
-from pipeline.search.store import open_storage
+from pipeline.search.storage import open_storage
 
 
 @pytest.fixture

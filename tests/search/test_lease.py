@@ -19,7 +19,8 @@ from pipeline.search.lease import (
     holder_of,
     refuse_held,
 )
-from pipeline.search.store import TrialStore, open_storage
+from pipeline.search.storage import open_storage
+from pipeline.search.store import TrialStore
 from pipeline.search.time_ledger import TimeLedger
 from tests.fakes import Browsable, FakeEngine, FakeLedger, News
 from tests.search.studies import Stores, study

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from pipeline.config import StudyConfig, is_fixed
-from pipeline.search.store import TrialStore, open_storage
+from pipeline.search.storage import open_storage
+from pipeline.search.store import TrialStore
 from pipeline.search.suggest import SampledView
 from pipeline.trial import TrialState
 from tests.config.documents import MODELS, SPACES

@@ -17,7 +17,8 @@ from optuna.storages.journal import JournalFileBackend
 from pipeline.config import digest
 from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.search.journal import open_journal
-from pipeline.search.store import TrialStore, open_storage, study_names
+from pipeline.search.storage import open_storage, study_names
+from pipeline.search.store import TrialStore
 from pipeline.trial import TrialOutcome, TrialState
 from tests.fakes import epoch_scores
 from tests.search.studies import SPACE, Stores, study

@@ -1,0 +1,189 @@
+"""Optuna's storage: the home's journal or a database, and the studies in it.
+
+A study in which failed trials are tried again is written anew, since Optuna lets no finished trial
+be opened again: as a copy under a name that no study can have, from which the study itself is then
+written. Once the copy is whole it is what counts, so that a death at any point loses nothing
+(docs/decisions/0019-holder-lease-and-attempts.md).
+"""
+
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Final
+
+import optuna
+from optuna.exceptions import OptunaError
+from optuna.storages import BaseStorage, RDBStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial
+from sqlalchemy import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from pipeline.errors import BadInputError, first_line, without_password, wrap_errors
+from pipeline.locks import locked
+from pipeline.search.journal import open_journal
+
+COPY: Final = "~copy"
+"""Ends the name of a study's copy; no study has such a name."""
+IS_WHOLE: Final = "is_whole"
+"""A copy's attribute: what follows from it may be removed and written again."""
+
+Replace = Callable[[FrozenTrial], FrozenTrial]
+Keep = Callable[[], None]
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+def _reason(error: BaseException) -> str:
+    """Optuna wraps its database's errors."""
+    return first_line(error.__cause__ or error)
+
+
+# Of a trial or a value that it does not expect, Optuna raises what Python has.
+ERRORS = (OptunaError, SQLAlchemyError, ValueError, KeyError, RuntimeError)
+explained = wrap_errors("Optuna's storage", *ERRORS, reason=_reason)
+"""Turn the storage's errors into one sentence, a ``WorkFailedError``."""
+
+
+def open_storage(address: str | None, journal: Path, *, to_write: bool) -> BaseStorage | None:
+    """Open Optuna's storage, or nothing where a reader finds none.
+
+    Args:
+        address: An SQLAlchemy URL, or ``None`` for the embedded journal.
+        journal: Where the embedded journal lies.
+        to_write: Whether it is made where it is missing.
+
+    Raises:
+        BadInputError: The address is of no database that can be opened.
+    """
+    if address is None:
+        if not to_write and not journal.exists():
+            return None
+        try:
+            return open_journal(journal, to_write=to_write)
+        except Exception as error:  # noqa: BLE001 - a damaged line raises whatever it leads to
+            got = f"a file that cannot be read ({error})"
+            raise BadInputError(where=str(journal), got=got, expected="Optuna's journal") from None
+    # Optuna's own limit of 5 seconds is short where several processes write.
+    engine_kwargs = {"connect_args": {"timeout": 60}} if address.startswith("sqlite") else {}
+    try:
+        if not to_write and _is_missing_file(address):
+            _check_folder(address)
+            return None
+        with _alone(address):
+            return RDBStorage(address, engine_kwargs=engine_kwargs)
+    except BadInputError:
+        raise
+    except Exception as error:  # noqa: BLE001 - each database driver raises its own
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise BadInputError(
+            where="--storage",
+            got=f"{without_password(address)} ({reason})",
+            expected="a database URL within reach",
+        ) from None
+
+
+def _alone(address: str) -> AbstractContextManager[None]:
+    """Let one process at a time make the tables of a SQLite file; two would spoil it for each."""
+    database = make_url(address).database or ""
+    is_file = address.startswith("sqlite") and database not in ("", ":memory:")
+    if not is_file or not os.access(Path(database).parent, os.W_OK):
+        return nullcontext()
+    return locked(Path(f"{database}.lock"))
+
+
+def _is_missing_file(address: str) -> bool:
+    url = make_url(address)
+    is_file = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
+    return is_file and not Path(str(url.database)).exists()
+
+
+def _check_folder(address: str) -> None:
+    """Refuse a file that could not be made, before anything else is."""
+    folder = Path(str(make_url(address).database)).absolute().parent
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise BadInputError(
+            where="--storage",
+            got=f"{address} (no folder {folder} to write to)",
+            expected="a database URL within reach",
+        )
+
+
+def study_names(storage: BaseStorage) -> list[str]:
+    """List the studies of a storage, oldest first."""
+    found = [study.study_name for study in storage.get_all_studies()]
+    whole = [name for name in found if not name.endswith(COPY)]
+    copied = [name.removesuffix(COPY) for name in found if _is_whole(storage, name)]
+    return [*whole, *(name for name in copied if name not in whole)]
+
+
+def stored_name(storage: BaseStorage, name: str) -> str | None:
+    """The name under which a study is read; ``None``: the storage does not have it.
+
+    While it is written anew, that is its copy.
+    """
+    found = [study.study_name for study in storage.get_all_studies()]
+    if f"{name}{COPY}" in found and _is_whole(storage, f"{name}{COPY}"):
+        return f"{name}{COPY}"
+    return name if name in found else None
+
+
+def replace_trials(
+    storage: BaseStorage,
+    name: str,
+    replace: Replace,
+    *,
+    attributes: dict[str, object],
+    keep: Keep,
+) -> None:
+    """Write a study anew with other trials in place of some, each with the number that it has.
+
+    Args:
+        storage: Where the study lies.
+        name: The study's name.
+        replace: Gives each trial's place to another, or to the trial itself.
+        attributes: User attributes of the study that change.
+        keep: Makes sure that this process holds the study still.
+    """
+    _copy(storage, name, f"{name}{COPY}", replace, attributes)
+    keep()
+    storage.set_study_user_attr(
+        storage.get_study_id_from_name(f"{name}{COPY}"), IS_WHOLE, value=True
+    )
+    finish_replacement(storage, name, keep)
+
+
+def finish_replacement(storage: BaseStorage, name: str, keep: Keep) -> None:
+    """Do the rest of a ``replace_trials`` that a killed process began, or undo what it did."""
+    found = [study.study_name for study in storage.get_all_studies()]
+    copy = f"{name}{COPY}"
+    if copy not in found:
+        return
+    if _is_whole(storage, copy):
+        if name in found:
+            keep()
+            storage.delete_study(storage.get_study_id_from_name(name))
+        _copy(storage, copy, name, lambda trial: trial, {})
+    keep()
+    storage.delete_study(storage.get_study_id_from_name(copy))
+
+
+def _is_whole(storage: BaseStorage, copy: str) -> bool:
+    attributes = storage.get_study_user_attrs(storage.get_study_id_from_name(copy))
+    return copy.endswith(COPY) and IS_WHOLE in attributes
+
+
+def _copy(
+    storage: BaseStorage, name: str, to: str, replace: Replace, attributes: dict[str, object]
+) -> None:
+    """Copy a study as ``optuna.copy_study`` does."""
+    old = storage.get_study_id_from_name(name)
+    new = storage.create_new_study([StudyDirection.MINIMIZE], to)
+    for key, value in storage.get_study_system_attrs(old).items():
+        storage.set_study_system_attr(new, key, value)
+    for key, value in (storage.get_study_user_attrs(old) | attributes).items():
+        if key != IS_WHOLE:
+            storage.set_study_user_attr(new, key, value)
+    for trial in storage.get_all_trials(old, deepcopy=False):
+        storage.create_new_trial(new, replace(trial))
