@@ -33,6 +33,15 @@ def visible(text: str) -> str:
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> counted(1, "trial"), counted(2, "trial")
+    ('1 trial', '2 trials')
+    """
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
 class DropoutSearchError(Exception):
     """Anything this project raises on purpose: one sentence, no traceback, no password."""
 

@@ -1,7 +1,7 @@
 """Answers from records."""
 
 from pipeline.analysis.audit import audit, run_of
-from pipeline.analysis.comparison import Comparison, Kept, Verdict, compare
+from pipeline.analysis.comparison import Comparison, Verdict, compare
 from pipeline.analysis.confirmation import (
     Candidate,
     Confirmation,
@@ -26,7 +26,6 @@ __all__ = [
     "Confirmation",
     "Finding",
     "Interval",
-    "Kept",
     "Kind",
     "Repeat",
     "Verdict",

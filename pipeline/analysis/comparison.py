@@ -2,27 +2,24 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain
 
 from pipeline.trial import (
-    Curve,
     EpochScores,
     Facts,
+    RecordedTrial,
     TrialOutcome,
     TrialRecord,
     TrialState,
     curve_sha256,
+    sha256_of,
 )
 
 RELATIVE_TOLERANCE = 0.01
-
-
 ABSOLUTE_TOLERANCE = 1e-3
 """*close* means each score within 1 % or 0.001 of the recorded one."""
-
-
 CIRCUMSTANCES = {
     "thread count": "threads",
     "precision": "precision",
@@ -38,23 +35,6 @@ class Verdict(StrEnum):
     IDENTICAL = "identical"
     CLOSE = "close"
     DIFFERENT = "different"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
-    """What the ledger holds of a trial beside what its record says.
-
-    Attributes:
-        curve: From the ledger's metric history, by epoch.
-        weights_sha256: Of the weights file as it lies in the ledger.
-        record_sha256: Of the record's file as it lies there.
-        tagged: The run's tags; earlier versions wrote no ``record_sha256``.
-    """
-
-    curve: Curve
-    weights_sha256: str | None
-    record_sha256: str | None = None
-    tagged: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,20 +77,20 @@ class ScoreChange:
         return f"epoch {self.epoch} {self.name}: {self.recorded!r} recorded, {self.now!r} now"
 
 
-def compare(record: TrialRecord, kept: Kept, again: TrialOutcome) -> Comparison:
+def compare(original: RecordedTrial, again: TrialOutcome) -> Comparison:
     """Compare epoch by epoch and by the weights.
 
     Args:
-        record: The trial's record.
-        kept: What else the ledger holds of it.
+        original: The trial as the ledger holds it.
         again: The same trial, trained again.
     """
+    record = original.record
     then, now = record.facts, again.facts
-    seeds, damaged = list(seed_changes(record)), list(damages(record, kept))
-    scores = list(score_changes(kept.curve, again.curve))
-    ends = list(end_changes(record, kept, again))
+    seeds, damaged = list(seed_changes(record)), list(damages(original))
+    scores = list(score_changes(original.curve, again.curve))
+    ends = list(end_changes(original, again))
     weights = list(weights_changes(record, again))
-    n_compared = min(len(kept.curve), len(again.curve))
+    n_compared = min(len(original.curve), len(again.curve))
     return Comparison(
         verdict=_verdict(
             is_broken=bool(seeds or damaged or ends), scores=scores, has_other_weights=bool(weights)
@@ -176,23 +156,25 @@ def changes_after_seed(then: Facts | None, now: Facts | None) -> Iterator[str]:
             yield f"{word}: {old} recorded, {new} now"
 
 
-def damages(record: TrialRecord, kept: Kept) -> Iterator[str]:
+def damages(original: RecordedTrial) -> Iterator[str]:
     """What in the ledger is not what was written there when the trial ended."""
-    written = kept.tagged.get("record_sha256", kept.record_sha256)
-    if written != kept.record_sha256:
-        yield f"record: record.json has SHA-256 {kept.record_sha256}, its run's tag says {written}"
-    state = kept.tagged.get("trial_state", record.state.name)
+    record, file = original.record, original.record_sha256
+    written = original.tags.get("record_sha256")
+    if written != file:
+        yield f"record: record.json has SHA-256 {file}, its run's tag says {written}"
+    state = original.tags.get("trial_state", record.state.name)
     if state != record.state.name:
         yield f"state: the run's tag says {state}, the record says {record.state.name}"
-    if len(kept.curve) != record.epochs_run:
-        yield f"curve: {len(kept.curve)} epochs in the ledger, the record says {record.epochs_run}"
-    elif curve_sha256(kept.curve) != record.curves_sha256 and record.state is not TrialState.FAIL:
+    n_epochs, has_failed = len(original.curve), record.state is TrialState.FAIL
+    if n_epochs != record.epochs_run:
+        yield f"curve: {n_epochs} epochs in the ledger, the record says {record.epochs_run}"
+    elif not has_failed and curve_sha256(original.curve) != record.curves_sha256:
         yield "curve: the ledger's points are not those that the record was made from"
     recorded = record.weights_sha256
-    if kept.weights_sha256 != recorded:
-        file = kept.weights_sha256
-        yield f"weights: the file in the ledger has SHA-256 {file}, the record says {recorded}"
-    tag = kept.tagged.get("weights_sha256", recorded)
+    weights = sha256_of(original.weights)
+    if weights != recorded:
+        yield f"weights: the file in the ledger has SHA-256 {weights}, the record says {recorded}"
+    tag = original.tags.get("weights_sha256", recorded)
     if tag != recorded:
         yield f"weights: the run's tag says SHA-256 {tag}, the record says {recorded}"
 
@@ -216,10 +198,11 @@ def score_changes(
                 yield ScoreChange(before.epoch, name, old, new)
 
 
-def end_changes(record: TrialRecord, kept: Kept, again: TrialOutcome) -> Iterator[str]:
+def end_changes(original: RecordedTrial, again: TrialOutcome) -> Iterator[str]:
     """How far it came and how it failed; complete and pruned ones are trained alike that far."""
-    if len(kept.curve) != len(again.curve):
-        yield f"epochs: {len(kept.curve)} recorded, {len(again.curve)} now"
+    record = original.record
+    if len(original.curve) != len(again.curve):
+        yield f"epochs: {len(original.curve)} recorded, {len(again.curve)} now"
     has_failed = record.state is TrialState.FAIL, again.state is TrialState.FAIL
     if has_failed[0] != has_failed[1]:
         why = record.cause if has_failed[0] else again.cause

@@ -8,6 +8,7 @@ from statistics import fmean, stdev
 from typing import Any, Final
 
 from pipeline.config import Scalar
+from pipeline.errors import counted
 from pipeline.trial import TrialRow, TrialState
 
 CONFIDENCE: Final = 0.95
@@ -149,7 +150,7 @@ class Confirmation:
     def sentence(self) -> str:
         """The answer in words."""
         n_seeds = len(self.candidates[0].repeats) if self.candidates else 0
-        seeds = f"{n_seeds} seed{'s' * (n_seeds != 1)}"
+        seeds = counted(n_seeds, "seed")
         if self.winner is None:
             return f"no candidate was trained on all of {seeds}"
         if len(self.candidates) == 1:

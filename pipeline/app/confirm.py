@@ -15,7 +15,7 @@ from pipeline.trial import Assignment, Cohort, EpochScores, TrialOutcome
 if TYPE_CHECKING:
     from pipeline.analysis import Candidate, Confirmation
     from pipeline.tracking.confirmation import ConfirmRun, Repeated, TestScores
-    from pipeline.tracking.reader import RecordedTrial
+    from pipeline.trial import RecordedTrial
 
 Trained = Sequence[tuple[TrialConfig, TrialOutcome]]
 

@@ -11,7 +11,7 @@ from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.trial import Assignment, Cohort, TrialOutcome, TrialState
 
 if TYPE_CHECKING:
-    from pipeline.tracking.reader import RecordedTrial
+    from pipeline.trial import RecordedTrial
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,11 +8,11 @@ from pipeline.app.inputs import prepare_trial
 from pipeline.app.study import Watch, ignore
 from pipeline.app.training import train
 from pipeline.app.workspace import Workspace
-from pipeline.trial import Assignment, Cohort, TrialOutcome, TrialState, sha256_of
+from pipeline.trial import Assignment, Cohort, TrialOutcome, TrialState
 
 if TYPE_CHECKING:
     from pipeline.analysis import Comparison
-    from pipeline.tracking.reader import RecordedTrial
+    from pipeline.trial import RecordedTrial
 
 RUN_ID = re.compile(r"^[0-9a-f]{32}$")
 
@@ -74,20 +74,14 @@ def reproduce(
             the home cannot be written to.
         WorkFailedError: The record is damaged or a later version's, or no worker starts.
     """
-    from pipeline.analysis import Kept, compare
+    from pipeline.analysis import compare
     from pipeline.tracking.retraining import log_reproduction
 
     workspace.check_has_studies(target)
     workspace.check_home(to_write=True)
     original = _read(workspace, target, trial)
     again = _train_again(workspace, original, watch)
-    kept = Kept(
-        curve=original.curve,
-        weights_sha256=sha256_of(original.weights),
-        record_sha256=original.record_sha256,
-        tagged=original.tags,
-    )
-    comparison = compare(original.record, kept, again)
+    comparison = compare(original, again)
     run_id = log_reproduction(
         original,
         curve=again.curve,

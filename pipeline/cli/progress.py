@@ -16,6 +16,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from pipeline.errors import counted
 from pipeline.trial import EpochScores, TrialOutcome, TrialRow
 
 if TYPE_CHECKING:
@@ -154,8 +155,8 @@ class RepeatsProgress:
 
     def __init__(self, study: str, *, n_candidates: int, n_seeds: int) -> None:
         """Start with nothing done."""
-        self._told = f"confirm {study}: {_counted(n_candidates, 'trial')} on "
-        self._told += _counted(n_seeds, "new seed")
+        self._told = f"confirm {study}: {counted(n_candidates, 'trial')} on "
+        self._told += counted(n_seeds, "new seed")
         self._total = n_candidates * n_seeds
         self._done = 0
         self._bar = _bar() if sys.stderr.isatty() else None
@@ -185,17 +186,13 @@ class RepeatsProgress:
         ended = news.cause if news.value is None else f"val_loss {news.value:.4f}"
         self._show(f"{place}: {ended}")
         if not self._bar:
-            n_epochs = _counted(len(news.curve), "epoch")
+            n_epochs = counted(len(news.curve), "epoch")
             line = f"[{self._done}/{self._total}] {place}: {ended} after {n_epochs}"
             print(line, file=sys.stderr, flush=True)
 
     def _show(self, text: str) -> None:
         if self._bar and self._task is not None:
             self._bar.update(self._task, completed=self._done, best=text)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _bar() -> Progress:

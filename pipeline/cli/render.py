@@ -12,7 +12,7 @@ from rich.table import Table
 
 from pipeline.cli.options import home_option
 from pipeline.cli.progress import WORDS
-from pipeline.errors import visible
+from pipeline.errors import counted, visible
 from pipeline.trial import TrialRow, TrialState
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def confirmed_lines(confirmed: "ConfirmedStudy", option: str) -> list[str]:
     lines = [confirmed_table(confirmed), *_failure_lines(confirmed), answer.sentence]
     if answer.winner is None:
         return [*lines, "the test part stayed closed"]
-    times = f"{confirmed.test_openings} time{'s' * (confirmed.test_openings != 1)}"
+    times = counted(confirmed.test_openings, "time")
     return [
         *lines,
         "means over seeds with 95 % intervals; *: cannot be told apart from the lowest mean",
@@ -232,7 +232,7 @@ def diagnosis_lines(diagnosis: "Diagnosis", *, home: Path, fix: bool) -> list[st
 
 def _study_lines(diagnosis: "Diagnosis", name: str) -> Iterator[str]:
     found = [finding for finding in diagnosis.findings if finding.study == name]
-    off = _counted(len(found), "finding") if found else "healthy"
+    off = counted(len(found), "finding") if found else "healthy"
     is_run = " (being run: finished trials alone were looked at)" * (name in diagnosis.running)
     yield f"study {name}: {off}{is_run}"
     for finding in found:
@@ -253,12 +253,8 @@ def _last_line(diagnosis: "Diagnosis", home: Path, *, fix: bool) -> str:
     if not n_found:
         return "healthy: the two ledgers agree"
     if diagnosis.is_healthy:
-        return f"healthy: {_counted(n_found, 'finding')}, all mended"
+        return f"healthy: {counted(n_found, 'finding')}, all mended"
     if not fix:
         again = f"pipeline doctor --fix{home_option(home)}"
-        return f"{_counted(n_found, 'finding')}, nothing was changed; `{again}` mends what it can"
-    return f"{_counted(n_found, 'finding')}, {n_fixed} mended, {n_found - n_fixed} left"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
+        return f"{counted(n_found, 'finding')}, nothing was changed; `{again}` mends what it can"
+    return f"{counted(n_found, 'finding')}, {n_fixed} mended, {n_found - n_fixed} left"

@@ -17,9 +17,8 @@ from pipeline.tracking import names, runs
 from pipeline.tracking.client import connect, explained
 from pipeline.tracking.note import with_confirmed
 from pipeline.tracking.points import Points
-from pipeline.tracking.reader import RecordedTrial
 from pipeline.tracking.retraining import log_retraining, settle_the_dead, settled
-from pipeline.trial import TrialOutcome
+from pipeline.trial import RecordedTrial, TrialOutcome
 
 Repeated = tuple[int, int]
 """A trial's number and the repeat."""

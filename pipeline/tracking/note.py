@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.config import Scalar
+from pipeline.errors import counted
 from pipeline.tracking.names import LARGEST_TAG
 from pipeline.trial import TrialRow, TrialState, best_row
 
@@ -126,7 +127,7 @@ def confirmed_note(
         test_openings: How often the test part was opened.
     """
     head = " | ".join(["| trial", *titles, "tied |"]) + "\n|" + "---|" * (len(titles) + 2)
-    openings = f"The test part was opened {test_openings} time{'s' * (test_openings != 1)}."
+    openings = f"The test part was opened {counted(test_openings, 'time')}."
     shown = list(lines)
     while True:
         table = "\n".join([head, *map(_confirmed_line, shown)])

@@ -2,8 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Final, Literal
 
@@ -16,41 +15,13 @@ from pipeline.errors import BadInputError, WorkFailedError, first_line, without_
 from pipeline.tracking import names, runs
 from pipeline.tracking.client import connect, explained
 from pipeline.tracking.points import param_value, read_curve
-from pipeline.trial import Curve, TrialRecord, TrialRow, TrialState
+from pipeline.trial import RecordedTrial, TrialRecord, TrialRow, TrialState
 
 LARGEST_RECORD_BYTES: Final = 10_000_000
 DISTRIBUTION: Final = "dropout-search"
 LARGEST_WEIGHTS_BYTES: Final = 16 * 2**30
 RECORDED = (names.TRIAL_NUMBER, names.CONFIRMS, names.REFITS)
 """Tags of runs that have a record."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordedTrial:
-    """A finished trial as MLflow holds it.
-
-    Attributes:
-        tracking_uri: The MLflow that it was read from.
-        run_name: ``trial-012``; of a repeat or a refit, theirs.
-        record_sha256: Of the record's file as it lies there.
-        curve: One entry an epoch; a score that was not finite is absent in MLflow and NaN here.
-        weights: The best epoch's weights file as it lies there, checked by nobody yet.
-        tags: The run's.
-    """
-
-    tracking_uri: str = field(repr=False)
-    run_id: str
-    run_name: str
-    record: TrialRecord
-    record_sha256: str
-    curve: Curve = field(repr=False)
-    weights: bytes | None = field(repr=False)
-    tags: Mapping[str, str] = field(repr=False)
-
-    @property
-    def is_refit(self) -> bool:
-        """Whether it was trained on training and validation rows together."""
-        return names.REFITS in self.tags
 
 
 @explained
@@ -175,6 +146,7 @@ def _recorded(client: MlflowClient, run: Run, tracking_uri: str) -> RecordedTria
         ),
         weights=_weights(client, run, record),
         tags=run.data.tags,
+        is_refit=names.REFITS in run.data.tags,
     )
 
 

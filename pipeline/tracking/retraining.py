@@ -15,9 +15,8 @@ from pipeline.locks import locked
 from pipeline.tracking import names, runs
 from pipeline.tracking.client import connect, explained
 from pipeline.tracking.points import Points
-from pipeline.tracking.reader import RecordedTrial
 from pipeline.tracking.store import database_of, lock_of
-from pipeline.trial import Curve, TrialOutcome, TrialRecord, TrialState
+from pipeline.trial import Curve, RecordedTrial, TrialOutcome, TrialRecord, TrialState
 
 
 @explained

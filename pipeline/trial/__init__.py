@@ -15,7 +15,7 @@ from pipeline.trial.records import (
     sha256_of,
 )
 from pipeline.trial.scores import Curve, EpochScores, FoldScores, TrialKey, curve_sha256
-from pipeline.trial.snapshots import OtherRun, Point, RunRank, RunSnapshot, StudyRuns
+from pipeline.trial.snapshots import OtherRun, Point, RecordedTrial, RunRank, RunSnapshot, StudyRuns
 
 __all__ = [
     "NO_RUNS",
@@ -32,6 +32,7 @@ __all__ = [
     "Ledger",
     "OtherRun",
     "Point",
+    "RecordedTrial",
     "RunRank",
     "RunSnapshot",
     "StudyRuns",

@@ -38,6 +38,31 @@ class RunSnapshot:
     files: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedTrial:
+    """A finished trial as MLflow holds it, with all that training it again needs.
+
+    Attributes:
+        tracking_uri: The MLflow that it was read from.
+        run_name: ``trial-012``; of a repeat or a refit, theirs.
+        record_sha256: Of the record's file as it is there.
+        curve: One entry an epoch; a score that was not finite is absent in MLflow and NaN here.
+        weights: The best epoch's weights file as it is there, not checked yet.
+        tags: The run's.
+        is_refit: Whether it was trained on training and validation rows together.
+    """
+
+    tracking_uri: str = field(repr=False)
+    run_id: str
+    run_name: str
+    record: TrialRecord
+    record_sha256: str
+    curve: Curve = field(repr=False)
+    weights: bytes | None = field(repr=False)
+    tags: Mapping[str, str] = field(repr=False)
+    is_refit: bool = False
+
+
 class RunRank(NamedTuple):
     """Which of two runs of one trial is the trial's: that of the higher rank, of equals the older.
 

@@ -6,9 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.analysis import Comparison, Kept, Verdict, compare
+from pipeline.analysis import Comparison, Verdict, compare
 from pipeline.config import TrialConfig, check_study
-from pipeline.trial import Curve, EpochScores, Facts, TrialOutcome, TrialRecord, TrialState
+from pipeline.trial import (
+    Curve,
+    EpochScores,
+    Facts,
+    RecordedTrial,
+    TrialOutcome,
+    TrialRecord,
+    TrialState,
+)
 
 FACTS = Facts(
     data_sha256="d" * 64,
@@ -92,21 +100,24 @@ def compared(
     before: TrialOutcome = OUTCOME,
     *,
     curve: Curve | None = None,
-    weights: str | None = "as recorded",
+    weights: bytes | None = b"as recorded",
     seeds: dict[str, int] | None = None,
     tagged: dict[str, str] | None = None,
 ) -> Comparison:
     record = TrialRecord.of(config(), before)
     if seeds is not None:
         record = record.model_copy(update={"seeds": seeds})
-    sha256 = before.weights_sha256 if weights == "as recorded" else weights
-    kept = Kept(
-        curve=before.curve if curve is None else curve,
-        weights_sha256=sha256,
+    original = RecordedTrial(
+        tracking_uri="sqlite:///mlflow.db",
+        run_id="1" * 32,
+        run_name="trial-000",
+        record=record,
         record_sha256="9" * 64,
-        tagged=tagged or {},
+        curve=tuple(before.curve if curve is None else curve),
+        weights=before.weights if weights == b"as recorded" else weights,
+        tags={"record_sha256": "9" * 64} | (tagged or {}),
     )
-    return compare(record, kept, again)
+    return compare(original, again)
 
 
 def with_loss(loss: float) -> TrialOutcome:
@@ -217,7 +228,7 @@ def test_first_difference_says_what_was_and_what_is(change: dict[str, Any], word
 @pytest.mark.parametrize(
     ("kept", "words"),
     [
-        ({"weights": "f" * 64}, "weights: the file in the ledger has SHA-256 ffff"),
+        ({"weights": b"x"}, "weights: the file in the ledger has SHA-256 2d711642"),
         ({"weights": None}, "weights: the file in the ledger has SHA-256 None"),
         ({"curve": CURVE[:2]}, "curve: 2 epochs in the ledger, the record says 3"),
         (

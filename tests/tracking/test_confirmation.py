@@ -12,9 +12,9 @@ from pipeline.config import TrialConfig
 from pipeline.errors import WorkFailedError
 from pipeline.tracking.confirmation import ConfirmRun, confirming, read_n_fixed
 from pipeline.tracking.ledger import MlflowLedger
-from pipeline.tracking.reader import RecordedTrial, read_rows, read_trial
+from pipeline.tracking.reader import read_rows, read_trial
 from pipeline.tracking.store import artifact_root, tracking_uri
-from pipeline.trial import TrialRecord, TrialState
+from pipeline.trial import RecordedTrial, TrialRecord, TrialState
 from tests.tracking.builders import config, files, folder_of, outcome, points, study
 
 NOTE = "**Confirmed on new seeds.** trial 2 wins."

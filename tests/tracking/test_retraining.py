@@ -8,10 +8,10 @@ from mlflow.tracking import MlflowClient
 
 from pipeline.errors import BadInputError
 from pipeline.tracking.ledger import MlflowLedger
-from pipeline.tracking.reader import RecordedTrial, read_run, read_trial
+from pipeline.tracking.reader import read_run, read_trial
 from pipeline.tracking.retraining import log_refit, log_reproduction
 from pipeline.tracking.store import artifact_root, tracking_uri
-from pipeline.trial import TrialRecord, TrialState
+from pipeline.trial import RecordedTrial, TrialRecord, TrialState
 from tests.tracking.builders import config, curve, files, folder_of, outcome, points, study
 from tests.tracking.test_interruption import life
 
