@@ -19,6 +19,7 @@ from pytorch_lightning import (  # noqa: E402 - only possible from here on
     Trainer,
 )
 from pytorch_lightning.callbacks import Callback, Checkpoint  # noqa: E402
+from pytorch_lightning.plugins.io import CheckpointIO  # noqa: E402
 from pytorch_lightning.utilities.seed import isolate_rng  # noqa: E402
 
 logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
@@ -26,6 +27,7 @@ logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 __all__ = [
     "Callback",
     "Checkpoint",
+    "CheckpointIO",
     "LightningDataModule",
     "LightningModule",
     "Trainer",

@@ -69,38 +69,6 @@ def decode(content: bytes) -> Any:
         raise DamagedError(str(error)) from None
 
 
-def check_plain(
-    value: Any, seen: set[int], check_tensor: Callable[[Tensor], None] = lambda _: None
-) -> None:
-    """Make sure that a value can be written down, and that nothing else holds a part of it.
-
-    Args:
-        value: Any.
-        seen: The ids of all that can change and was looked at before; what is in ``value`` is
-            added.
-        check_tensor: Raises where a tensor is not to be written down.
-
-    Raises:
-        NotPlainError: It cannot be written, or a part was seen before: read back it would be two.
-    """
-    kind = type(value)
-    if isinstance(value, Tensor | np.ndarray | list | dict):
-        if id(value) in seen:
-            message = f"a {kind.__name__} that two hold"
-            raise NotPlainError(message)
-        seen.add(id(value))
-    if kind in MAPPINGS.values() or kind in (list, tuple):
-        parts = value.items() if isinstance(value, dict) else value
-        for part in parts:
-            check_plain(part, seen, check_tensor)
-        return
-    if isinstance(value, Tensor):
-        check_tensor(value)
-    if not (value is None or kind in SCALARS or kind is np.ndarray or _is_simple(value)):
-        message = f"a {kind.__name__}"
-        raise NotPlainError(message)
-
-
 def _told(value: Any, tensors: dict[str, Tensor]) -> Any:
     """A value as JSON tells it; tensors are put aside and told by their number."""
     kind = type(value)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Any, NamedTuple
 
 import torch
@@ -79,21 +80,21 @@ def _shape_of(module: LightningDataModule, path: str) -> tuple[tuple[int, ...] |
     return found[0], found[1]
 
 
-def batches_of(loaders: Any) -> Iterator[Any]:
-    """Go through a loader, or through one after another where there are several."""
+def flat_loaders(loaders: Any) -> Iterator[Any]:
+    """Give every loader of what a ``Trainer`` takes: one loader, lists or mappings, or none."""
     if isinstance(loaders, Mapping):
         loaders = list(loaders.values())
     if isinstance(loaders, list | tuple):
         for loader in loaders:
-            yield from batches_of(loader)
-    else:
-        yield from loaders
+            yield from flat_loaders(loader)
+    elif loaders is not None:
+        yield loaders
 
 
 def _digest(loaders: Any) -> tuple[str, int]:
     parts: dict[str, Any] = {}
     n_rows = 0
-    for batch in batches_of(loaders):
+    for batch in chain.from_iterable(flat_loaders(loaders)):
         for number, (place, value) in enumerate(_leaves(batch, "")):
             if number == 0 and isinstance(value, Tensor) and value.ndim:
                 n_rows += value.shape[0]
@@ -116,10 +117,14 @@ def _leaves(value: Any, place: str) -> Iterator[tuple[str, Any]]:
         yield place, value
 
 
+def tensor_bytes(value: Tensor) -> bytes:
+    """A tensor's content in C order."""
+    return bytes(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+
+
 def _bytes(value: Any) -> bytes:
     if isinstance(value, Tensor):
-        flat = value.detach().cpu().contiguous().reshape(-1)
-        return bytes(flat.view(torch.uint8).numpy())
+        return tensor_bytes(value)
     if isinstance(value, bytes):
         return value
     # Of an unknown object only its type is known to be the same in the next process.
@@ -225,7 +230,7 @@ def module_arguments(module: LightningDataModule, path: str) -> DataArguments:
     def image_shape() -> tuple[int, ...]:
         if hasattr(module, "image_shape"):
             return tuple(module.image_shape)
-        images = next(batches_of(module.val_dataloader()))[0]
+        images = next(iter(next(flat_loaders(module.val_dataloader()))))[0]
         return tuple(images.shape[1:])
 
     def n_classes() -> int:

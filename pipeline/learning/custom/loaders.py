@@ -79,6 +79,14 @@ class RowBatches:
         is_alone = self.order_seed is not None and n_rows > 1 == n_rows % self.batch_size
         return n_rows - 1 if is_alone else n_rows
 
+    def state_dict(self) -> dict[str, int]:
+        """What Lightning saves of a training loader: how many epochs it has begun."""
+        return {"epoch": self.epoch}
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Go on after the epochs of ``state_dict``."""
+        self.epoch = state["epoch"]
+
     def __iter__(self) -> Iterator[Batch]:
         """Go through the next epoch."""
         self.epoch += 1

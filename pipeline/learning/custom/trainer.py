@@ -19,26 +19,35 @@ from pipeline.learning.checkpoints.keeper import (
 )
 from pipeline.learning.cohort.member import Progress
 from pipeline.learning.custom.callbacks import (
-    EpochKeeper,
     EpochRecorder,
-    NotTakenUpError,
     Probe,
     Report,
 )
 from pipeline.learning.custom.classes import Section, build, find_class, seed_all
 from pipeline.learning.custom.datamodule import CustomData, DataModuleLoaders
 from pipeline.learning.custom.loaders import DataArguments, RowLoaders, TrialLoaders
+from pipeline.learning.custom.resume import IN_MEMORY, EpochCheckpoint, NotResumedError
 from pipeline.learning.custom.sources import custom_sources
 from pipeline.learning.data import PreparedData
 from pipeline.learning.failures import describe_user_failure
-from pipeline.learning.lightning import Callback, LightningModule, Trainer, expected_warnings
+from pipeline.learning.lightning import (
+    Callback,
+    CheckpointIO,
+    LightningModule,
+    Trainer,
+    expected_warnings,
+)
 from pipeline.learning.modules.build import build_network
 from pipeline.learning.provenance import collect_facts, resolve_device
 from pipeline.trial import Assignment, Facts, TrialOutcome, TrialState
 
 
 def make_trainer(
-    training: TrainingConfig, *, epochs: int = 1, callbacks: Sequence[Callback] = ()
+    training: TrainingConfig,
+    *,
+    epochs: int = 1,
+    callbacks: Sequence[Callback] = (),
+    plugins: Sequence[CheckpointIO] = (),
 ) -> Trainer:
     """Make a Trainer that writes no file and shows nothing.
 
@@ -47,6 +56,7 @@ def make_trainer(
         epochs: At most so many.
         callbacks: In the order in which they are called, but a ``Checkpoint`` comes last, after
             the module's own hooks.
+        plugins: Where a checkpoint goes.
     """
     device = resolve_device(training.device)
     return Trainer(
@@ -56,6 +66,7 @@ def make_trainer(
         max_epochs=epochs,
         deterministic=device == "cuda",
         callbacks=list(callbacks),
+        plugins=list(plugins),
         enable_checkpointing=bool(callbacks),
         logger=False,
         enable_progress_bar=False,
@@ -173,7 +184,7 @@ class _Fit:
             self._facts = self._collect_facts(feed, sources)
             try:
                 self._train(feed, self._find())
-            except NotTakenUpError:
+            except NotResumedError:
                 self._forget()
                 self._train(self._open(data), None)
             self._settle()
@@ -188,7 +199,7 @@ class _Fit:
         finally:
             self._data_seconds = time.perf_counter() - started
 
-    def _train(self, feed: TrialLoaders, kept: State | None) -> None:
+    def _train(self, feed: TrialLoaders, saved: State | None) -> None:
         training = self._config.training
         self._module = build_model(self._config, feed.known)
         with expected_of_loaders():
@@ -198,15 +209,24 @@ class _Fit:
                 report=self._report,
                 probe=Probe(make_trainer(training), probe),
             )
-            epochs = EpochKeeper(
-                kept and kept["training"], is_due=lambda: self._keeper.is_due, keep=self._keep
+            checkpoint = EpochCheckpoint(
+                saved and saved["training"], is_due=lambda: self._keeper.is_due, save=self._save
             )
-            if kept is not None:
-                self._take_up(kept)
+            if saved is not None:
+                self._report_again(saved)
             trainer = make_trainer(
-                training, epochs=self._assignment.epochs, callbacks=[epochs, self._watch]
+                training,
+                epochs=self._assignment.epochs,
+                callbacks=[checkpoint, self._watch],
+                plugins=[checkpoint.io],
             )
-            trainer.fit(self._module, **feed.fit_arguments())
+            try:
+                path = None if saved is None else IN_MEMORY
+                trainer.fit(self._module, ckpt_path=path, **feed.fit_arguments())
+            except Exception as error:
+                if checkpoint.is_resuming:
+                    raise NotResumedError(str(error)) from error
+                raise
 
     def _find(self) -> State | None:
         """The trial's checkpoint, if there is one that fits."""
@@ -214,11 +234,11 @@ class _Fit:
             return None
         return self._keeper.find(self._fingerprint(), self._config.number)
 
-    def _take_up(self, kept: State) -> None:
+    def _report_again(self, saved: State) -> None:
         """Report the epochs behind it again, and go on with their curve and weights."""
         assert self._watch is not None  # noqa: S101 - it was just made
-        self._watch.weights = kept["weights"]
-        for scores in curve_of(kept["curve"]):
+        self._watch.weights = saved["weights"]
+        for scores in curve_of(saved["curve"]):
             self._progress.take(scores)
             self._report(scores)
 
@@ -227,7 +247,7 @@ class _Fit:
         self._keeper.forget(self._config.number)
         self._progress.curve.clear()
 
-    def _keep(self, training: Callable[[], State]) -> None:
+    def _save(self, training: Callable[[], State]) -> None:
         """Write a checkpoint; a module whose state cannot be written down has none."""
         started = time.perf_counter()
         watch, curve = self._watch, self._progress.curve

@@ -111,6 +111,32 @@ class Remembering(Plain):
         self.temperature += float(torch.rand(())) * 0.01
 
 
+class Saving(Plain):
+    """Puts what it remembers into its checkpoint, as Lightning asks."""
+
+    def __init__(self, hidden: int = 16) -> None:
+        """Start warm."""
+        super().__init__(hidden)
+        self.temperature = 1.0
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Let the memory count."""
+        return super().forward(images) / self.temperature
+
+    def on_train_epoch_end(self) -> None:
+        """Cool down."""
+        self.temperature *= 0.8
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Save the temperature, and draw, which must not disturb the training."""
+        torch.rand(3)
+        checkpoint["temperature"] = self.temperature
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Load the temperature."""
+        self.temperature = checkpoint["temperature"]
+
+
 class Unfreezing(Plain):
     """Trains its first layer from the second epoch on, and puts its batch-norm to rest."""
 

@@ -10,12 +10,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
 
 from pipeline.learning.checkpoints.codec import (
     DamagedError,
     NotPlainError,
-    check_plain,
     decode,
     encode,
 )
@@ -95,21 +93,6 @@ REFUSED = {
 def test_what_is_not_plain_is_refused(kind: str) -> None:
     with pytest.raises(NotPlainError, match="a"):
         encode({"a": [REFUSED[kind]]})
-
-
-def test_a_part_that_two_hold_is_refused_since_it_would_come_back_as_two() -> None:
-    shared: list[int] = []
-    with pytest.raises(NotPlainError, match="a list that two hold"):
-        check_plain({"a": shared, "b": (shared,)}, set())
-
-
-def test_tensors_may_be_refused_by_who_asks() -> None:
-    def refuse(tensor: Tensor) -> None:
-        message = f"a tensor of {len(tensor)}"
-        raise NotPlainError(message)
-
-    with pytest.raises(NotPlainError, match="a tensor of 3"):
-        check_plain([torch.zeros(3)], set(), refuse)
 
 
 def test_bytes_without_their_digest_are_no_checkpoint() -> None:

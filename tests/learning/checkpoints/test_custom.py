@@ -1,4 +1,4 @@
-"""A user's own module goes on where it was stopped, or is trained anew, and is never another."""
+"""A user's module resumes from Lightning's checkpoint with the same bits, or is trained anew."""
 
 from pathlib import Path
 from typing import Any
@@ -51,14 +51,16 @@ RESUMED = {
     "a schedule of milestones": own(f"{HERE}.Milestones"),
     "a schedule of steps": own(f"{HERE}.OneCycle"),
     "two schedules": own(f"{HERE}.Warmth"),
-    "plain attributes": own(f"{HERE}.Remembering"),
-    "frozen weights": own(f"{HERE}.Unfreezing"),
+    "an attribute in its checkpoint": own(f"{HERE}.Saving"),
     "two optimizers by hand": own(f"{HERE}.Accumulating"),
-    "metrics and callbacks": own(f"{HERE}.Measured"),
+    "a metric object": own(f"{THERE}.WithMetric"),
     "own data": own(f"{THERE}.Plain", f"{THERE}.Blobs"),
     "own data of a built-in model": own("mlp", f"{THERE}.Blobs"),
 }
 ANEW = {
+    "metrics and callbacks": own(f"{HERE}.Measured"),
+    "frozen weights": own(f"{HERE}.Unfreezing"),
+    "plain attributes": own(f"{HERE}.Remembering"),
     "an iterator": own(f"{HERE}.Counting"),
     "a tensor of a graph": own(f"{THERE}.NotCopied"),
     "a layer more": own(f"{HERE}.Growth"),
@@ -88,7 +90,7 @@ def test_an_own_module_stopped_at_each_epoch_goes_on_as_if_it_had_never_stopped(
 
 
 @pytest.mark.parametrize("what", ANEW)
-def test_a_module_that_cannot_be_put_back_for_certain_is_trained_anew(
+def test_a_module_that_depends_on_more_than_its_checkpoint_holds_is_trained_anew(
     digits: PreparedData, tmp_path: Path, what: str
 ) -> None:
     assignment = ANEW[what]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/own-model.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs/custom-model.md").read_text(encoding="utf-8")
 SMALL = [
     *("--set", "search.trials=2", "--set", "training.epochs=1", "--set", "data.test=0.6"),
     *("--workers", "1"),
@@ -26,7 +26,7 @@ def blocks(language: str) -> list[str]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the files that the page asks its reader to write."""
-    path = tmp_path_factory.mktemp("own-model")
+    path = tmp_path_factory.mktemp("custom-model")
     names = re.findall(r"`(my_\w+\.(?:py|yaml))`[,:]\n\n```", PAGE)
     assert names == ["my_module.py", "my_study.yaml", "my_resnet.py", "my_resnet.yaml"]
     texts = {".py": iter(blocks("python")), ".yaml": iter(blocks("yaml"))}
