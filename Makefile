@@ -4,12 +4,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS :=
 
-.PHONY: demo install test check format bench torture clean
+.PHONY: demo install quick test check format bench torture clean
 
 demo: $(VENV)/.installed  ## Run the study of the README to its end
 	$(BIN)/pipeline run studies/mnist_5k_mlp.yaml
 
 install: $(VENV)/.installed  ## Install the project into .venv
+
+quick: $(VENV)/.installed-dev  ## Lint, types, import contracts and the fast tests: under a minute once mypy has its cache
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo >/dev/null || $(BIN)/lint-imports
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -m "not slow" $(QUICK) --numprocesses 2 --dist loadfile --quiet $(ARGS)
 
 test: $(VENV)/.installed-dev  ## Run the tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
