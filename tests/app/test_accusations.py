@@ -21,6 +21,8 @@ from pipeline.learning.provenance import SOURCES
 from pipeline.trial import sha256_of
 from tests.app.planted import DATA, Planted, make_home, train_here, workspace_of
 
+pytestmark = pytest.mark.slow
+
 STUDY_SEED = 5
 
 
@@ -252,7 +254,6 @@ def test_changed_line_that_changes_no_bit_leaves_a_trial_identical_and_is_told(
     assert told.startswith("code: pipeline/learning/layers.py ")
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("planted")
 def test_changed_line_of_the_project_is_named_in_a_fresh_process(
     tmp_path: Path,

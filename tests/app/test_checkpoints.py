@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from pipeline.app.reproduce import reproduce
@@ -15,6 +16,8 @@ from pipeline.app.workspace import Workspace
 from pipeline.learning.checkpoints import CheckpointFolder
 from tests.app.fits import DIES_AT
 from tests.app.studies import PRUNED_TOO, check_ledgers_agree, study_in, table
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 N_EPOCHS = 16

@@ -17,6 +17,8 @@ from pipeline.tracking.client import connect
 from pipeline.tracking.store import tracking_uri
 from tests.app.studies import PRUNED_TOO, ROOT, check_ledgers_agree, command, run_command, table
 
+pytestmark = pytest.mark.slow
+
 N_TRIALS = 14
 TINY = PRUNED_TOO | {"search": {"trials": 2, "sampler": "random"}, "training": {"epochs": 1}}
 

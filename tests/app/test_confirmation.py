@@ -31,6 +31,8 @@ from tests.app.studies import (
     trial_runs,
 )
 
+pytestmark = pytest.mark.slow
+
 N_TRIALS = 14
 FAILING_FIT = "tests.app.fits:fit_and_fail"
 

@@ -25,6 +25,8 @@ from tests.app import faults
 from tests.app.sick import FIT, N_TRIALS, copied, digests, sick_study
 from tests.app.studies import check_ledgers_agree, table, trial_runs
 
+pytestmark = pytest.mark.slow
+
 Expected = list[tuple[str, int | None]]
 
 

@@ -9,6 +9,8 @@ from pipeline.errors import WorkFailedError
 from tests.app.fits import EXHAUSTS, IS_KILLED, RAISES
 from tests.app.studies import PRUNED_TOO, check_ledgers_agree, study_in, trial_runs
 
+pytestmark = pytest.mark.slow
+
 OWN = {
     "model": {"class_path": "tests.app.broken.Broken"},
     "space": {"hidden": {"choices": [8, 16]}, "dropout": {"low": 0.0, "high": 0.6}},

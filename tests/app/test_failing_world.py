@@ -12,6 +12,8 @@ import yaml
 from tests.app.studies import PRUNED_TOO, check_ledgers_agree, command, run_command, table
 from tests.long_form import long_form
 
+pytestmark = pytest.mark.slow
+
 N_TRIALS = 14
 LARGEST_FILE = 960_000
 """Bytes: MLflow's new database is 954,368, and what is written ahead of it grows beyond."""
@@ -47,7 +49,6 @@ def test_study_for_which_there_is_no_room_goes_on_when_there_is(home: Path, tmp_
     check_ledgers_agree(tmp_path / "home", N_TRIALS)
 
 
-@pytest.mark.slow
 @long_form
 @pytest.mark.skipif(not shutil.which("unshare"), reason="no unshare on this machine")
 @pytest.mark.parametrize("size", ["64k", "300k", "900k", "1100k", "1500k", "1800k", "2600k"])

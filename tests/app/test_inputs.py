@@ -11,6 +11,8 @@ from pipeline.app.workspace import Workspace
 from pipeline.errors import BadInputError
 from tests.app.studies import check_ledgers_agree, study_in
 
+pytestmark = pytest.mark.slow
+
 MODULES = "tests.learning.custom.modules"
 OWN: dict[str, Any] = {
     "model": {"class_path": f"{MODULES}.Plain"},

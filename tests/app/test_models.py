@@ -13,6 +13,8 @@ from pipeline.trial import curve_sha256
 from tests.app.planted import train_here
 from tests.app.studies import check_ledgers_agree, study_in, table
 
+pytestmark = pytest.mark.slow
+
 DENSE = {
     "width": {"choices": [16, 24]},
     "dropout": {"low": 0.0, "high": 0.6, "per_layer": True},

@@ -16,6 +16,8 @@ from tests.app.servers import Server
 from tests.app.studies import check_ledgers_agree, study_in, table
 from tests.long_form import TORTURE
 
+pytestmark = pytest.mark.slow
+
 N_TRIALS = 14
 OUTAGE_SECONDS = 60.0 if TORTURE else 2.0
 

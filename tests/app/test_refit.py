@@ -16,6 +16,8 @@ from pipeline.tracking.reader import read_trial
 from pipeline.tracking.store import tracking_uri
 from tests.app.studies import check_ledgers_agree, run_command, study_in, table, trial_runs
 
+pytestmark = pytest.mark.slow
+
 N_TRIALS = 14
 FAILING_FIT = "tests.app.fits:fit_and_fail"
 

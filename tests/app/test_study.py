@@ -34,6 +34,8 @@ from tests.app.studies import (
     trial_runs,
 )
 
+pytestmark = pytest.mark.slow
+
 N_TRIALS = 14
 
 

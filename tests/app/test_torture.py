@@ -9,6 +9,8 @@ from benchmarks.blows import Act, Blow
 from benchmarks.torture import Round, Tally
 from tests.app.studies import PRUNED_TOO, table
 
+pytestmark = pytest.mark.slow
+
 ACTS: list[Act] = [
     [Blow(victim="driver", phase="start-up", delay=0.4)],
     [

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from pipeline.app.inputs import prepare_trial
 from pipeline.app.training import train
 from pipeline.app.workspace import Workspace
@@ -9,6 +11,8 @@ from pipeline.config import TrialConfig
 from pipeline.tracking.reader import read_trial
 from pipeline.tracking.store import tracking_uri
 from pipeline.trial import Assignment, Cohort, EpochScores, TrialOutcome
+
+pytestmark = pytest.mark.slow
 
 N_EPOCHS = 3
 
