@@ -19,7 +19,7 @@ quick: $(VENV)/.installed-dev  ## Lint, types, import contracts and the fast tes
 	$(BIN)/python -m pytest -m "not slow" $(QUICK) --numprocesses 2 --dist loadfile --quiet $(ARGS)
 
 test: $(VENV)/.installed-dev  ## Run the tests
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/.installed-dev  ## Lint, types, import contracts, and the tests with branch coverage
 	$(BIN)/ruff check .
