@@ -1,29 +1,34 @@
 """The commands: arguments in, one call out."""
 
+import json
+import os
 import signal
 import sys
 import time
+import traceback
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from pipeline.cli.options import (
+    JSON,
     Trial,
-    home_option,
-    print_json,
     with_training_workspace,
     with_trial,
     with_workers,
     with_workspace,
 )
 from pipeline.cli.signals import end_on_signals, exit_code_of
-from pipeline.errors import DropoutSearchError, visible
+from pipeline.errors import DropoutSearchError, visible, without_password
 
 if TYPE_CHECKING:
     from pipeline.app.workspace import Workspace
 
 STARTED = time.perf_counter()
+DEBUG = "PIPELINE_DEBUG"
+"""The environment variable that shows the traceback of an error, if it is set."""
 
 
 def main() -> NoReturn:
@@ -31,27 +36,46 @@ def main() -> NoReturn:
     end_on_signals()
     try:
         code = commands.main(standalone_mode=False)
-    except DropoutSearchError as error:
-        _complain(str(error))
-        code = error.exit_code
-    except click.ClickException as error:
-        _complain(error.format_message())
-        code = error.exit_code
-    except (KeyboardInterrupt, click.Abort) as stop:
-        _complain("interrupted; `pipeline run` goes on from here, other commands begin anew")
-        code = exit_code_of(stop)
-    except BrokenPipeError:
-        sys.stderr.close()
-        code = 1
-    except OSError as error:  # no room, no right to write: what nobody has put into words before
-        _complain(f"{error.filename or 'the system'}: {error.strerror or error}")
-        code = 1
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - no user sees a traceback
+        if os.environ.get(DEBUG):
+            traceback.print_exception(error)
+        code = _report(error)
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _complain(message: str) -> None:
+def _report(error: BaseException) -> int:
+    """Say in a few lines why the command ended; return its exit code."""
+    match error:
+        case DropoutSearchError():
+            message, code = str(error), error.exit_code
+        case click.ClickException():
+            message, code = error.format_message(), error.exit_code
+        case KeyboardInterrupt() | click.Abort():
+            message = "interrupted; `pipeline run` goes on from here, other commands begin anew"
+            code = exit_code_of(error)
+        case BrokenPipeError():  # nobody reads any more, so nothing is said
+            sys.stderr.close()
+            return 1
+        case OSError():  # no space, no right to write
+            message, code = f"{error.filename or 'the system'}: {error.strerror or error}", 1
+        case _:
+            what = " ".join(f"{type(error).__name__}: {error}".split())
+            message, code = f"unexpected {what}; {DEBUG}=1 shows where", 1
+    _print_error(without_password(message))
+    return code
+
+
+def _print_error(message: str) -> None:
     lines = "\n".join(map(visible, message.splitlines()))
     click.echo(f"error: {lines}", err=True)
+
+
+def _print(answer: Mapping[str, Any], lines: Iterable[str], *, as_json: bool) -> None:
+    """Print an answer on stdout: as JSON, or as lines for people."""
+    if as_json:
+        click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+    else:
+        click.echo("\n".join(map(visible, "\n".join(lines).split("\n"))))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -62,7 +86,12 @@ def commands() -> None:
 
 @commands.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--trials", type=click.IntRange(min=1), help="The study's total of trials.")
+@click.option(
+    "--trials",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="The study's total of trials, in place of the file's.",
+)
 @with_workers
 @click.option(
     "--max-cohort",
@@ -117,10 +146,7 @@ def run(  # noqa: PLR0913 - one argument an option
             tell=progress.tell,
             started=STARTED,
         )
-    if as_json:
-        print_json(result.as_json())
-    else:
-        click.echo("\n".join(result_lines(result, home_option(workspace.home))))
+    _print(result.as_json(), result_lines(result, workspace.home), as_json=as_json)
 
 
 @commands.command("list")
@@ -128,15 +154,10 @@ def run(  # noqa: PLR0913 - one argument an option
 def list_(*, workspace: "Workspace", as_json: bool) -> None:
     """List the studies of the home."""
     from pipeline.app.browse import list_studies
-    from pipeline.cli.render import studies_table
+    from pipeline.cli.render import studies_lines
 
     studies = list_studies(workspace)
-    if as_json:
-        print_json({"studies": studies})
-    elif studies:
-        click.echo(studies_table(studies))
-    else:
-        click.echo(f"no study in {workspace.home} yet; `pipeline run FILE` makes one")
+    _print({"studies": studies}, studies_lines(studies, workspace.home), as_json=as_json)
 
 
 @commands.command()
@@ -147,39 +168,38 @@ def show(*, study: str, workspace: "Workspace", as_json: bool) -> None:
     from pipeline.app.browse import show_study
     from pipeline.cli.render import trials_table
 
-    result = show_study(workspace, study)
-    if as_json:
-        rows = [row.as_json() for row in result.trials]
-        print_json({"study": study, "trials": rows})
-    else:
-        click.echo(trials_table(result.trials))
+    trials = show_study(workspace, study).trials
+    answer = {"study": study, "trials": [row.as_json() for row in trials]}
+    _print(answer, [trials_table(trials)], as_json=as_json)
 
 
 @commands.command()
-@click.option("--port", type=click.IntRange(0, 65_535), default=5000, show_default=True)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=5000,
+    show_default=True,
+    help="Where the page is served; 0 takes any free port.",
+)
 @with_workspace
 def ui(*, port: int, workspace: "Workspace", as_json: bool) -> None:
     """Serve MLflow's page on the home until Ctrl-C."""
     from pipeline.app.browse import serve_ui
+    from pipeline.cli.render import pages_lines
 
     with serve_ui(workspace, port) as pages:
-        if as_json:
-            print_json({"address": pages.address, "studies": pages.studies})
-        else:
-            for name, address in pages.studies.items():
-                click.echo(f"{name}: {address}")
-            click.echo(f"all studies: {pages.address}  (Ctrl-C ends)")
+        answer = {"address": pages.address, "studies": pages.studies}
+        _print(answer, pages_lines(pages), as_json=as_json)
         signal.pause()
 
 
 @commands.command()
-@click.option("--json", "as_json", is_flag=True, help="JSON is all that this command prints.")
-def schema(*, as_json: bool) -> None:
+@JSON
+def schema(*, as_json: bool) -> None:  # noqa: ARG001 - it prints nothing but JSON
     """Print the study file's JSON schema."""
     from pipeline.app.browse import schema as schema_
 
-    del as_json
-    print_json(schema_())
+    _print(schema_(), (), as_json=True)
 
 
 @commands.command()
@@ -194,10 +214,7 @@ def reproduce(*, target: str, trial: Trial | None, workspace: "Workspace", as_js
 
     with Epochs() as epochs:
         answer = reproduce_(workspace, target, trial=trial, watch=epochs.watch)
-    if as_json:
-        print_json(answer.as_json())
-    else:
-        click.echo("\n".join(reproduced_lines(answer)))
+    _print(answer.as_json(), reproduced_lines(answer), as_json=as_json)
     if answer.comparison.verdict != "identical":
         sys.exit(1)
 
@@ -239,10 +256,8 @@ def confirm(
     candidates = Candidates.read(workspace, study, top=top)
     with RepeatsProgress(study, n_candidates=len(candidates.trials), n_seeds=seeds) as progress:
         confirmed = candidates.confirm(seeds=seeds, workers=workers, watch=progress.watch)
-    if as_json:
-        print_json(confirmed.as_json())
-    else:
-        click.echo("\n".join(confirmed_lines(confirmed, home_option(workspace.home))))
+    lines = confirmed_lines(confirmed, workspace.home)
+    _print(confirmed.as_json(), lines, as_json=as_json)
     if confirmed.answer.winner is None:
         sys.exit(1)
 
@@ -255,34 +270,27 @@ def refit(*, study: str, trial: Trial | None, workspace: "Workspace", as_json: b
     """Train a trial's setting on training and validation rows together and keep the weights."""
     from pipeline.app.refit import refit as refit_
     from pipeline.cli.progress import Epochs
+    from pipeline.cli.render import refit_lines
 
     with Epochs() as epochs:
         answer = refit_(
             workspace, study, trial="best" if trial is None else trial, watch=epochs.watch
         )
-    if as_json:
-        print_json(answer.as_json())
-    else:
-        click.echo(f"trial {answer.number}: {answer.epochs} epochs on training and validation rows")
-        click.echo(f"  weights: {answer.path}")
-        click.echo(f"  weights SHA-256: {answer.weights_sha256}")
+    _print(answer.as_json(), refit_lines(answer), as_json=as_json)
 
 
 @commands.command()
-@click.option("--fix", is_flag=True, help="Mend what is off; without it nothing is written.")
+@click.option("--fix", is_flag=True, help="Repair what is wrong; without it nothing is written.")
 @with_training_workspace
 def doctor(*, fix: bool, workspace: "Workspace", as_json: bool) -> None:
-    """Hold both ledgers of every study against each other, and mend what is off."""
+    """Compare both ledgers of every study with each other, and repair what is wrong."""
     from pipeline.app.doctor import examine
     from pipeline.cli.progress import Steps
     from pipeline.cli.render import diagnosis_lines
 
     with Steps() as steps:
-        diagnosis = examine(workspace, fix=fix, tell=steps.tell)
-    if as_json:
-        print_json(diagnosis.as_json())
-    else:
-        lines = diagnosis_lines(diagnosis, home=workspace.home, fix=fix)
-        click.echo("\n".join(map(visible, lines)))
+        diagnosis = examine(workspace, fix=fix, tell=steps.show)
+    lines = diagnosis_lines(diagnosis, home=workspace.home, fix=fix)
+    _print(diagnosis.as_json(), lines, as_json=as_json)
     if not diagnosis.is_healthy:
         sys.exit(1)

@@ -1,7 +1,7 @@
-"""Options that several commands share, and what they stand for."""
+"""Options that several commands share, and the types of their values."""
 
-import json
-from collections.abc import Callable, Mapping
+import shlex
+from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +14,7 @@ LONGEST_NUMBER = 9
 
 
 class Folder(click.Path):
-    """A path that is not empty: an empty one would stand for the working folder."""
+    """A path that is not empty: an empty one would mean the working folder."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Refuse the empty text that an unset variable leaves."""
@@ -74,7 +74,10 @@ def with_training_workspace(command: Callable[..., None]) -> Callable[..., None]
 
 
 with_workers = click.option(
-    "--workers", type=click.IntRange(1, 1024), help="Worker processes; one a core."
+    "--workers",
+    type=click.IntRange(1, 1024),
+    metavar="N",
+    help="Worker processes; by default one a core.",
 )
 
 
@@ -95,11 +98,6 @@ with_trial = click.option(
 )
 
 
-def print_json(value: Mapping[str, Any]) -> None:
-    """Print JSON on stdout."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
-
-
 def home_option(home: Path) -> str:
-    """What has to be typed with the next command where the home is not the default one."""
-    return "" if home == Path("mlruns") else f" --home {home}"
+    """What to type with the next command where the home is not the default one."""
+    return "" if home == Path("mlruns") else f" --home {shlex.quote(str(home))}"

@@ -11,69 +11,79 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
-    TaskID,
     TextColumn,
     TimeElapsedColumn,
 )
 
+from pipeline.cli.render import STATES
 from pipeline.errors import counted
 from pipeline.trial import EpochScores, TrialOutcome, TrialRow
 
 if TYPE_CHECKING:
     from pipeline.config import StudyConfig, TrialConfig
 
-WORDS = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
+
+class _Bar:
+    """A bar on a terminal, a line for each thing done elsewhere.
+
+    Args:
+        title: Stands before the bar.
+        total: How many things there are to do.
+    """
+
+    def __init__(self, title: str, total: int) -> None:
+        self._total = total
+        self._done = 0
+        self._bar = _progress() if sys.stderr.isatty() else None
+        self._task = self._bar.add_task(title, total=total, text="") if self._bar else None
+
+    def __enter__(self) -> Self:
+        """Show the bar."""
+        if self._bar:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the bar as it was last drawn."""
+        if self._bar:
+            self._bar.stop()
+
+    def _show(self, text: str, line: str = "") -> None:
+        """Draw the bar and a text beside it; without a terminal, print a line if one is given."""
+        if self._bar and self._task is not None:
+            self._bar.update(self._task, completed=self._done, text=text)
+        elif line:
+            print(f"[{self._done}/{self._total}] {line}", file=sys.stderr, flush=True)
 
 
-class StudyProgress:
-    """A bar on a terminal, a line a trial elsewhere; both on stderr.
+class StudyProgress(_Bar):
+    """Counts the finished trials of a study, and names the best.
 
     Args:
         study: Its name and total are shown.
     """
 
     def __init__(self, study: "StudyConfig") -> None:
-        """Start with nothing done."""
-        self._total = study.search.trials
-        self._done = 0
+        super().__init__(study.name, study.search.trials)
         self._best: tuple[float, int] | None = None
-        self._bar = _bar() if sys.stderr.isatty() else None
-        self._task: TaskID | None = None
-        if self._bar:
-            self._task = self._bar.add_task(study.name, total=self._total, best="")
-
-    def __enter__(self) -> Self:
-        """Show the bar."""
-        if self._bar:
-            self._bar.start()
-            self._show()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Leave the bar as it stands."""
-        if self._bar:
-            self._bar.stop()
 
     def take_up(self, rows: Sequence[TrialRow]) -> None:
         """Count what earlier runs have finished."""
         self._done = sum(row.state.is_finished for row in rows)
         values = [(row.value, row.number) for row in rows if row.value is not None]
         self._best = min(values, default=None)
-        if self._bar:
-            self._show()
+        self._show(self._best_text())
 
-    def watch(self, news: EpochScores | TrialOutcome) -> None:
-        """Count a finished trial; epochs are too many to tell of."""
-        if isinstance(news, EpochScores):
+    def watch(self, event: EpochScores | TrialOutcome) -> None:
+        """Count a finished trial; epochs are too many to show."""
+        if isinstance(event, EpochScores):
             return
         self._done += 1
-        if news.value is not None:
-            here = (news.value, news.number)
+        if event.value is not None:
+            here = (event.value, event.number)
             self._best = min(self._best, here) if self._best else here
-        self._show()
-        if not self._bar:
-            line = f"[{self._done}/{self._total}] {_told(news)}; {self._best_text()}"
-            print(line, file=sys.stderr, flush=True)
+        best = self._best_text()
+        self._show(best, f"{_ending(event)}; {best}")
 
     def tell(self, line: str) -> None:
         """Write a line; a bar stays below it."""
@@ -82,70 +92,12 @@ class StudyProgress:
         else:
             print(line, file=sys.stderr, flush=True)
 
-    def _show(self) -> None:
-        if self._bar and self._task is not None:
-            self._bar.update(self._task, completed=self._done, best=self._best_text())
-
     def _best_text(self) -> str:
         return f"best {self._best[0]:.4f} (trial {self._best[1]})" if self._best else "no best yet"
 
 
-class Epochs:
-    """Tells of each epoch of one trial, on stderr."""
-
-    def __enter__(self) -> Self:
-        """Nothing to show before the first epoch."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End the line that is written over."""
-        if sys.stderr.isatty():
-            print(file=sys.stderr)
-
-    def watch(self, news: EpochScores | TrialOutcome) -> None:
-        """Show an epoch's validation loss; a refit has its training loss alone."""
-        if isinstance(news, EpochScores):
-            end = "\r" if sys.stderr.isatty() else "\n"
-            is_refit = math.isnan(news.val_loss)
-            name, loss = ("train", news.train_loss) if is_refit else ("val", news.val_loss)
-            line = f"epoch {news.epoch}: {name}_loss {loss:.6f}"
-            print(line, end=end, file=sys.stderr, flush=True)
-
-
-class Steps:
-    """Tells what is being done, on stderr: one line written over, or one a few seconds elsewhere.
-
-    Args:
-        seconds_between: How often a line is written where there is no terminal.
-    """
-
-    def __init__(self, seconds_between: float = 5.0) -> None:
-        """Start with nothing told."""
-        self._seconds_between = seconds_between
-        self._told_at: float | None = None
-
-    def __enter__(self) -> Self:
-        """Nothing to show before the first step."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Clear the line that was written over."""
-        if sys.stderr.isatty():
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-
-    def tell(self, step: str) -> None:
-        """Show a step; without a terminal, what is quick is not told of."""
-        now = time.monotonic()
-        self._told_at = now if self._told_at is None else self._told_at
-        if sys.stderr.isatty():
-            print(f"\r\x1b[K{step}", end="", file=sys.stderr, flush=True)
-        elif now - self._told_at >= self._seconds_between:
-            print(step, file=sys.stderr, flush=True)
-            self._told_at = now
-
-
-class RepeatsProgress:
-    """A bar over the repeats of a confirmation on a terminal, a line a repeat elsewhere.
+class RepeatsProgress(_Bar):
+    """Counts the trainings of a confirmation.
 
     Args:
         study: Its name.
@@ -154,60 +106,88 @@ class RepeatsProgress:
     """
 
     def __init__(self, study: str, *, n_candidates: int, n_seeds: int) -> None:
-        """Start with nothing done."""
-        self._told = f"confirm {study}: {counted(n_candidates, 'trial')} on "
-        self._told += counted(n_seeds, "new seed")
-        self._total = n_candidates * n_seeds
-        self._done = 0
-        self._bar = _bar() if sys.stderr.isatty() else None
-        self._task: TaskID | None = None
-        if self._bar:
-            self._task = self._bar.add_task("", total=self._total, best="")
+        super().__init__("", n_candidates * n_seeds)
+        trials, seeds = counted(n_candidates, "trial"), counted(n_seeds, "new seed")
+        print(f"confirm {study}: {trials} on {seeds}", file=sys.stderr, flush=True)
+
+    def watch(self, config: "TrialConfig", event: EpochScores | TrialOutcome) -> None:
+        """Count a repeat that has ended; on a terminal, name each epoch too."""
+        repeat = f"trial {config.number}, repeat {config.repeat}"
+        if isinstance(event, EpochScores):
+            self._show(f"{repeat}, epoch {event.epoch}")
+            return
+        self._done += 1
+        ending = event.cause if event.value is None else f"val_loss {event.value:.4f}"
+        n_epochs = counted(len(event.curve), "epoch")
+        self._show(f"{repeat}: {ending}", f"{repeat}: {ending} after {n_epochs}")
+
+
+class Epochs:
+    """Shows each epoch of one trial: a line written over, or a line each without a terminal."""
 
     def __enter__(self) -> Self:
-        """Say what begins."""
-        print(self._told, file=sys.stderr, flush=True)
-        if self._bar:
-            self._bar.start()
+        """Show nothing before the first epoch."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave the bar as it stands."""
-        if self._bar:
-            self._bar.stop()
+        """End the line that is written over."""
+        if sys.stderr.isatty():
+            print(file=sys.stderr)
 
-    def watch(self, config: "TrialConfig", news: EpochScores | TrialOutcome) -> None:
-        """Count a repeat that has ended; on a terminal each epoch moves the text."""
-        place = f"trial {config.number}, repeat {config.repeat}"
-        if isinstance(news, EpochScores):
-            self._show(f"{place}, epoch {news.epoch}")
-            return
-        self._done += 1
-        ended = news.cause if news.value is None else f"val_loss {news.value:.4f}"
-        self._show(f"{place}: {ended}")
-        if not self._bar:
-            n_epochs = counted(len(news.curve), "epoch")
-            line = f"[{self._done}/{self._total}] {place}: {ended} after {n_epochs}"
-            print(line, file=sys.stderr, flush=True)
-
-    def _show(self, text: str) -> None:
-        if self._bar and self._task is not None:
-            self._bar.update(self._task, completed=self._done, best=text)
+    def watch(self, event: EpochScores | TrialOutcome) -> None:
+        """Show an epoch's validation loss; a refit has its training loss alone."""
+        if isinstance(event, EpochScores):
+            end = "\r" if sys.stderr.isatty() else "\n"
+            is_refit = math.isnan(event.val_loss)
+            name, loss = ("train", event.train_loss) if is_refit else ("val", event.val_loss)
+            line = f"epoch {event.epoch}: {name}_loss {loss:.6f}"
+            print(line, end=end, file=sys.stderr, flush=True)
 
 
-def _bar() -> Progress:
+class Steps:
+    """Shows what is being done: a line written over, or one every few seconds without a terminal.
+
+    Args:
+        seconds_between: How often a line is written where there is no terminal.
+    """
+
+    def __init__(self, seconds_between: float = 5.0) -> None:
+        self._seconds_between = seconds_between
+        self._shown_at: float | None = None
+
+    def __enter__(self) -> Self:
+        """Show nothing before the first step."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Clear the line that was written over."""
+        if sys.stderr.isatty():
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+    def show(self, step: str) -> None:
+        """Show a step; without a terminal, what is quick is not shown."""
+        now = time.monotonic()
+        self._shown_at = now if self._shown_at is None else self._shown_at
+        if sys.stderr.isatty():
+            print(f"\r\x1b[K{step}", end="", file=sys.stderr, flush=True)
+        elif now - self._shown_at >= self._seconds_between:
+            print(step, file=sys.stderr, flush=True)
+            self._shown_at = now
+
+
+def _progress() -> Progress:
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[best]}"),
+        TextColumn("{task.fields[text]}"),
         console=Console(stderr=True),
     )
 
 
-def _told(outcome: TrialOutcome) -> str:
-    word = f"trial {outcome.number} {WORDS[outcome.state]}"
+def _ending(outcome: TrialOutcome) -> str:
+    state = f"trial {outcome.number} {STATES[outcome.state]}"
     if outcome.cause:
-        return f"{word}: {outcome.cause}"
-    return f"{word}: val_loss {outcome.value:.4f} after {len(outcome.curve)} epochs"
+        return f"{state}: {outcome.cause}"
+    return f"{state}: val_loss {outcome.value:.4f} after {counted(len(outcome.curve), 'epoch')}"

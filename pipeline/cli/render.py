@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,31 +11,33 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.cli.options import home_option
-from pipeline.cli.progress import WORDS
 from pipeline.errors import counted, visible
 from pipeline.trial import TrialRow, TrialState
 
 if TYPE_CHECKING:
     from pipeline.analysis import Comparison, Finding
+    from pipeline.app.browse import Pages
     from pipeline.app.confirm import ConfirmedStudy
     from pipeline.app.doctor import Diagnosis
+    from pipeline.app.refit import Refit
     from pipeline.app.reproduce import Reproduction
     from pipeline.app.study import StudyResult
 
-
+STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
+"""What a finished trial is called in tables and lines."""
 WIDTH = 100
 MOST_DIFFERENCES = 8
 """More of them are counted, not shown: a later version differs in a hundred sources."""
 
 
-def result_lines(result: "StudyResult", option: str) -> list[str]:
-    """Say what a study came to, where its seconds went, and what to type next.
+def result_lines(result: "StudyResult", home: Path) -> list[str]:
+    """Say how a study ended, where its seconds went, and what to type next.
 
     Args:
         result: The study's table and seconds.
-        option: `` --home …`` where the home is not the default one, to be typed with commands.
+        home: Where it was run.
     """
-    counts = ", ".join(f"{number} {word}" for word, number in result.counts.items())
+    counts = ", ".join(f"{number} {state}" for state, number in result.counts.items())
     return [
         f"study {result.study}: {counts}",
         *_best_lines(result.best),
@@ -43,11 +45,16 @@ def result_lines(result: "StudyResult", option: str) -> list[str]:
         f"start-up: {_parts(result.start_up)}",
         f"machinery, mostly beside the training: {_parts(result.machinery)}",
         "next:",
-        f"  pipeline show {result.study}{option}",
-        f"  pipeline reproduce {result.study} --trial best{option}",
-        f"  pipeline confirm {result.study}{option}",
-        f"  pipeline ui{option}",
+        *(f"  pipeline {words}{home_option(home)}" for words in _next_commands(result)),
     ]
+
+
+def _next_commands(result: "StudyResult") -> Iterator[str]:
+    yield f"show {result.study}"
+    if result.best is not None:
+        yield f"reproduce {result.study} --trial best"
+        yield f"confirm {result.study}"
+    yield "ui"
 
 
 def trials_table(rows: Sequence[TrialRow]) -> str:
@@ -61,7 +68,7 @@ def trials_table(rows: Sequence[TrialRow]) -> str:
         epoch = "" if row.best_epoch is None else str(row.best_epoch)
         own = {name: value for name, value in row.params.items() if name not in shared}
         failure = f"  [{row.cause}]" if row.state is TrialState.FAIL else ""
-        state = WORDS.get(row.state, row.state.lower())
+        state = STATES.get(row.state, row.state.lower())
         cells = (str(row.number), state, value, epoch, _params(own) + failure, row.run_id or "")
         table.add_row(*map(_plain, cells))
     return _drawn(table)
@@ -107,12 +114,12 @@ def _failure_lines(confirmed: "ConfirmedStudy") -> list[str]:
     ]
 
 
-def confirmed_lines(confirmed: "ConfirmedStudy", option: str) -> list[str]:
+def confirmed_lines(confirmed: "ConfirmedStudy", home: Path) -> list[str]:
     """Say who wins, or who cannot be told apart, and what to type next.
 
     Args:
         confirmed: The answer.
-        option: `` --home …`` where the home is not the default one.
+        home: Where it was confirmed.
     """
     answer = confirmed.answer
     lines = [confirmed_table(confirmed), *_failure_lines(confirmed), answer.sentence]
@@ -124,7 +131,7 @@ def confirmed_lines(confirmed: "ConfirmedStudy", option: str) -> list[str]:
         "means over seeds with 95 % intervals; *: cannot be told apart from the lowest mean",
         f"the test part of this study has now been opened {times}",
         "next:",
-        f"  pipeline refit {confirmed.study} --trial {answer.winner}{option}",
+        f"  pipeline refit {confirmed.study} --trial {answer.winner}{home_option(home)}",
     ]
 
 
@@ -161,20 +168,37 @@ def _alike(comparison: "Comparison") -> str:
     return f"the first {comparison.epochs_identical} the same to the bit"
 
 
-def studies_table(studies: Sequence[Mapping[str, Any]]) -> str:
-    """Draw the studies of a home."""
+def refit_lines(answer: "Refit") -> list[str]:
+    """Say where the weights of a refit are."""
+    return [
+        f"trial {answer.number}: {answer.epochs} epochs on training and validation rows",
+        f"  weights: {answer.path}",
+        f"  weights SHA-256: {answer.weights_sha256}",
+    ]
+
+
+def studies_lines(studies: Sequence[Mapping[str, Any]], home: Path) -> list[str]:
+    """Draw the studies of a home as a table."""
+    if not studies:
+        return [f"no study in {home} yet; `pipeline run FILE` makes one"]
     table = Table(box=None, pad_edge=False)
     for title in ("study", "trials", "best value", "best trial"):
         table.add_column(title)
     for study in studies:
-        counts = ", ".join(f"{number} {word}" for word, number in study["trials"].items() if number)
+        counts = ", ".join(f"{n} {state}" for state, n in study["trials"].items() if n)
         best = study["best"]
         value, number = (f"{best['value']:.4f}", str(best["number"])) if best else ("", "")
         table.add_row(*map(_plain, (study["study"], counts or "none yet", value, number)))
-    return _drawn(table)
+    return [_drawn(table)]
 
 
-def _best_lines(best: TrialRow | None) -> Iterable[str]:
+def pages_lines(pages: "Pages") -> list[str]:
+    """Link to MLflow's page of each study."""
+    links = [f"{name}: {address}" for name, address in pages.studies.items()]
+    return [*links, f"all studies: {pages.address}  (Ctrl-C ends)"]
+
+
+def _best_lines(best: TrialRow | None) -> list[str]:
     if best is None:
         return ["no trial is complete"]
     warning = [f"  warning: {best.warning}"] if best.warning else []

@@ -150,9 +150,9 @@ def test_steps_are_told_on_stderr_alone(
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal)
     with Steps(seconds_between=0.0) as steps:
-        steps.tell("small: reading run 1 of 2")
+        steps.show("small: reading run 1 of 2")
     with Steps() as quick:
-        quick.tell("quick")
+        quick.show("quick")
     told = capsys.readouterr()
     assert told.out == ""
     assert "small: reading run 1 of 2" in told.err

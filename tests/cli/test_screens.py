@@ -18,12 +18,14 @@ from pipeline.cli.render import (
     confirmed_lines,
     reproduced_lines,
     result_lines,
-    studies_table,
+    studies_lines,
     trials_table,
 )
 from pipeline.trial import EpochScores, TrialOutcome, TrialRow, TrialState
 from tests.app.studies import study_in
 from tests.tracking.builders import config, outcome, scores
+
+PARTS = ("start_up", "data", "training", "validation", "sampling", "stores", "waiting")
 
 
 def _workspace(home: Path) -> Workspace:
@@ -53,25 +55,37 @@ def test_trials_table_puts_the_layers_together() -> None:
 
 
 def test_result_names_best_trial_seconds_and_next_commands(home: Path) -> None:
-    result = study_in(home).run(workers=1)
-    text = "\n".join(result_lines(result, " --home there"))
+    seconds = dict.fromkeys(PARTS, 1.0)
+    rows = show_study(_workspace(home), "small").trials
+    result = StudyResult(study="small", trials=rows, seconds=seconds | {"total": 7.0})
+    text = "\n".join(result_lines(result, Path("a home")))
     assert result.best is not None
     assert f"best trial {result.best.number}: val_loss {result.best.value:.4f}" in text
-    for word in ("start-up", "training", "validation", "data", "sampling", "stores", "waiting"):
-        assert f"{word} " in text
-    assert "pipeline reproduce small --trial best --home there" in text
+    parts = (
+        "start-up 1.0, data 1.0, training 1.0, validation 1.0, sampling 1.0, stores 1.0, waiting"
+    )
+    assert f"seconds: 7.0 = {parts} 1.0" in text
+    assert "pipeline reproduce small --trial best --home 'a home'" in text
 
 
 def test_result_warns_of_a_best_trial_whose_loss_without_dropout_does_not_fall() -> None:
     warned = replace(_row(0, TrialState.COMPLETE, value=0.5, best_epoch=2), warning="it rose")
     result = StudyResult(study="small", trials=[warned], seconds={"total": 1.0})
-    assert "  warning: it rose" in result_lines(result, "")
+    assert "  warning: it rose" in result_lines(result, Path("mlruns"))
     calm = replace(result, trials=[replace(warned, warning=None)])
-    assert not any("warning" in line for line in result_lines(calm, ""))
+    assert not any("warning" in line for line in result_lines(calm, Path("mlruns")))
+
+
+def test_result_without_a_complete_trial_suggests_nothing_about_a_best_one() -> None:
+    rows = [_row(0, TrialState.PRUNED, cause="asha: too high")]
+    result = StudyResult(study="small", trials=rows, seconds={"total": 1.0})
+    text = "\n".join(result_lines(result, Path("mlruns")))
+    assert "no trial is complete" in text
+    assert text.endswith("next:\n  pipeline show small\n  pipeline ui")
 
 
 def test_studies_table_names_each_study(home: Path) -> None:
-    table = studies_table(list_studies(_workspace(home)))
+    [table] = studies_lines(list_studies(_workspace(home)), home)
     assert "small" in table
     assert "pruned" in table
 
@@ -145,23 +159,23 @@ def _confirmed(losses: dict[int, list[float | None]], accuracy: float | None) ->
 
 def test_confirmed_candidates_are_shown_with_intervals_and_a_star_for_the_tied() -> None:
     confirmed = _confirmed({3: [5.25, 5.16], 7: [0.2, 0.22], 1: [0.25, 0.16]}, 0.9)
-    head, *rows = confirmed_lines(confirmed, " --home there")[0].splitlines()
+    head, *rows = confirmed_lines(confirmed, Path("there"))[0].splitlines()
     assert head.split() == ["tied", "trial", "settings", "val_loss", "test", "accuracy"]
     assert [row.split()[:2] for row in rows] == [["*", "1"], ["*", "7"], ["3", "dropout"]]
     assert "0.2100 [0.0829, 0.3371]" in rows[1]
     assert "0.9000 [0.9000, 0.9000]" in rows[1]
     assert "depth" not in head.join(rows), "what all share is left out"
-    told = confirmed_lines(confirmed, " --home there")[1:]
+    told = confirmed_lines(confirmed, Path("there"))[1:]
     assert told[0] == "trials 1 and 7 cannot be told apart at 2 seeds; 1 has the lowest mean"
     assert told[-1] == "  pipeline refit small --trial 1 --home there"
 
 
 def test_failed_candidate_is_shown_with_its_cause() -> None:
-    lines = confirmed_lines(_confirmed({3: [0.5, None], 7: [0.2, 0.22]}, None), "")
+    lines = confirmed_lines(_confirmed({3: [0.5, None], 7: [0.2, 0.22]}, None), Path("mlruns"))
     assert "test loss" in lines[0]
     assert "failed" in lines[0].splitlines()[-1]
     assert "trial 3 failed, repeat 2: diverged [nan]" in lines
-    closed = confirmed_lines(_confirmed({3: [0.5, None]}, None), "")
+    closed = confirmed_lines(_confirmed({3: [0.5, None]}, None), Path("mlruns"))
     assert closed[-1] == "the test part stayed closed"
 
 
