@@ -1,9 +1,9 @@
 """What a study and a trial are: frozen records, checked when built."""
 
-from pipeline.config.document import differences, digest
 from pipeline.config.domain import Choices, Domain, Range, is_fixed, values_of
-from pipeline.config.file import check_study, load_study
 from pipeline.config.frozen import Frozen, Params, Scalar
+from pipeline.config.models import MODELS, Model
+from pipeline.config.parameters import Parameter, ParameterTable
 from pipeline.config.sections import (
     DataConfig,
     EarlyStopping,
@@ -13,18 +13,21 @@ from pipeline.config.sections import (
     TrainingConfig,
     parameters_of,
 )
-from pipeline.config.space import Space
-from pipeline.config.spaces import space_type_of
-from pipeline.config.study import StudyConfig
+from pipeline.config.space import Space, read_space
+from pipeline.config.study import StudyConfig, check_study, differences, digest, load_study
 from pipeline.config.trial import Shape, TrialConfig, derive_seed
 
 __all__ = [
+    "MODELS",
     "Choices",
     "DataConfig",
     "Domain",
     "EarlyStopping",
     "Frozen",
+    "Model",
     "ModelConfig",
+    "Parameter",
+    "ParameterTable",
     "Params",
     "Range",
     "SamplerName",
@@ -42,6 +45,6 @@ __all__ = [
     "is_fixed",
     "load_study",
     "parameters_of",
-    "space_type_of",
+    "read_space",
     "values_of",
 ]

@@ -1,11 +1,11 @@
 """What one parameter may be: a fixed value, a range, or choices."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Generic, Literal, Self, TypeVar, get_origin
+from typing import Annotated, Any, Generic, Self, TypeVar
 
-from pydantic import Discriminator, Field, Strict, Tag, model_validator
+from pydantic import Field, Strict, model_validator
 
-from pipeline.config.frozen import Frozen, OutOfLimitsError, Scalar
+from pipeline.config.frozen import Frozen, Scalar
+from pipeline.config.messages import InvalidValueError
 
 N = TypeVar("N", bound=float)  # int included
 V = TypeVar("V", bound=Scalar)
@@ -27,9 +27,9 @@ class Range(Frozen, Generic[N]):
     def _check(self) -> Self:
         if self.low > self.high:
             expected = f"a number of at most high, which is {self.high}"
-            raise OutOfLimitsError(key="low", got=str(self.low), expected=expected)
+            raise InvalidValueError(key="low", got=str(self.low), expected=expected)
         if self.log and self.low <= 0:
-            raise OutOfLimitsError(
+            raise InvalidValueError(
                 key="low", got=str(self.low), expected="a number above 0, since log is true"
             )
         if self.step is not None:
@@ -38,15 +38,14 @@ class Range(Frozen, Generic[N]):
 
     def _check_step(self, step: float) -> None:
         if self.log:
-            expected = "no step where log is true"
-            raise OutOfLimitsError(key="step", got=str(step), expected=expected)
+            raise InvalidValueError(key="step", problem="not allowed with log: true")
         span = f"high - low = {self.high - self.low:.10g}"
         if step > (self.high - self.low) * (1 + STEP_TOLERANCE):
-            raise OutOfLimitsError(
+            raise InvalidValueError(
                 key="step", got=str(step), expected=f"a number of at most {span}"
             )
         if not _is_multiple(self.high - self.low, step):
-            raise OutOfLimitsError(key="step", got=str(step), expected=f"a divisor of {span}")
+            raise InvalidValueError(key="step", got=str(step), expected=f"a divisor of {span}")
 
     def excludes(self, value: Scalar) -> str | None:
         """Say in words which bound a value breaks, or ``None`` where it lies in the range."""
@@ -68,8 +67,7 @@ class Choices(Frozen, Generic[V]):
     def _check(self) -> Self:
         doubled = [value for value in self.choices if self.choices.count(value) > 1]
         if doubled:
-            got = f"{doubled[0]} {self.choices.count(doubled[0])} times"
-            raise OutOfLimitsError(key="choices", got=got, expected="each value once")
+            raise InvalidValueError(key="choices", problem=f"{doubled[0]!r} is listed twice")
         return self
 
     def excludes(self, value: Scalar) -> str | None:
@@ -87,32 +85,6 @@ def _is_of(value: object, kind: type) -> bool:
 
 def _is_multiple(value: float, step: float) -> bool:
     return abs(value / step - round(value / step)) <= STEP_TOLERANCE
-
-
-def _shape(value: object) -> str:
-    """Tell a fixed value, a range and choices apart by their keys alone."""
-    if isinstance(value, Mapping):
-        return "(choices)" if "choices" in value else "(range)"
-    if isinstance(value, Range):
-        return "(range)"
-    return "(choices)" if isinstance(value, Choices) else "(value)"
-
-
-def domain_of(values: Any) -> Any:
-    """The type of what one parameter may be: a fixed value, choices, or for numbers a range.
-
-    Args:
-        values: The type of one value, as pydantic reads it.
-    """
-    fixed, choices = _tagged(values, "(value)"), _tagged(Choices[values], "(choices)")
-    if get_origin(values) is Literal:
-        return Annotated[fixed | choices, Discriminator(_shape)]
-    between = _tagged(Range[values], "(range)")
-    return Annotated[fixed | between | choices, Discriminator(_shape)]
-
-
-def _tagged(values: Any, tag: str) -> Any:
-    return Annotated[values, Tag(tag)]
 
 
 Domain = int | float | str | Range[Any] | Choices[Any]

@@ -1,43 +1,76 @@
-"""The base of every record of the configuration: frozen, and checked when built."""
+"""Records of the configuration: frozen, checked when built, and the types of their values."""
 
-from typing import Annotated, Any
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, Strict
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    Strict,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
 
-NAME_PATTERN = r"^[A-Za-z0-9](\.?[A-Za-z0-9_-])*\.?$"
-LARGEST_SEED = 2**32 - 1
+from pipeline.config.messages import InvalidValueError, shown, unknown_key
+
+LARGEST_SEED: Final = 2**32 - 1
 
 
 class Frozen(BaseModel):
-    """A record that cannot exist wrongly: unknown keys and later changes are refused."""
+    """A record that cannot hold wrong values: unknown keys and later changes are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_keys(cls, given: object) -> object:
+        for key in given if isinstance(given, Mapping) else ():
+            if key not in cls.model_fields:
+                raise InvalidValueError(key=str(key), problem=unknown_key(key, cls.model_fields))
+        return given
 
-class OutOfLimitsError(ValueError):
-    """What a record's own check raises; pydantic adds the place of the record in the file.
 
-    Args:
-        key: The dotted path of the value inside the record; empty where the record is meant.
-        got: The value as it was given.
-        expected: What would have been right, its limit included.
-    """
+@dataclass(frozen=True)
+class Matching:
+    """A limit of texts: a pattern and a length, and what both mean in words."""
 
-    def __init__(self, *, key: str = "", got: str, expected: str) -> None:
-        self.key = key
-        self.got = got
-        self.expected = expected
-        super().__init__(f"{key}: got {got}, expected {expected}".removeprefix(": "))
+    pattern: str
+    longest: int
+    words: str
+
+    def _check(self, text: str) -> str:
+        if len(text) <= self.longest and re.fullmatch(self.pattern, text):
+            return text
+        raise InvalidValueError(got=shown(text), expected=self.words)
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Check what the annotated type accepts."""
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Describe the limit to editors of study files."""
+        limits = {"pattern": self.pattern, "maxLength": self.longest, "description": self.words}
+        return handler(core) | limits
 
 
 Name = Annotated[
     str,
     Strict(),
-    Field(
-        pattern=NAME_PATTERN,
-        max_length=100,
-        description="a name of letters, digits, '.', '_' and '-', at most 100 of them, "
-        "a letter or digit first, no '..'",
+    Matching(
+        r"^[A-Za-z0-9](\.?[A-Za-z0-9_-])*\.?$",
+        100,
+        "a name of at most 100 letters, digits, '.', '_' and '-' that begins with a letter or "
+        "digit and has no '..'",
     ),
 ]
 """A study's name: it names an experiment and files."""
@@ -51,16 +84,3 @@ Seed = Annotated[int, Strict(), Field(ge=0, le=LARGEST_SEED)]
 Scalar = int | float | str
 Params = dict[str, Any]
 """Parameter names to plain values: ``{"depth": 2, "learning_rate": 1e-3}``."""
-
-
-def shown(value: object) -> str:
-    """Show a value on a part of a line, as YAML writes it."""
-    match value:
-        case None:
-            return "nothing"
-        case bool():
-            return str(value).lower()
-        case dict():
-            return f"a map with {', '.join(map(str, list(value)[:6]))}" if value else "an empty map"
-    text = repr(list(value) if isinstance(value, tuple) else value)
-    return f"{text[:77]}…" if len(text) > 80 else text  # noqa: PLR2004 - most of a line

@@ -1,66 +1,68 @@
 """Every setting of a space, where it has finitely many."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import Any, Final
 
 from pipeline.config.domain import values_of
-from pipeline.config.frozen import OutOfLimitsError, Params
+from pipeline.config.frozen import Params
+from pipeline.config.messages import InvalidValueError
 from pipeline.config.space import Space
 
 LARGEST_GRID: Final = 1_000_000
+Values = Mapping[str, tuple[Any, ...]]
 
 
-class Grid:
-    """Lists every setting of a space once, the last parameter turning fastest.
+def count_settings(space: Space) -> int:
+    """Count the settings of a space.
+
+    Args:
+        space: Choices, whole numbers and steps only.
+
+    Raises:
+        InvalidValueError: A parameter has no list of values, or there are too many settings.
+    """
+    size = sum(math.prod(map(len, values.values())) for values in _by_counts(space))
+    if size > LARGEST_GRID:
+        got, expected = f"a grid of {size:,} settings", f"at most {LARGEST_GRID:,}"
+        raise InvalidValueError(got=got, expected=expected)
+    return size
+
+
+def list_settings(space: Space) -> Iterator[Params]:
+    """List every setting of a space once, the last parameter varying fastest.
 
     A layer or block that a setting does not have is not varied.
 
     Args:
         space: Choices, whole numbers and steps only.
 
+    Returns:
+        The active parameters of each setting.
+
     Raises:
-        OutOfLimitsError: A parameter has no list of values, or the grid is too large.
+        InvalidValueError: A parameter has no list of values, or there are too many settings.
     """
-
-    def __init__(self, space: Space) -> None:
-        self._space = space
-        self._columns = {name: _column(space, name) for name in space.domains}
-        counts = self._space.table.counts
-        self._counted = [
-            dict(zip(counts, values, strict=True))
-            for values in product(*(self._columns[count] for count in counts))
-        ]
-        size = sum(map(self._size, self._counted))
-        if size > LARGEST_GRID:
-            got, expected = f"a grid of {size} settings", f"at most {LARGEST_GRID}"
-            raise OutOfLimitsError(key="space", got=got, expected=expected)
-        self._n_settings = size
-
-    def __len__(self) -> int:
-        """How many settings the grid has."""
-        return self._n_settings
-
-    def __iter__(self) -> Iterator[Params]:
-        """Yield the active parameters of each setting."""
-        for counted in self._counted:
-            columns = self._columns_of(counted)
-            for values in product(*columns.values()):
-                yield dict(zip(columns, values, strict=True))
-
-    def _columns_of(self, counted: Params) -> dict[str, tuple[Any, ...]]:
-        """What is varied where a setting has so many layers."""
-        columns = {name: self._columns[name] for name in self._space.active(counted)}
-        return columns | {count: (value,) for count, value in counted.items()}
-
-    def _size(self, counted: Params) -> int:
-        return math.prod(map(len, self._columns_of(counted).values()))
+    count_settings(space)
+    for values in _by_counts(space):
+        for setting in product(*values.values()):
+            yield dict(zip(values, setting, strict=True))
 
 
-def _column(space: Space, name: str) -> tuple[Any, ...]:
+def _by_counts(space: Space) -> Iterator[Values]:
+    """The values of the active parameters for each number of layers and blocks."""
+    values = {name: _values(space, name) for name in space.domains}
+    counts = space.table.counts
+    for setting in product(*(values[count] for count in counts)):
+        counted = dict(zip(counts, setting, strict=True))
+        active = {name: values[name] for name in space.active(counted)}
+        yield active | {count: (value,) for count, value in counted.items()}
+
+
+def _values(space: Space, name: str) -> tuple[Any, ...]:
     try:
         return values_of(space.domains[name])
     except ValueError as error:
         expected = "choices, whole numbers or a step, since the sampler is grid"
-        raise OutOfLimitsError(key=f"space.{name}", got=str(error), expected=expected) from None
+        raise InvalidValueError(key=name, got=str(error), expected=expected) from None

@@ -1,27 +1,26 @@
-"""``keep_prob``, the other way to say dropout: converted once, at the door of the study file."""
+"""``keep_prob``, the other way to give dropout: converted once, when a study file is read."""
 
 import re
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from pipeline.config.frozen import OutOfLimitsError, shown
+from pipeline.config.messages import MISSING, InvalidValueError, at_key, shown
 
 KEEP_KEY = re.compile(r"^((?:input_|block_)?)keep_prob(_[1-9][0-9]*)?$")
-DROPOUT_KEY = re.compile(r"^((?:input_|block_)?)dropout(_[1-9][0-9]*)?$")
 DIGITS: Final = 12
 """Decimals that are kept, since 1 - 0.8 is 0.19999999999999996 in floats."""
 
-_KEPT = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
+_KEEP = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
 _PER_LAYER = {"type": "boolean", "default": False}
 KEEP_PROB_SCHEMA: Final[dict[str, Any]] = {
     "oneOf": [
-        _KEPT,
+        _KEEP,
         {
             "type": "object",
             "properties": {
-                "low": _KEPT,
-                "high": _KEPT,
-                "step": {"anyOf": [_KEPT, {"type": "null"}], "default": None},
+                "low": _KEEP,
+                "high": _KEEP,
+                "step": {"anyOf": [_KEEP, {"type": "null"}], "default": None},
                 "log": {"const": False, "default": False},
                 "per_layer": _PER_LAYER,
             },
@@ -31,7 +30,7 @@ KEEP_PROB_SCHEMA: Final[dict[str, Any]] = {
         {
             "type": "object",
             "properties": {
-                "choices": {"type": "array", "items": _KEPT, "minItems": 1, "maxItems": 1_000},
+                "choices": {"type": "array", "items": _KEEP, "minItems": 1, "maxItems": 1_000},
                 "per_layer": _PER_LAYER,
             },
             "required": ["choices"],
@@ -41,73 +40,61 @@ KEEP_PROB_SCHEMA: Final[dict[str, Any]] = {
 }
 
 
-def dropout_key(key: str) -> str:
-    """Name what a key of the file stands for: ``keep_prob_2`` is ``dropout_2``."""
-    return key.replace("keep_prob", "dropout") if KEEP_KEY.match(key) else key
-
-
-def keep_key(key: str) -> str:
-    """Name a dropout as a file with ``keep_prob`` does: ``dropout_2`` is ``keep_prob_2``."""
-    return key.replace("dropout", "keep_prob") if DROPOUT_KEY.match(key) else key
-
-
-def to_drop(kept: float) -> float:
-    """Turn a probability to keep into the one to drop, as a plain decimal: 0.8 into 0.2."""
-    return round(1.0 - kept, DIGITS)
-
-
-def without_keep_prob(section: Mapping[str, Any], rates: Collection[str]) -> dict[str, Any]:
-    """Turn each ``keep_prob`` of a space or of a fixed trial into ``dropout``.
+def dropout_key(key: str, rates: Collection[str]) -> str:
+    """The dropout that a key of a study file gives: ``dropout_2`` for ``keep_prob_2``.
 
     Args:
-        section: Values by the file's keys.
-        rates: The dropouts that the model has; other keys are left as they are.
+        key: Of a space or of a fixed trial.
+        rates: The dropouts of the model; a key of any other parameter is returned unchanged.
+    """
+    match = KEEP_KEY.match(key)
+    is_rate = match is not None and f"{match[1]}dropout" in rates
+    return key.replace("keep_prob", "dropout") if is_rate else key
+
+
+def keep_key(rate: str) -> str:
+    """The other name of a dropout: ``keep_prob`` for ``dropout``."""
+    return rate.replace("dropout", "keep_prob")
+
+
+def to_dropout(keep: Any) -> Any:
+    """Turn a probability to keep, or a range or choices of them, into dropout: 0.8 into 0.2.
 
     Raises:
-        OutOfLimitsError: A value is no probability to keep, or both words name one layer.
+        InvalidValueError: A value is no probability to keep.
     """
-    turned: dict[str, Any] = {}
-    for key, value in section.items():
-        match = KEEP_KEY.match(str(key))
-        name = dropout_key(str(key))
-        if not match or f"{match[1]}dropout" not in rates:
-            turned[key] = value
-        elif name in section:
-            got = f"both {key} and {name}"
-            raise OutOfLimitsError(key=str(key), got=got, expected="one of them")
-        else:
-            turned[name] = _dropped(value, str(key))
-    return turned
-
-
-def _dropped(kept: Any, place: str) -> Any:
-    """Turn a probability to keep, or a range or choices of them, into one to drop."""
-    if not isinstance(kept, Mapping):
-        return _one_dropped(kept, place)
-    turned = dict(kept)
-    if kept.get("log"):
-        expected = "no log for probabilities to keep; write dropout instead"
-        raise OutOfLimitsError(key=f"{place}.log", got=shown(kept["log"]), expected=expected)
-    if isinstance(kept.get("choices"), list | tuple):
-        turned["choices"] = [
-            _one_dropped(value, f"{place}.choices.{index}")
-            for index, value in enumerate(kept["choices"])
+    if not isinstance(keep, Mapping):
+        return _one_to_dropout(keep)
+    converted = dict(keep)
+    if keep.get("log"):
+        raise InvalidValueError(key="log", problem="not allowed; give dropout instead")
+    if isinstance(keep.get("choices"), list | tuple):
+        converted["choices"] = [
+            _at(f"choices.{index}", value) for index, value in enumerate(keep["choices"])
         ]
-    elif "choices" not in kept:
-        turned |= _range_dropped(kept, place)
-    return turned
+    elif "choices" not in keep:
+        converted |= _range_to_dropout(keep)
+    return converted
 
 
-def _range_dropped(kept: Mapping[str, Any], place: str) -> dict[str, Any]:
-    dropped = {end: _one_dropped(kept.get(end), f"{place}.{end}") for end in ("low", "high")}
-    if dropped["low"] < dropped["high"]:
-        expected = f"a number of at most high, which is {kept['high']}"
-        raise OutOfLimitsError(key=f"{place}.low", got=str(kept["low"]), expected=expected)
-    return {"low": dropped["high"], "high": dropped["low"]}
+def _range_to_dropout(keep: Mapping[str, Any]) -> dict[str, Any]:
+    for end in ("low", "high"):
+        if end not in keep:
+            raise InvalidValueError(key=end, problem=MISSING)
+    low, high = (_at(end, keep[end]) for end in ("low", "high"))
+    if low < high:
+        expected = f"a number of at most high, which is {keep['high']}"
+        raise InvalidValueError(key="low", got=str(keep["low"]), expected=expected)
+    return {"low": high, "high": low}
 
 
-def _one_dropped(kept: Any, place: str) -> float:
-    if isinstance(kept, int | float) and not isinstance(kept, bool) and 0 < kept <= 1:
-        return to_drop(kept)
+def _at(key: str, keep: Any) -> float:
+    with at_key(key):
+        return _one_to_dropout(keep)
+
+
+def _one_to_dropout(keep: Any) -> float:
+    if isinstance(keep, int | float) and not isinstance(keep, bool) and 0 < keep <= 1:
+        return round(1.0 - keep, DIGITS)
     expected = "a probability to keep, above 0 and at most 1"
-    raise OutOfLimitsError(key=place, got=shown(kept), expected=expected)
+    raise InvalidValueError(got=shown(keep), expected=expected)

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter
 
-from pipeline.config.frozen import OutOfLimitsError, Scalar, shown
-from pipeline.config.limits import words
+from pipeline.config.domain import Choices, Domain, Range
+from pipeline.config.frozen import Scalar
+from pipeline.config.messages import MISSING, InvalidValueError, at_key, shown, unknown_key
 
 LAYER: Final = "([1-9][0-9]?|100)"
 """The number of a layer or block, as it ends a parameter's name."""
@@ -38,9 +39,34 @@ class Parameter:
     of_each: str | None = None
 
     @cached_property
-    def adapter(self) -> TypeAdapter[Any]:
-        """Checks one value, and describes it as JSON Schema."""
-        return TypeAdapter(self.values)
+    def forms(self) -> dict[str, TypeAdapter[Any]]:
+        """What checks and describes each form of it in a study file: a range only of numbers."""
+        return _forms_of(self.values)
+
+    def read(self, given: object) -> Domain:
+        """Check what a study file says of the parameter: a value, a range or choices.
+
+        Raises:
+            InvalidValueError: It is neither.
+            ValidationError: It breaks a limit.
+        """
+        if isinstance(given, Mapping):
+            form = "range" if "range" in self.forms and "choices" not in given else "choices"
+        elif isinstance(given, int | float | str):
+            form = "value"
+        else:
+            maps = "low and high, or with choices" if "range" in self.forms else "choices"
+            expected = f"a value, or a map with {maps}"
+            raise InvalidValueError(got=shown(given), expected=expected)
+        domain: Domain = self.forms[form].validate_python(given)
+        return domain
+
+
+def _forms_of(values: Any) -> dict[str, TypeAdapter[Any]]:
+    value = TypeAdapter(values, config=ConfigDict(allow_inf_nan=False))
+    is_text = value.json_schema()["type"] == "string"
+    forms = {"value": value, "range": TypeAdapter(Range[values])}
+    return ({"value": value} if is_text else forms) | {"choices": TypeAdapter(Choices[values])}
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +111,11 @@ class ParameterTable:
         """The pattern of the name of one layer's parameter: ``width_2``."""
         return re.compile(f"^({'|'.join(self.layered) or '(?!)'})_{LAYER}$")
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The names that a setting may have; of layers the first."""
+        return (*self.by_name, *(f"{kind}_1" for kind in self.layered))
+
     def find(self, name: str) -> Parameter | None:
         """The parameter with a name: ``width`` for ``width_2``."""
         match = self.layer_key.match(name)
@@ -119,11 +150,8 @@ class ParameterTable:
         """
         for name, parameter in self.by_name.items():
             if parameter.is_shaping:
-                is_layered = name in self.layered
-                yield (
-                    name,
-                    self.values_of(params, name) if is_layered else self.value(params, name),
-                )
+                read = self.values_of if name in self.layered else self.value
+                yield name, read(params, name)
         if self.is_open:
             yield from sorted((name, params[name]) for name in params if not self.find(name))
 
@@ -136,38 +164,24 @@ def check_params(table: ParameterTable, params: Mapping[str, Any]) -> None:
         params: The active parameters.
 
     Raises:
-        OutOfLimitsError: One is missing, unknown or outside its limits.
+        InvalidValueError: One is missing, unknown or outside its limits.
     """
     for name, value in params.items():
-        _check_value(table, name, value)
+        with at_key(name):
+            _check_value(table, name, value)
     for name, parameter in table.by_name.items():
         if parameter.need != "optional" and not parameter.of_each and name not in params:
-            raise OutOfLimitsError(
-                key=f"params.{name}", got="nothing", expected=limit_of(parameter)
-            )
+            raise InvalidValueError(key=name, problem=MISSING)
     for kind, count in table.layered.items():
         for layer in range(1, table.count(params, count) + 1):
             if kind not in params and f"{kind}_{layer}" not in params:
-                expected = f"{kind} or {kind}_{layer}, since {count} is {params[count]}"
-                raise OutOfLimitsError(key=f"params.{kind}", got="nothing", expected=expected)
+                problem = f"{kind} or {kind}_{layer} is required, since {count} is {params[count]}"
+                raise InvalidValueError(key=kind, problem=problem)
 
 
 def _check_value(table: ParameterTable, name: str, value: object) -> None:
     parameter = table.find(name)
-    if parameter is None:
-        if table.is_open:
-            return
-        names = [*table.by_name, *(f"{kind}_N" for kind in table.layered)]
-        expected = f"one of {', '.join(names)}"
-        raise OutOfLimitsError(key=f"params.{name}", got="an unknown parameter", expected=expected)
-    try:
-        parameter.adapter.validate_python(value)
-    except ValidationError:
-        raise OutOfLimitsError(
-            key=f"params.{name}", got=shown(value), expected=limit_of(parameter)
-        ) from None
-
-
-def limit_of(parameter: Parameter) -> str:
-    """Say in words what a parameter's value may be."""
-    return words([parameter.adapter.json_schema()])
+    if parameter is not None:
+        parameter.forms["value"].validate_python(value)
+    elif not table.is_open:
+        raise InvalidValueError(problem=unknown_key(name, table.keys))

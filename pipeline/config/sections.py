@@ -2,53 +2,60 @@
 
 from collections.abc import Mapping
 from pathlib import PurePath
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
-    AfterValidator,
-    Discriminator,
     Field,
+    GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    PlainValidator,
     SerializerFunctionWrapHandler,
     Strict,
-    Tag,
     model_serializer,
     model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, core_schema
 
-from pipeline.config.frozen import Count, Frozen, OutOfLimitsError, Seed, shown
+from pipeline.config.frozen import Count, Frozen, Matching, Seed
+from pipeline.config.messages import InvalidValueError, shown
 from pipeline.config.models import CUSTOM, MODELS
 from pipeline.config.parameters import ParameterTable
 
 
 class _BuiltIn:
-    """Accepts the models' names of now: a row may be added while the program runs."""
+    """A limit of texts: the models that the table has now, since a row may be added later."""
 
-    @classmethod
-    def check(cls, name: str) -> str:
+    @staticmethod
+    def _check(name: str) -> str:
         if name not in MODELS:
-            raise OutOfLimitsError(got=shown(name), expected=f"one of {', '.join(MODELS)}")
+            raise InvalidValueError(got=shown(name), expected=f"one of {', '.join(MODELS)}")
         return name
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
 
     def __get_pydantic_json_schema__(
         self, core: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        return {"type": "string", "enum": list(MODELS)}
+        return handler(core) | {"enum": list(MODELS)}
 
 
-ModelName = Annotated[str, Strict(), AfterValidator(_BuiltIn.check), _BuiltIn()]
+ModelName = Annotated[str, Strict(), _BuiltIn()]
 ClassPath = Annotated[
     str,
     Strict(),
-    Field(
-        pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$",
-        max_length=300,
-        description="a dotted path to a class, my_package.MyModule",
+    Matching(
+        r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$", 300, "a dotted path to a class, my_package.MyModule"
     ),
 ]
-"""Where a user's own class is imported from."""
+"""Where a user-defined class is imported from."""
+FilePath = Annotated[
+    str, Strict(), Matching(r"^[^\x00]+$", 4_096, "the path of a file or a folder")
+]
+ONE_OF: Final = "give either name or class_path"
 
 
 class ModelConfig(Frozen):
@@ -65,27 +72,27 @@ class ModelConfig(Frozen):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if (self.name is None) == (self.class_path is None):
-            got = "nothing" if self.name is None else "both"
-            raise OutOfLimitsError(got=got, expected="one of name and class_path")
+            raise InvalidValueError(problem=ONE_OF)
         return self
 
 
-def _kind(value: object) -> str:
-    return "(fraction)" if isinstance(value, float) else "(rows)"
-
-
-Fraction = Annotated[Annotated[float, Strict(), Field(gt=0, lt=1)], Tag("(fraction)")]
-Rows = Annotated[Annotated[int, Strict(), Field(ge=1)], Tag("(rows)")]
-RowsOrNone = Annotated[Annotated[int, Strict(), Field(ge=0)], Tag("(rows)")]
-FilePath = Annotated[
-    str,
-    Strict(),
-    Field(pattern=r"^[^\x00]+$", max_length=4_096, description="the path of a file or a folder"),
-]
-
 DataName = Literal["mnist-5k", "digits", "mnist", "fashion-mnist", "cifar10", "npz", "image-folder"]
-WITH_PATH = ("npz", "image-folder")
+WITH_PATH: Final = ("npz", "image-folder")
 """The sets of the user's own; the others are found by their name."""
+
+
+def _part(least: int) -> PlainValidator:
+    """Accept a fraction of the rows, or a count of at least so many rows."""
+
+    def check(part: object) -> object:
+        if (type(part) is float and 0 < part < 1) or (type(part) is int and part >= least):
+            return part
+        expected = f"a fraction above 0 and below 1, or a whole number of at least {least}"
+        raise InvalidValueError(got=shown(part), expected=expected)
+
+    fraction = Annotated[float, Field(gt=0, lt=1)]
+    rows = Annotated[int, Field(ge=least)]
+    return PlainValidator(check, json_schema_input_type=fraction | rows)
 
 
 class DataConfig(Frozen):
@@ -109,8 +116,8 @@ class DataConfig(Frozen):
     class_path: ClassPath | None = None
     path: FilePath | None = None
     image_size: Annotated[int, Strict(), Field(ge=1, le=4_096)] | None = None
-    validation: Annotated[Fraction | Rows, Discriminator(_kind)] = 0.2
-    test: Annotated[Fraction | RowsOrNone, Discriminator(_kind)] | None = None
+    validation: Annotated[float | int, _part(1)] = 0.2
+    test: Annotated[float | int, _part(0)] | None = None
     folds: Annotated[int, Strict(), Field(ge=2, le=100)] | None = None
 
     @model_validator(mode="before")
@@ -119,7 +126,8 @@ class DataConfig(Frozen):
         """Take a null for a key that is left out."""
         if not isinstance(given, Mapping):
             return given
-        return {key: value for key, value in given.items() if value is not None}
+        known = cls.model_fields
+        return {key: value for key, value in given.items() if value is not None or key not in known}
 
     @property
     def title(self) -> str:
@@ -131,33 +139,25 @@ class DataConfig(Frozen):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if (self.name is None) == (self.class_path is None):
-            got = "nothing" if self.name is None else "both"
-            raise OutOfLimitsError(got=got, expected="one of name and class_path")
+            raise InvalidValueError(problem=ONE_OF)
         if self.class_path is not None:
-            self._refuse(
-                ("path", "image_size", "validation", "test", "folds"),
-                because="class_path is given and the user's module says it",
-            )
-        elif self.name in WITH_PATH and self.path is None:
-            expected = f"the path of a file or a folder, since name is {self.name}"
-            raise OutOfLimitsError(key="path", got="nothing", expected=expected)
-        elif self.name not in WITH_PATH:
-            self._refuse(("path",), because=f"name is {self.name}")
+            keys = ("path", "image_size", "validation", "test", "folds")
+            self._refuse(*keys, beside="class_path: the data module defines it")
+            return self
+        if self.name in WITH_PATH and self.path is None:
+            raise InvalidValueError(key="path", problem=f"required with name: {self.name}")
+        if self.name not in WITH_PATH:
+            self._refuse("path", beside=f"name: {self.name}")
         if self.name != "image-folder":
-            self._refuse(("image_size",), because=f"name is {self.name}")
-        self._check_folds()
+            self._refuse("image_size", beside=f"name: {self.name}")
+        if self.folds is not None and "validation" in self.model_fields_set:
+            raise InvalidValueError(key="folds", problem="not allowed with validation")
         return self
 
-    def _refuse(self, keys: tuple[str, ...], *, because: str) -> None:
+    def _refuse(self, *keys: str, beside: str) -> None:
         for key in keys:
             if key in self.model_fields_set:
-                got, expected = shown(getattr(self, key)), f"no such key, since {because}"
-                raise OutOfLimitsError(key=key, got=got, expected=expected)
-
-    def _check_folds(self) -> None:
-        if self.folds is not None and "validation" in self.model_fields_set:
-            got = f"{self.folds} beside validation: {shown(self.validation)}"
-            raise OutOfLimitsError(key="folds", got=got, expected="one of validation and folds")
+                raise InvalidValueError(key=key, problem=f"not allowed with {beside}")
 
     @model_serializer(mode="wrap")
     def _leave_out(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

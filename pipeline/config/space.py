@@ -1,141 +1,66 @@
-"""The space section of a study file: what is fixed, and what is searched between which bounds."""
+"""The space of a study file: which parameters are fixed, and which are searched in which bounds."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Final, Self
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
-from pydantic import (
-    GetJsonSchemaHandler,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-    model_validator,
-)
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic import BaseModel, GetJsonSchemaHandler
 
+from pipeline.config.custom_space import ARGUMENT, KINDS, argument, check_argument
 from pipeline.config.domain import Domain, values_of
-from pipeline.config.frozen import Frozen, OutOfLimitsError
-from pipeline.config.keep_prob import KEEP_PROB_SCHEMA, keep_key, without_keep_prob
-from pipeline.config.parameters import LAYER, ParameterTable
-
-UNITS: Final = {"depth": ("layer", "depth"), "blocks": ("block", "number of blocks")}
-"""What is counted, and how the count is told of."""
+from pipeline.config.keep_prob import KEEP_PROB_SCHEMA, dropout_key, keep_key, to_dropout
+from pipeline.config.messages import MISSING, InvalidValueError, at_key, shown, unknown_key
+from pipeline.config.models import MODELS
+from pipeline.config.parameters import LAYER, Parameter, ParameterTable
 
 
-class Space(Frozen):
-    """What the trials of a study may try: each parameter of a model, and what it may be.
+@dataclass(frozen=True)
+class Space:
+    """The parameters of a study's trials: for each a fixed value, a range or choices.
 
-    ``width`` and its like stand for every layer, one value for all or, with ``per_layer: true``,
-    one for each; ``width_2`` sets one layer apart.
+    ``width`` and its like stand for every layer, with one value for all or, with ``per_layer:
+    true``, one for each; ``width_2`` is that of one layer.
+
+    Attributes:
+        table: The parameters of the model.
+        given: What the study file says, defaults filled in.
     """
 
-    table: ClassVar[ParameterTable]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read(cls, given: object) -> object:
-        """Turn ``keep_prob``; move ``width_2`` out of the way of the unknown-key check."""
-        if not isinstance(given, Mapping):
-            return given
-        read: dict[str, Any] = {}
-        for key, value in without_keep_prob(given, cls.table.rates).items():
-            match = cls.table.layer_key.match(str(key))
-            if match:
-                read.setdefault(alias_of(match[1]), {})[key] = value
-            elif str(key).startswith("("):
-                expected = f"one of {', '.join(cls.table.by_name)}"
-                raise OutOfLimitsError(key=str(key), got="an unknown key", expected=expected)
-            else:
-                read[key] = value
-        return read
-
-    @model_serializer(mode="wrap")
-    def _write(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Write what was read: ``width_2`` beside ``width``, and nothing that was left out."""
-        written: dict[str, Any] = {}
-        for key, value in handler(self).items():
-            parameter = self.table.by_name.get(key)
-            if key.removesuffix("_of_layer") in self.table.layered and parameter is None:
-                written.update(value)
-            elif value is not None or parameter is None or parameter.need != "optional":
-                written[key] = value
-        return written
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, core: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        """Describe the file as it is written: ``width_2`` and ``keep_prob`` among the keys."""
-        schema = handler.resolve_ref_schema(handler(core))
-        properties, patterns = schema["properties"], schema.setdefault("patternProperties", {})
-        for kind in cls.table.layered:
-            patterns[f"^{kind}_{LAYER}$"] = properties.pop(alias_of(kind))["additionalProperties"]
-        for rate in cls.table.rates:
-            properties[keep_key(rate)] = KEEP_PROB_SCHEMA
-            if rate in cls.table.layered:
-                patterns[f"^{keep_key(rate)}_{LAYER}$"] = KEEP_PROB_SCHEMA
-        return schema
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        for key, domain in self._given.items():
-            if key not in self.table.layered:
-                self._refuse_per_layer(key, domain)
-        for kind, count in self.table.layered.items():
-            self._check_layers(kind, count)
-        return self
-
-    def _check_layers(self, kind: str, count: str) -> None:
-        own, most, (unit, told) = self._of_layer(kind), self.most(count), UNITS[count]
-        for key, domain in own.items():
-            if int(key.rpartition("_")[2]) > most:
-                expected = f"a {unit} up to the largest {told}, which is {most}"
-                raise OutOfLimitsError(key=key, got=f"a {unit} too many", expected=expected)
-            self._refuse_per_layer(key, domain)
-        for layer in range(1, most + 1):
-            if f"{kind}_{layer}" not in own and getattr(self, kind) is None:
-                expected = f"{kind} or {kind}_{layer}, since {count} may be {most}"
-                raise OutOfLimitsError(key=kind, got="nothing", expected=expected)
-
-    def _refuse_per_layer(self, key: str, domain: Domain) -> None:
-        if getattr(domain, "per_layer", False):
-            *others, last = self.table.layered or ("nothing",)
-            expected = f"it for {', '.join(others)} and {last} only" if others else "no such key"
-            raise OutOfLimitsError(key=f"{key}.per_layer", got="true", expected=expected)
-
-    def _of_layer(self, kind: str) -> dict[str, Domain]:
-        own: dict[str, Domain] = getattr(self, f"{kind}_of_layer")
-        return own
+    table: ParameterTable = field(repr=False)
+    given: Mapping[str, Domain]
 
     @property
-    def _given(self) -> dict[str, Domain]:
-        """What stands in the file or is filled in, single layers left out."""
-        given = {name: getattr(self, name) for name in self.table.by_name}
-        given |= sorted((self.model_extra or {}).items())
-        return {name: domain for name, domain in given.items() if domain is not None}
+    def document(self) -> dict[str, Any]:
+        """The space as plain values."""
+        return {
+            name: domain.model_dump(mode="json", exclude_none=True)
+            if isinstance(domain, BaseModel)
+            else domain
+            for name, domain in self.given.items()
+        }
 
     def most(self, count: str) -> int:
         """The largest number of layers or blocks that a trial of this space may have."""
-        return int(max(values_of(getattr(self, count), corners=True)))
+        return int(max(values_of(self.given[count], corners=True)))
 
-    @property
+    @cached_property
     def domains(self) -> dict[str, Domain]:
-        """Every parameter's name, per-layer ones spread out, with what it may be."""
+        """Each parameter by its name in Optuna and MLflow, with one name for each layer."""
         domains: dict[str, Domain] = {}
-        given = self._given
-        for name in dict.fromkeys([*self.table.by_name, *given]):
+        for name in dict.fromkeys([*self.table.by_name, *self.given]):
             if name in self.table.layered:
                 domains |= self._layer_domains(name)
-            elif name in given:
-                domains[name] = given[name]
+            elif name in self.given and not self.table.layer_key.match(name):
+                domains[name] = self.given[name]
         return domains
 
     def _layer_domains(self, kind: str) -> Iterator[tuple[str, Domain]]:
-        own = self._of_layer(kind)
-        shared: Domain | None = getattr(self, kind)
+        shared = self.given.get(kind)
         for layer in range(1, self.most(self.table.layered[kind]) + 1):
             key = f"{kind}_{layer}"
-            if key in own:
-                yield key, own[key]
+            if key in self.given:
+                yield key, self.given[key]
             elif getattr(shared, "per_layer", False):
                 yield key, shared.model_copy(update={"per_layer": False})  # type: ignore[union-attr]
             elif shared is not None:
@@ -145,7 +70,7 @@ class Space(Frozen):
         """Name the parameters that a network has, in the file's order.
 
         Args:
-            params: A setting; how many layers and blocks it has decides.
+            params: A setting; its numbers of layers and blocks decide.
         """
         names, is_of_layer = self.domains, self.table.layer_key.match
         needed = {
@@ -160,6 +85,118 @@ class Space(Frozen):
         )
 
 
-def alias_of(kind: str) -> str:
-    """Where single layers are kept: a key in brackets, which errors leave out."""
-    return f"({kind})"
+def read_space(table: ParameterTable, given: object) -> Space:
+    """Check the space of a study file.
+
+    Args:
+        table: The parameters of the study's model.
+        given: The section of the file.
+
+    Raises:
+        InvalidValueError: Naming the first key that is wrong, as the file has it.
+    """
+    if not isinstance(given, Mapping):
+        raise InvalidValueError(got=shown(given), expected="a map of parameters")
+    file_keys: dict[str, str] = {}
+    domains: dict[str, Domain] = {}
+    for key, domain in given.items():
+        name = dropout_key(str(key), table.rates)
+        if name in file_keys:
+            problem = f"give either {key} or {file_keys[name]}, not both"
+            raise InvalidValueError(key=key, problem=problem)
+        file_keys[name] = key
+        parameter = _parameter(table, name, domain)
+        if domain is not None or not _is_optional(parameter):
+            with at_key(key):
+                domains[name] = parameter.read(domain if name == key else to_dropout(domain))
+    domains |= _defaults(table, domains)
+    order = dict.fromkeys([*table.by_name, *sorted(domains)])
+    space = Space(table, {name: domains[name] for name in order if name in domains})
+    _check_layers(space, file_keys)
+    return space
+
+
+def _parameter(table: ParameterTable, name: str, given: object) -> Parameter:
+    found = table.find(name)
+    if found is not None:
+        return found
+    if table.is_open:
+        check_argument(name)
+        with at_key(name):
+            return argument(given)
+    models = [model for model, row in MODELS.items() if row.parameters.find(name)]
+    known = [*table.keys, *map(keep_key, table.rates)]
+    problem = unknown_key(name, known)
+    if models:
+        problem = f"a parameter of {' and '.join(models)}, not of this model"
+    raise InvalidValueError(key=name, problem=problem)
+
+
+def _is_optional(parameter: Parameter) -> bool:
+    return parameter.need == "optional" or parameter.of_each is not None
+
+
+def _defaults(table: ParameterTable, domains: Mapping[str, Domain]) -> Iterator[tuple[str, Any]]:
+    for parameter in table.parameters:
+        if parameter.name in domains or _is_optional(parameter):
+            continue
+        if parameter.need == "required":
+            raise InvalidValueError(key=parameter.name, problem=f"{MISSING} ({parameter.means})")
+        yield parameter.name, parameter.default
+
+
+def _check_layers(space: Space, file_keys: Mapping[str, str]) -> None:
+    """Refuse layers that no trial has, and a layer without a value."""
+    table = space.table
+    for name, domain in space.given.items():
+        key, match = file_keys.get(name, name), table.layer_key.match(name)
+        count = table.layered[match[1]] if match else ""
+        if match and int(match[2]) > space.most(count):
+            problem = f"there is no such layer: the largest {count} is {space.most(count)}"
+            raise InvalidValueError(key=key, problem=problem)
+        if getattr(domain, "per_layer", False) and name not in table.layered:
+            kinds = ", ".join(table.layered)
+            problem = f"only {kinds} can vary by layer" if kinds else "not allowed for this model"
+            raise InvalidValueError(key=f"{key}.per_layer", problem=problem)
+    for kind, count in table.layered.items():
+        for layer in range(1, space.most(count) + 1):
+            if kind not in space.given and f"{kind}_{layer}" not in space.given:
+                problem = f"{kind} or {kind}_{layer} is required, since {count} can be {layer}"
+                raise InvalidValueError(key=kind, problem=problem)
+
+
+def space_schema(table: ParameterTable, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+    """Describe the spaces of a model as JSON Schema.
+
+    Args:
+        table: The parameters of the model.
+        handler: Describes the types of values.
+    """
+    properties, patterns = {}, {}
+    for name, parameter in table.by_name.items():
+        domain = _domain_schema(parameter, handler)
+        if name in table.layered:
+            patterns[f"^{name}_{LAYER}$"] = domain
+        if _is_optional(parameter):
+            domain = {"anyOf": [domain, {"type": "null"}]}
+        default = {} if parameter.need == "required" else {"default": parameter.default}
+        properties[name] = domain | {"description": parameter.means} | default
+    for rate in table.rates:
+        properties[keep_key(rate)] = KEEP_PROB_SCHEMA
+        if rate in table.layered:
+            patterns[f"^{keep_key(rate)}_{LAYER}$"] = KEEP_PROB_SCHEMA
+    if table.is_open:
+        patterns[ARGUMENT] = {"anyOf": [_domain_schema(kind, handler) for kind in KINDS.values()]}
+    return {
+        "type": "object",
+        "properties": properties,
+        "patternProperties": patterns,
+        "required": [
+            one.name for one in table.parameters if one.need == "required" and not _is_optional(one)
+        ],
+        "additionalProperties": False,
+    }
+
+
+def _domain_schema(parameter: Parameter, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+    return {"oneOf": [handler(form.core_schema) for form in parameter.forms.values()]}

@@ -1,12 +1,17 @@
-"""StudyConfig: a study file, checked."""
+"""A study: its file read, checked, described as JSON Schema, and compared with another."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Self
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Self
 
 from pydantic import (
+    ConfigDict,
     GetJsonSchemaHandler,
-    SerializeAsAny,
+    ValidationError,
     ValidationInfo,
+    field_serializer,
     field_validator,
     model_validator,
 )
@@ -14,10 +19,11 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from pipeline.config.domain import limit_of, taken_as
-from pipeline.config.frozen import Frozen, Name, OutOfLimitsError, Params, Text, shown
-from pipeline.config.grid import Grid
-from pipeline.config.keep_prob import without_keep_prob
-from pipeline.config.schema import space_by_model
+from pipeline.config.frozen import Frozen, Name, Params, Text
+from pipeline.config.grid import count_settings, list_settings
+from pipeline.config.keep_prob import dropout_key, to_dropout
+from pipeline.config.messages import InvalidValueError, at_key, fault_of, shown, unknown_key
+from pipeline.config.models import CUSTOM, MODELS
 from pipeline.config.sections import (
     DataConfig,
     ModelConfig,
@@ -25,18 +31,24 @@ from pipeline.config.sections import (
     TrainingConfig,
     parameters_of,
 )
-from pipeline.config.space import UNITS, Space
-from pipeline.config.spaces import space_type_of
+from pipeline.config.space import Space, read_space, space_schema
+from pipeline.config.yaml import override, parse, read_text
+from pipeline.errors import BadInputError
+
+MAY_GROW: Final = "search.trials"
+"""The one value that may change while a study goes on."""
 
 
 class StudyConfig(Frozen):
     """A study file: the question, its space, and how it is searched."""
 
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
     name: Name
     question: Text = ""
     data: DataConfig
     model: ModelConfig
-    space: SerializeAsAny[Space]
+    space: Space
     training: TrainingConfig
     search: SearchConfig
     trials: tuple[dict[str, Any], ...] = ()
@@ -44,97 +56,37 @@ class StudyConfig(Frozen):
     @field_validator("space", mode="plain", json_schema_input_type=dict[str, Any])
     @classmethod
     def _read_space(cls, given: object, info: ValidationInfo) -> object:
-        """Read the space as the model's; where the model is wrong, only that is told."""
+        """Read the space as the model's; where the model is wrong, report only that."""
         model, data = info.data.get("model"), info.data.get("data")
-        return space_type_of(model, data).model_validate(given) if model and data else given
+        return read_space(parameters_of(model, data), given) if model and data else given
 
-    @field_validator("trials", mode="before")
-    @classmethod
-    def _turn_keep_prob(cls, given: object, info: ValidationInfo) -> object:
-        """Turn ``keep_prob`` into ``dropout`` once, at the door."""
-        model, data = info.data.get("model"), info.data.get("data")
-        if model is None or data is None or not isinstance(given, list | tuple):
-            return given
-        rates = parameters_of(model, data).rates
-        return [_without_keep_prob(trial, number, rates) for number, trial in enumerate(given)]
+    @field_serializer("space")
+    def _write_space(self, space: Space) -> dict[str, Any]:
+        return space.document
 
+    @field_validator("trials", mode="after")
     @classmethod
-    def __get_pydantic_json_schema__(
-        cls, core: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        """Describe a file: which space it may have depends on its model."""
-        return space_by_model(handler.resolve_ref_schema(handler(core)), handler)
+    def _read_trials(cls, given: Sequence[Params], info: ValidationInfo) -> tuple[Params, ...]:
+        """Turn ``keep_prob`` into ``dropout``, and check each value against the space."""
+        space = info.data.get("space")
+        if not isinstance(space, Space):
+            return tuple(given)
+        return tuple(_read_trial(space, trial, number) for number, trial in enumerate(given))
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        n_fixed = len(self.trials)
-        if n_fixed > self.search.trials:
-            raise OutOfLimitsError(
-                key="search.trials",
-                got=str(self.search.trials),
-                expected=f"at least {n_fixed}, the number of fixed trials",
+        if len(self.trials) > self.search.trials:
+            expected = f"at least {len(self.trials)}, the number of fixed trials"
+            raise InvalidValueError(
+                key="search.trials", got=str(self.search.trials), expected=expected
             )
-        for number in range(n_fixed):
-            self.fixed_params(number)
         if self.search.sampler == "grid":
             self._check_grid()
         return self
 
-    def fixed_params(self, number: int) -> Params:
-        """Resolve what a fixed trial says, ``dropout`` for every layer included.
-
-        Args:
-            number: Its place in ``trials``, which is also its trial number.
-
-        Returns:
-            Values by parameter name; what the trial leaves out is left to the sampler.
-
-        Raises:
-            ValueError: A value lies outside the space; the message names the bound.
-        """
-        resolved: Params = {}
-        for key, value in self.trials[number].items():
-            place = f"trials.{number}.{key}"
-            for name in self._named(key, place):
-                if name == key or name not in self.trials[number]:
-                    resolved[name] = self._inside(place, name, value)
-        self._check_layers(number, resolved)
-        return resolved
-
-    def _named(self, key: str, place: str) -> list[str]:
-        """The parameters that a fixed trial's key means: ``dropout`` is that of every layer."""
-        domains, layered = self.space.domains, self.space.table.layered
-        names = [
-            name
-            for name in domains
-            if name == key or (key in layered and name.startswith(f"{key}_"))
-        ]
-        if not names and not (key in layered and self.space.most(layered[key]) == 0):
-            expected = f"one of the space's parameters: {', '.join(domains)}"
-            raise OutOfLimitsError(key=place, got="an unknown parameter", expected=expected)
-        return names
-
-    def _inside(self, place: str, name: str, value: object) -> Any:
-        domain = self.space.domains[name]
-        limit = limit_of(domain, value)
-        if limit is not None:
-            expected = f"{limit} (space.{name})"
-            raise OutOfLimitsError(key=place, got=shown(value), expected=expected)
-        return taken_as(domain, value)
-
-    def _check_layers(self, number: int, resolved: Params) -> None:
-        layered = self.space.table.layered
-        for key in self.trials[number]:
-            kind, _, layer = key.rpartition("_")
-            count = layered.get(kind, "")
-            if count in resolved and layer.isdecimal() and int(layer) > resolved[count]:
-                unit, told = UNITS[count]
-                expected = f"a {unit} up to the trial's {told}, which is {resolved[count]}"
-                place = f"trials.{number}.{key}"
-                raise OutOfLimitsError(key=place, got=f"a {unit} too many", expected=expected)
-
     def _check_grid(self) -> None:
-        size = len(Grid(self.space))
+        with at_key("space"):
+            size = count_settings(self.space)
         largest = size + len(self.trials)
         if self.search.trials > largest:
             expected = (
@@ -142,17 +94,44 @@ class StudyConfig(Frozen):
                 f"and {len(self.trials)} trials are fixed"
             )
             got = str(self.search.trials)
-            raise OutOfLimitsError(key="search.trials", got=got, expected=expected)
+            raise InvalidValueError(key="search.trials", got=got, expected=expected)
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Describe a file; which space it may have depends on its model and data."""
+        schema = handler.resolve_ref_schema(handler(core))
+        schema["properties"]["space"] = {"type": "object", "title": "Space"}
+        schema["allOf"] = list(_spaces_by_model(handler))
+        return schema
+
+    def fixed_params(self, number: int) -> Params:
+        """Resolve the values of a fixed trial, ``dropout`` for every layer included.
+
+        Args:
+            number: Its index in ``trials``, which is also its trial number.
+
+        Returns:
+            Values by parameter name; what the trial leaves out is left to the sampler.
+        """
+        trial = self.trials[number]
+        return {
+            name: taken_as(self.space.domains[name], value)
+            for key, value in trial.items()
+            for name in _names_of(self.space, key)
+            if name == key or name not in trial
+        }
 
     def grid(self) -> Iterator[Params]:
-        """List every setting of the space once, the last parameter turning fastest.
+        """List every setting of the space once, the last parameter varying fastest.
 
         A layer that a setting does not have is not varied.
 
         Raises:
-            ValueError: A parameter has no list of values, or the grid is too large.
+            InvalidValueError: A parameter has no list of values, or the grid is too large.
         """
-        return iter(Grid(self.space))
+        return list_settings(self.space)
 
     @property
     def document(self) -> dict[str, Any]:
@@ -160,11 +139,127 @@ class StudyConfig(Frozen):
         return self.model_dump(mode="json", exclude_none=True)
 
 
-def _without_keep_prob(trial: object, number: int, rates: tuple[str, ...]) -> object:
-    if not isinstance(trial, Mapping):
-        return trial
+def _read_trial(space: Space, trial: Params, number: int) -> Params:
+    read: Params = {}
+    for key, value in trial.items():
+        name = dropout_key(key, space.table.rates)
+        with at_key(f"{number}.{key}"):
+            if name in read or (name != key and name in trial):
+                raise InvalidValueError(problem=f"give either {key} or {name}, not both")
+            read[name] = value if name == key else to_dropout(value)
+            told = shown(value) if name == key else f"{shown(value)} (dropout {shown(read[name])})"
+            _check_fixed(space, name, read[name], told)
+    _check_layers(space, trial, read, number)
+    return read
+
+
+def _check_fixed(space: Space, key: str, value: object, got: str) -> None:
+    names, layered = _names_of(space, key), space.table.layered
+    if not names and not (key in layered and space.most(layered[key]) == 0):
+        raise InvalidValueError(problem=unknown_key(key, [*layered, *space.domains]))
+    for name in names:
+        limit = limit_of(space.domains[name], value)
+        if limit is not None:
+            raise InvalidValueError(got=got, expected=f"{limit} (space.{name})")
+
+
+def _names_of(space: Space, key: str) -> list[str]:
+    """The parameters that a fixed trial's key means: ``dropout`` is that of every layer."""
+    is_layered = key in space.table.layered
+    return [
+        name for name in space.domains if name == key or (is_layered and name.startswith(f"{key}_"))
+    ]
+
+
+def _check_layers(space: Space, trial: Params, read: Params, number: int) -> None:
+    """Refuse a layer that a fixed trial's own depth rules out."""
+    for key, name in zip(trial, read, strict=True):
+        match = space.table.layer_key.match(name)
+        count = space.table.layered[match[1]] if match else ""
+        if match and count in read and int(match[2]) > read[count]:
+            problem = f"there is no such layer: the trial's {count} is {read[count]}"
+            raise InvalidValueError(key=f"{number}.{key}", problem=problem)
+
+
+def _spaces_by_model(handler: GetJsonSchemaHandler) -> Iterator[dict[str, Any]]:
+    """The schema of the space under each condition on model and data."""
+    own_data = _having("data", "class_path", {"type": "string"})
+    for name, model in MODELS.items():
+        of_model = _having("model", "name", {"const": name})
+        for data, table in (
+            ({"not": own_data}, model.parameters),
+            (own_data, model.parameters.opened),
+        ):
+            yield _space_where({"allOf": [of_model, data]}, space_schema(table, handler))
+    is_custom = _having("model", "class_path", {"type": "string"})
+    yield _space_where(is_custom, space_schema(CUSTOM, handler))
+
+
+def _having(section: str, key: str, value: dict[str, Any]) -> dict[str, Any]:
+    held = {"properties": {key: value}, "required": [key]}
+    return {"properties": {section: held}, "required": [section]}
+
+
+def _space_where(condition: dict[str, Any], space: dict[str, Any]) -> dict[str, Any]:
+    return {"if": condition, "then": {"properties": {"space": space}}}
+
+
+def load_study(path: Path, overrides: Sequence[str] = ()) -> StudyConfig:
+    """Read and check a study file.
+
+    Args:
+        path: The YAML file.
+        overrides: ``KEY=VALUE`` with a dotted key, as ``--set`` gives them; the value is YAML.
+
+    Raises:
+        BadInputError: The file cannot be read, or a value in it is wrong.
+    """
+    document = parse(read_text(path), str(path))
+    if not isinstance(document, Mapping):
+        expected = "a map of the study's sections"
+        raise BadInputError(where=str(path), got=shown(document), expected=expected)
+    for assignment in overrides:
+        document = override(document, assignment)
+    return check_study(document, str(path))
+
+
+def check_study(document: Mapping[str, Any], where: str) -> StudyConfig:
+    """Check a study given as plain values.
+
+    Raises:
+        BadInputError: Naming the first wrong key, its value and its limit.
+    """
     try:
-        return without_keep_prob(trial, rates)
-    except OutOfLimitsError as error:
-        key = f"{number}.{error.key}"
-        raise OutOfLimitsError(key=key, got=error.got, expected=error.expected) from None
+        return StudyConfig.model_validate(document)
+    except ValidationError as error:
+        fault = fault_of(error)
+        raise BadInputError(where=where, key=fault.key, problem=fault.problem) from None
+
+
+def digest(study: StudyConfig) -> str:
+    """SHA-256 over everything in a study file but the number of trials, which may grow."""
+    document = study.document
+    del document["search"]["trials"]
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Name each dotted key whose value is not the same in two study documents."""
+    before, after = dict(_leaves(old)), dict(_leaves(new))
+    return [
+        f"{key}: {before.get(key, 'not set')} → {after.get(key, 'not set')}"
+        for key in dict.fromkeys([*before, *after])
+        if key != MAY_GROW and before.get(key) != after.get(key)
+    ]
+
+
+def _leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    inner: list[tuple[Any, Any]] = []
+    if isinstance(value, Mapping):
+        inner = list(value.items())
+    elif isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value):
+        inner = list(enumerate(value))
+    for key, item in inner:
+        yield from _leaves(item, f"{prefix}.{key}" if prefix else str(key))
+    if not inner:
+        yield prefix, shown(value)

@@ -6,6 +6,7 @@ from typing import Annotated, Any, NamedTuple, Self
 from pydantic import Field, model_validator
 
 from pipeline.config.frozen import LARGEST_SEED, Frozen, Name, Real, Seed, Text, Whole
+from pipeline.config.messages import at_key
 from pipeline.config.models import MODELS
 from pipeline.config.parameters import ParameterTable, check_params
 from pipeline.config.sections import DataConfig, ModelConfig, TrainingConfig, parameters_of
@@ -50,7 +51,8 @@ class TrialConfig(Frozen):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        check_params(self._table, self.params)
+        with at_key("params"):
+            check_params(self._table, self.params)
         return self
 
     @property

@@ -13,8 +13,8 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 from mlflow.tracking import MlflowClient
 
-from pipeline.config.frozen import shown
-from pipeline.config.study_text import LARGEST_FILE_BYTES, parse
+from pipeline.config.messages import shown
+from pipeline.config.yaml import LARGEST_FILE_BYTES, parse
 from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.tracking import names
 from pipeline.trial import Facts, TrialOutcome, TrialRecord, sha256_of

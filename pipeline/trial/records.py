@@ -11,7 +11,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from pipeline.config import Frozen, Scalar, TrialConfig
-from pipeline.config.frozen import OutOfLimitsError
+from pipeline.config.messages import InvalidValueError
 from pipeline.trial.scores import Curve, EpochScores, TrialKey, curve_sha256
 
 
@@ -236,10 +236,10 @@ class TrialRecord(Frozen):
         """Refuse to train for longer than any study could have."""
         if self.epochs_run > self.trial.training.epochs:
             expected = f"at most {self.trial.training.epochs}, the study's epochs"
-            raise OutOfLimitsError(key="epochs_run", got=str(self.epochs_run), expected=expected)
+            raise InvalidValueError(key="epochs_run", got=str(self.epochs_run), expected=expected)
         if self.best_epoch is not None and not 1 <= self.best_epoch <= self.epochs_run:
             expected = f"one of the {self.epochs_run} epochs that were run"
-            raise OutOfLimitsError(key="best_epoch", got=str(self.best_epoch), expected=expected)
+            raise InvalidValueError(key="best_epoch", got=str(self.best_epoch), expected=expected)
         return self
 
     @classmethod

@@ -70,10 +70,10 @@ def changed(changes: dict[str, Any], base: dict[str, Any] = SMALLEST) -> dict[st
     """A document with dotted keys replaced, added or taken away."""
     document = deepcopy(base)
     for key, value in changes.items():
-        section, *inner = document, *key.split(".")[:-1]
-        for part in inner:
-            section = section.setdefault(part, {})
-        last = key.rpartition(".")[2]
+        *outer, last = (int(part) if part.isdecimal() else part for part in key.split("."))
+        section: Any = document
+        for part in outer:
+            section = section[part] if isinstance(part, int) else section.setdefault(part, {})
         if value is MISSING:
             del section[last]
         else:

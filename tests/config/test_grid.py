@@ -94,7 +94,7 @@ def test_a_grid_bounds_the_trials_by_its_size_and_the_fixed_trials(size: int, fi
         ),
         pytest.param(
             {"depth": 4, "width": {"low": 1, "high": 99, "per_layer": True}, "dropout": 0.1},
-            "space: got a grid of 96059601 settings, expected at most 1000000",
+            "space: got a grid of 96,059,601 settings, expected at most 1,000,000",
             id="too large",
         ),
     ],

@@ -9,11 +9,24 @@ from pipeline.config import (
     ModelConfig,
     Range,
     Space,
+    StudyConfig,
+    check_study,
+    digest,
     is_fixed,
-    space_type_of,
+    parameters_of,
+    read_space,
     values_of,
 )
-from tests.config.documents import MODELS, SEARCHED, SPACES, spaces, spaces_of
+from tests.config.documents import (
+    MISSING,
+    MODELS,
+    SEARCHED,
+    SMALLEST,
+    SPACES,
+    spaces,
+    spaces_of,
+    study_for,
+)
 
 REST = {"batch_size": 32, "learning_rate": 0.001}
 BUILT_IN = ["mlp", "cnn", "autoencoder"]
@@ -26,7 +39,7 @@ LAYERED = st.sampled_from(BUILT_IN).flatmap(
 
 def space_for(model: str, given_: dict[str, Any]) -> Space:
     data = DataConfig(name="digits")
-    return space_type_of(ModelConfig.model_validate(MODELS[model]), data).model_validate(given_)
+    return read_space(parameters_of(ModelConfig.model_validate(MODELS[model]), data), given_)
 
 
 def space(**parameters: Any) -> Space:
@@ -99,7 +112,7 @@ def test_an_own_modules_parameters_are_all_active(given_: dict[str, Any]) -> Non
 @given(ANY_SPACE)
 def test_a_space_says_nothing_of_what_was_left_out(given_: tuple[str, dict[str, Any]]) -> None:
     optional = {"regularizer", "activation", "max_norm", "batch_size"}
-    written = space_for(*given_).model_dump(mode="json")
+    written = space_for(*given_).document
     assert set(written) & optional == set(given_[1]) & optional
 
 
@@ -178,3 +191,89 @@ def test_a_range_with_a_step_excludes_what_lies_between() -> None:
     assert Range[int](low=16, high=64, step=16).excludes(24) == (
         "a whole number that is 16 plus a multiple of step 16"
     )
+
+
+@pytest.mark.parametrize("model", sorted(MODELS))
+def test_a_study_of_each_model_loads_again_from_what_it_writes(model: str) -> None:
+    once = study_for(model, {}, batch_size=16)
+    again = check_study(once.document, "")
+    assert again == once
+    assert digest(again) == digest(once)
+
+
+@pytest.mark.parametrize("key", ["regularizer", "activation", "max_norm"])
+def test_a_parameter_that_is_not_given_is_left_out(key: str) -> None:
+    assert digest(study_for("mlp", **{key: None})) == digest(study_for("mlp"))
+    assert key not in study_for("cnn").document["space"]
+    assert key not in study_for("cnn").space.domains
+
+
+def test_a_batch_size_of_an_own_module_may_be_left_out() -> None:
+    assert "batch_size" not in study_for("own", batch_size=MISSING).space.domains
+
+
+def test_texts_are_fixed_or_chosen_from() -> None:
+    space = study_for("mlp", activation="tanh", regularizer={"choices": ["dropconnect"]}).space
+    assert space.domains["activation"] == "tanh"
+    assert space.domains["regularizer"].choices == ("dropconnect",)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("value", "kinds"),
+    [
+        pytest.param({"low": 0, "high": 1}, {int}, id="whole range"),
+        pytest.param({"low": 0, "high": 1.0}, {float}, id="range"),
+        pytest.param({"low": 0, "high": 1, "step": 0.5}, {float}, id="step"),
+        pytest.param({"choices": [1, 2]}, {int}, id="whole choices"),
+        pytest.param({"choices": [1, 2.5]}, {float}, id="choices"),
+        pytest.param({"choices": ["a", "b"]}, {str}, id="texts"),
+        pytest.param(3, {int}, id="whole"),
+        pytest.param(3.0, {float}, id="number"),
+        pytest.param("relu", {str}, id="text"),
+    ],
+)
+def test_an_own_modules_parameter_takes_its_type_from_the_file(
+    value: Any, kinds: set[type]
+) -> None:
+    domain: Any = study_for("own", a=value).space.domains["a"]
+    values = getattr(domain, "choices", (getattr(domain, "low", domain),))
+    assert {type(one) for one in values} == kinds
+
+
+def test_an_own_modules_keep_prob_is_left_alone() -> None:
+    study = study_for("own", {"keep_prob": 0.75}, input_keep_prob=7)
+    assert study.fixed_params(0) == {"keep_prob": 0.75}
+    assert study.space.domains["input_keep_prob"] == 7
+
+
+def test_a_block_keep_prob_is_turned_into_the_blocks_dropout() -> None:
+    kept = cnn({"block_keep_prob": {"low": 0.5, "high": 1}, "block_keep_prob_2": 0.9})
+    dropped = cnn({"block_dropout": {"low": 0.0, "high": 0.5}, "block_dropout_2": 0.1})
+    assert kept == dropped
+
+
+def cnn(changes: dict[str, Any]) -> StudyConfig:
+    space = {key: value for key, value in SPACES["cnn"].items() if key != "block_dropout"}
+    return check_study(SMALLEST | {"model": MODELS["cnn"], "space": space | changes}, "")
+
+
+@pytest.mark.parametrize(
+    ("trial", "params"),
+    [
+        pytest.param(
+            {"blocks": 2, "filters": 8},
+            {"blocks": 2, "filters_1": 8, "filters_2": 8, "filters_3": 8},
+            id="every block",
+        ),
+        pytest.param(
+            {"block_keep_prob": 0.9, "block_dropout_2": 0.2},
+            {"block_dropout_1": 0.1, "block_dropout_2": 0.2, "block_dropout_3": 0.1},
+            id="every block but one",
+        ),
+        pytest.param({"depth": 0, "dropout": 0.5}, {"depth": 0, "dropout": 0.5}, id="dense layers"),
+    ],
+)
+def test_a_fixed_trial_says_a_value_for_every_block(
+    trial: dict[str, Any], params: dict[str, Any]
+) -> None:
+    assert study_for("cnn", trial).fixed_params(0) == params

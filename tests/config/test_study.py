@@ -1,13 +1,23 @@
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
 from pydantic import ValidationError
 
-from pipeline.config import Choices, Range, StudyConfig, check_study, load_study, values_of
-from pipeline.errors import BadInputError
-from tests.config.documents import MISSING, SMALLEST, changed, study, study_of
+from pipeline.config import (
+    Choices,
+    Range,
+    StudyConfig,
+    check_study,
+    differences,
+    digest,
+    load_study,
+    values_of,
+)
+from tests.config.documents import MISSING, SEARCHED, SMALLEST, changed, documents, study, study_of
 
 SHIPPED = sorted(Path(__file__).parents[2].glob("studies/*.yaml"))
 
@@ -115,69 +125,123 @@ def test_the_later_of_two_overrides_wins(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "message"),
-    [
-        pytest.param("search.sead", 1, "got an unknown key, expected 'seed'", id="near"),
-        pytest.param("data.sugar", 1, "got an unknown key, expected one of name, ", id="far"),
-        pytest.param("space.widths", 3, "got an unknown key, expected 'width'", id="space"),
-        pytest.param("training.epochs", MISSING, "got nothing, expected a whole number", id="none"),
-        pytest.param(
-            "space.dropout", 1.0, r"got 1.0, expected a number of at least 0 and below 1", id="one"
-        ),
-        pytest.param(
-            "search.seed", -1, "got -1, expected a whole number from 0 to 4,294,967,295", id="seed"
-        ),
-        pytest.param(
-            "space.depth",
-            "two",
-            "a whole number from 0 to 100, or a map with low, high, or a map with choices",
-            id="text",
-        ),
-        pytest.param("search.max_seconds", 0, "got 0, expected a number above 0", id="seconds"),
-        pytest.param(
-            "space.learning_rate",
-            0,
-            "got 0, expected a number above 0 and at most 1,000",
-            id="rate",
-        ),
-        pytest.param(
-            "space.width_2", {"low": 9, "high": 3}, r"\.low: got 9, .* which is 3", id="layer"
-        ),
-        pytest.param("space.width_2.choices", [], r"got \[\], expected a list of 1 to", id="empty"),
-        pytest.param("space.width_3", 16, "up to the largest depth, which is 2", id="too deep"),
-        pytest.param("space.dropout", MISSING, "expected dropout or dropout_1", id="no dropout"),
-        pytest.param("space.width_of_layer", {}, "an unknown key, expected 'width_1'", id="inner"),
-    ],
-)
-def test_an_error_names_file_key_value_and_limit(key: str, value: Any, message: str) -> None:
-    with pytest.raises(BadInputError, match=message) as error:
-        check_study(changed({key: value}), "study.yaml")
-    assert str(error.value).startswith(f"study.yaml: {key}")
-
-
-@pytest.mark.parametrize(
-    ("bounds", "message"),
-    [
-        pytest.param({"low": 0.0, "high": 0.5, "step": 0.2}, "a divisor of high - low", id="odd"),
-        pytest.param({"low": 0.1, "high": 0.2, "step": 0.3}, "at most high - low", id="large"),
-        pytest.param({"low": 0.0, "high": 0.5, "step": 0.0}, "above 0", id="nothing"),
-        pytest.param({"low": 0.0, "high": 0.5, "log": True}, "since log is true", id="log of 0"),
-        pytest.param(
-            {"low": 0.1, "high": 0.5, "step": 0.1, "log": True}, "no step where log", id="both"
-        ),
-    ],
-)
-def test_a_range_refuses_a_step_or_log_that_does_not_fit(
-    bounds: dict[str, Any], message: str
-) -> None:
-    with pytest.raises(BadInputError, match=rf"space.dropout\.(step|low): .*{message}"):
-        check_study(changed({"space.dropout": bounds}), "study.yaml")
-
-
-@pytest.mark.parametrize(
     ("low", "high", "step"), [(0.1, 0.3, 0.2), (0.0, 0.6, 0.2), (0.1, 0.7, 0.1)]
 )
 def test_a_step_fits_however_floats_are_rounded(low: float, high: float, step: float) -> None:
     bounds = {"low": low, "high": high, "step": step}
     space = check_study(changed({"space.dropout": bounds}), "study.yaml").space
     assert values_of(space.domains["dropout"])[-1] == high
+
+
+@given(documents())
+def test_a_dumped_study_loads_again_to_an_equal_one(document: dict[str, Any]) -> None:
+    once = check_study(document, "study.yaml")
+    again = check_study(json.loads(json.dumps(once.document)), "study.yaml")
+    assert again == once
+    assert digest(again) == digest(once)
+    assert again.document == once.document
+
+
+def test_a_digest_passes_over_the_number_of_trials_alone() -> None:
+    assert digest(study(search={"trials": 6})) == digest(study(search={"trials": 60}))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *[("name", "other"), ("question", "Why?"), ("data.validation", 0.25), ("data.test", 0)],
+        *[("space.depth", 1), ("space.width_1", 8), ("space.input_dropout", 0.1)],
+        *[("training.epochs", 3), ("training.threads", 2), ("search.seed", 1)],
+        *[("search.block", 4), ("search.max_seconds", 9.0), ("trials", [{"depth": 2}])],
+    ],
+)
+def test_a_digest_changes_with_any_other_value(key: str, value: Any) -> None:
+    other = check_study(changed({key: value}), "study.yaml")
+    assert digest(other) != digest(study())
+    assert [line.partition(": ")[0].startswith(key) for line in _differences(other.document)]
+
+
+def _differences(document: dict[str, Any]) -> list[str]:
+    lines = differences(study().document, document)
+    assert lines
+    return lines
+
+
+def test_a_digest_passes_over_the_order_and_the_spelling_of_keys() -> None:
+    turned = {key: SMALLEST[key] for key in reversed(SMALLEST)}
+    assert digest(check_study(turned, "")) == digest(study())
+
+
+def test_a_digest_passes_over_defaults_that_are_written_out() -> None:
+    assert digest(check_study(study().document, "")) == digest(study())
+
+
+@pytest.mark.parametrize(
+    ("changes", "lines"),
+    [
+        pytest.param({}, [], id="nothing"),
+        pytest.param({"search.trials": 60}, [], id="the trials, which may grow"),
+        pytest.param({"training.epochs": 4}, ["training.epochs: 2 → 4"], id="a number"),
+        pytest.param(
+            {"space.width_1": 8}, ["space.width_1: not set → 8"], id="a parameter that is new"
+        ),
+        pytest.param(
+            {"space.dropout": {"low": 0.0, "high": 0.6}},
+            [
+                *("space.dropout: 0.5 → not set", "space.dropout.low: not set → 0.0"),
+                *("space.dropout.high: not set → 0.6", "space.dropout.log: not set → false"),
+                "space.dropout.per_layer: not set → false",
+            ],
+            id="a range for a constant",
+        ),
+    ],
+)
+def test_differences_name_each_changed_key(changes: dict[str, Any], lines: list[str]) -> None:
+    other = check_study(changed(changes), "study.yaml")
+    assert differences(study().document, other.document) == lines
+
+
+def test_differences_name_the_value_of_a_fixed_trial() -> None:
+    old = study_of(SEARCHED, {"depth": 2}).document
+    new = study_of(SEARCHED, {"depth": 3}).document
+    assert differences(old, new) == ["trials.0.depth: 2 → 3"]
+
+
+@pytest.mark.parametrize(
+    ("trial", "params"),
+    [
+        pytest.param({}, {}, id="leaves out all"),
+        pytest.param(
+            {"depth": 2, "dropout": 0.25},
+            {"depth": 2, "dropout_1": 0.25, "dropout_2": 0.25, "dropout_3": 0.25},
+            id="dropout of every layer",
+        ),
+        pytest.param(
+            {"depth": 2, "dropout_1": 0.1, "dropout_2": 0.2},
+            {"depth": 2, "dropout_1": 0.1, "dropout_2": 0.2},
+            id="dropout of named layers",
+        ),
+        pytest.param(
+            {"dropout": 0.5, "dropout_2": 0.2},
+            {"dropout_1": 0.5, "dropout_2": 0.2, "dropout_3": 0.5},
+            id="every layer but one",
+        ),
+        pytest.param({"weight_decay": 0.0}, {"weight_decay": 0.0}, id="repeats a constant"),
+        pytest.param({"dropout_1": 0}, {"dropout_1": 0.0}, id="0 for 0.0"),
+        pytest.param({"width": 32}, {"width": 32}, id="a choice"),
+        pytest.param({"learning_rate": 1e-4}, {"learning_rate": 1e-4}, id="a bound"),
+    ],
+)
+def test_a_fixed_trial_resolves_what_it_says(trial: dict[str, Any], params: dict[str, Any]) -> None:
+    resolved = study_of(SEARCHED, trial).fixed_params(0)
+    assert resolved == params
+    assert [type(value) for value in resolved.values()] == [type(v) for v in params.values()]
+
+
+def test_a_fixed_trial_takes_dropout_for_a_network_without_layers() -> None:
+    assert study_of({"depth": 0}, {"dropout": 0.5}).fixed_params(0) == {}
+
+
+def test_a_fixed_trial_takes_a_choice_in_the_choices_own_type() -> None:
+    study = study_of({"depth": 1, "width": 4, "dropout": {"choices": [0.0, 0.5]}}, {"dropout": 0})
+    assert type(study.fixed_params(0)["dropout"]) is float

@@ -1,17 +1,21 @@
-"""The text of a study file: YAML without surprises."""
+"""The text of a study file: YAML without surprises, and ``--set KEY=VALUE`` applied to it."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
+from pipeline.config.messages import shown
 from pipeline.errors import BadInputError
 
 LARGEST_FILE_BYTES: Final = 1_000_000
 LARGEST_NODES: Final = 20_000
 LARGEST_DEPTH: Final = 50
 LARGEST_DIGITS: Final = 100
+LONGEST_PATH: Final = 20
+"""No key of a study lies so deep."""
 TEXT_TAGS: Final = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")
 
 
@@ -35,10 +39,10 @@ class StudyLoader(yaml.SafeLoader):
         seen: set[str] = set()
         for key, _ in node.value:
             if key.tag not in TEXT_TAGS:
-                problem = f"a key that is no text ({_source(key)})"
+                problem = f"the key {_source(key)} is no text"
                 raise YamlFaultError(problem, key)
             if key.value in seen:
-                problem = f"the key {key.value!r} twice"
+                problem = f"the key {key.value!r} is given twice"
                 raise YamlFaultError(problem, key)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
@@ -46,7 +50,7 @@ class StudyLoader(yaml.SafeLoader):
     def construct_whole(self, node: yaml.ScalarNode) -> int:
         """Build a whole number that can be written out again."""
         if len(node.value) > LARGEST_DIGITS:
-            problem = f"a number of {len(node.value)} digits"
+            problem = f"a number has {len(node.value)} digits"
             raise YamlFaultError(problem, node)
         return int(self.construct_yaml_int(node))
 
@@ -76,8 +80,7 @@ def read_text(path: Path) -> str:
             content = file.read(LARGEST_FILE_BYTES + 1)
         text = content.decode()
     except OSError as error:
-        got = (error.strerror or type(error).__name__).lower()
-        raise _unreadable(path, got) from None
+        raise _unreadable(path, (error.strerror or type(error).__name__).lower()) from None
     except ValueError:
         raise _unreadable(path, "bytes that are not UTF-8 text") from None
     if len(content) > LARGEST_FILE_BYTES:
@@ -100,14 +103,13 @@ def parse(text: str, where: str) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         line = f"line {mark.line + 1}" if mark else ""
-        got = ": ".join(filter(None, (error.context, error.problem))) or "no YAML"
-        raise BadInputError(where=where, key=line, got=got, expected="plain YAML") from None
+        problem = ": ".join(filter(None, (error.context, error.problem)))
+        raise BadInputError(where=where, key=line, problem=f"not valid: {problem}") from None
     except yaml.YAMLError as error:
-        got = str(error).splitlines()[0]
-        raise BadInputError(where=where, got=got, expected="plain YAML") from None
+        problem = f"not valid: {str(error).splitlines()[0]}"
+        raise BadInputError(where=where, problem=problem) from None
     except ValueError as error:
-        got = f"a value that cannot be read ({error})"
-        raise BadInputError(where=where, got=got, expected="plain YAML") from None
+        raise BadInputError(where=where, problem=f"a value cannot be read: {error}") from None
 
 
 def _constructed(text: str, where: str) -> Any:
@@ -116,7 +118,7 @@ def _constructed(text: str, where: str) -> Any:
     try:
         node = loader.get_single_node()
         if node is None:
-            raise BadInputError(where=where, got="an empty file", expected="a study file (YAML)")
+            raise BadInputError(where=where, problem="the file is empty")
         _refuse_bombs(node, where)
         return loader.construct_document(node)
     finally:
@@ -131,13 +133,13 @@ def _check_events(text: str, where: str) -> None:
         if tag is not None:
             mark = event.start_mark
             line = f"line {mark.line + 1}" if mark else ""
-            got = f"the YAML tag {tag!r}"
-            raise BadInputError(where=where, key=line, got=got, expected="plain values")
+            problem = f"YAML tags such as {tag!r} are not allowed"
+            raise BadInputError(where=where, key=line, problem=problem)
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > LARGEST_DEPTH:
-            got = "maps or lists nested too deeply"
-            raise BadInputError(where=where, got=got, expected=f"at most {LARGEST_DEPTH} levels")
+            problem = f"maps or lists are nested deeper than {LARGEST_DEPTH} levels"
+            raise BadInputError(where=where, problem=problem)
         if number > 2 * LARGEST_NODES:  # a map or list has a start and an end
             raise _too_many(where)
 
@@ -155,9 +157,8 @@ def _refuse_bombs(root: yaml.Node, where: str) -> None:
 
 
 def _too_many(where: str) -> BadInputError:
-    got = f"more than {LARGEST_NODES:,} values, aliases written out"
-    expected = f"a study file of at most {LARGEST_NODES:,} values"
-    return BadInputError(where=where, got=got, expected=expected)
+    problem = f"more than {LARGEST_NODES:,} values, aliases expanded"
+    return BadInputError(where=where, problem=problem)
 
 
 def _source(node: yaml.Node) -> str:
@@ -167,3 +168,46 @@ def _source(node: yaml.Node) -> str:
 def _unreadable(path: Path, got: str) -> BadInputError:
     expected = f"a readable study file (YAML) of at most {LARGEST_FILE_BYTES:,} bytes"
     return BadInputError(where=str(path), got=got, expected=expected)
+
+
+def override(document: Mapping[str, Any], assignment: str) -> dict[str, Any]:
+    """Replace one value of a study document.
+
+    Args:
+        document: The study's sections; it is not changed.
+        assignment: ``KEY=VALUE`` with a dotted key; the value is YAML, nothing stands for null.
+
+    Raises:
+        BadInputError: It has no key or no ``=``, or the key leads nowhere.
+    """
+    key, equals, text = assignment.partition("=")
+    path = key.split(".")
+    if not equals or not all(path) or len(path) > LONGEST_PATH:
+        expected = "KEY=VALUE, for example training.epochs=5"
+        raise BadInputError(where="--set", got=repr(assignment), expected=expected)
+    value = parse(text, f"--set {key}") if text.strip() else None
+    changed: dict[str, Any] = _replaced(document, path, value, key)
+    return changed
+
+
+def _replaced(section: Any, path: list[str], value: Any, key: str) -> Any:
+    if not path:
+        return value
+    first, *rest = path
+    if isinstance(section, list):
+        index = _index(section, first, key)
+        changed = _replaced(section[index], rest, value, key)
+        return [*section[:index], changed, *section[index + 1 :]]
+    if section is not None and not isinstance(section, Mapping):
+        problem = f"there is no such key: {shown(section)} is a value"
+        raise BadInputError(where="--set", key=key, problem=problem)
+    inner = dict(section or {})
+    return inner | {first: _replaced(inner.get(first), rest, value, key)}
+
+
+def _index(section: list[Any], part: str, key: str) -> int:
+    is_number = part.isascii() and part.isdecimal() and len(part) <= len(str(len(section)))
+    if is_number and int(part) < len(section):
+        return int(part)
+    expected = f"an index below {len(section)}, the length of the list"
+    raise BadInputError(where="--set", key=key, got=repr(part), expected=expected)
