@@ -39,7 +39,7 @@ class StudyLoader(yaml.SafeLoader):
         seen: set[str] = set()
         for key, _ in node.value:
             if key.tag not in TEXT_TAGS:
-                problem = f"the key {_source(key)} is no text"
+                problem = f"keys must be texts, not {_source(key)}"
                 raise YamlFaultError(problem, key)
             if key.value in seen:
                 problem = f"the key {key.value!r} is given twice"
