@@ -3,9 +3,13 @@
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
 
 from pipeline.app.browse import show_study
+from pipeline.app.doctor import examine
 from pipeline.errors import WorkFailedError
+from pipeline.tracking.store import tracking_uri
 from tests.app.fits import EXHAUSTS, IS_KILLED, RAISES
 from tests.app.studies import PRUNED_TOO, check_ledgers_agree, study_in, trial_runs
 
@@ -50,7 +54,7 @@ def test_each_failure_is_recorded_with_its_cause_and_the_study_goes_on(
     ]
 
 
-def test_five_failures_of_one_cause_stop_the_study_and_a_mended_one_goes_on(
+def test_five_failures_of_one_cause_stop_the_study_and_a_mended_one_tries_them_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study = study_in(tmp_path, **OWN, trials=[])
@@ -58,7 +62,7 @@ def test_five_failures_of_one_cause_stop_the_study_and_a_mended_one_goes_on(
         study.run(workers=2)
     first, second = str(stopped.value).splitlines()
     assert "trials 0 to 4, 5 in a row, failed for one cause: ValueError: no layer at 0x" in first
-    assert second.startswith("mend the cause and run the same command to go on")
+    assert second.startswith("mend the cause and run the same command with --retry-failed")
     # The third block would see the first one fail: it is not begun.
     assert [(run.info.status, run.data.tags["trial_state"]) for run in trial_runs(tmp_path)] == [
         ("FAILED", "FAIL")
@@ -66,7 +70,24 @@ def test_five_failures_of_one_cause_stop_the_study_and_a_mended_one_goes_on(
     assert [row.run_id for row in show_study(study.workspace, "small").trials] == [
         r.info.run_id for r in trial_runs(tmp_path)
     ]
+    failed = show_study(study.workspace, "small").trials
     monkeypatch.setenv("MENDED", "yes")
-    rows = study.run(workers=2).trials
+    rows = study.run(workers=2, retry_failed=True).trials
+    assert [row.state for row in rows] == ["COMPLETE"] * 12
+    assert [row.params for row in rows[:10]] == [row.params for row in failed]
     check_ledgers_agree(tmp_path, 12)
-    assert [row.state for row in rows] == ["FAIL"] * 10 + ["COMPLETE"] * 2
+    attempts = _first_attempts(tmp_path)
+    assert [run.info.run_id for run in attempts] == [row.run_id for row in failed]
+    assert [run.data.tags["cause"] for run in attempts] == [row.cause for row in failed]
+    assert {run.data.tags.get("attempt") for run in trial_runs(tmp_path)[:10]} == {"2"}
+    assert examine(study.workspace).is_healthy
+
+
+def _first_attempts(home: Path) -> list[Run]:
+    """The runs of attempts that were tried again, in the order of their trials."""
+    client = MlflowClient(tracking_uri(home))
+    experiment = client.get_experiment_by_name("small")
+    assert experiment is not None
+    found = client.search_runs([experiment.experiment_id], "tags.attempt = '1'")
+    assert {run.data.tags["attempt_of_trial"] for run in found} == set(map(str, range(10)))
+    return sorted(found, key=lambda run: int(run.data.tags["attempt_of_trial"]))
