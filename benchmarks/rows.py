@@ -59,12 +59,12 @@ def write_rows(folder: Path, *, data: Mapping[str, Any], data_dir: Path | None, 
         seed: The study's.
     """
     from pipeline.config import DataConfig, derive_seed
-    from pipeline.learning.data import locate, open_train, prepare, split
+    from pipeline.learning.data import locate, open_train, prepare, splits
 
     config = DataConfig.model_validate(data)
     prepared = prepare(locate(config, data_dir, cache=folder), cache=folder)
     images, labels = open_train(prepared)
-    parts = split(labels, config, n_own_test=prepared.n_test, seed=derive_seed(seed, "split"))
+    parts = splits(labels, config, n_own_test=prepared.n_test, seed=derive_seed(seed, "split"))[0]
     flat = images.reshape(len(images), -1)
     numbers = {"train": parts.train, "validation": parts.validation, "probe": parts.train_probe}
     part_images = {f"{name}_images": flat[rows] for name, rows in numbers.items()}

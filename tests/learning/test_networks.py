@@ -13,7 +13,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from pipeline.learning.data import PreparedData, open_train, split
+from pipeline.learning.data import PreparedData, open_train, splits
 from pipeline.learning.lightning import Trainer
 from pipeline.learning.modules.build import MLP
 from pipeline.learning.modules.layers import Dropout
@@ -32,7 +32,7 @@ def training_set(data: PreparedData) -> TensorDataset:
     """The rows that a study trains on, as ordinary tensors."""
     config = trial()
     images, labels = open_train(data)
-    rows = split(labels, config.data, n_own_test=data.n_test, seed=config.seeds["split"]).train
+    rows = splits(labels, config.data, n_own_test=data.n_test, seed=config.seeds["split"])[0].train
     return TensorDataset(
         torch.from_numpy(images[rows]).float() / data.scale, torch.from_numpy(labels[rows])
     )

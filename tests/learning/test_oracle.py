@@ -13,7 +13,7 @@ from torch.nn import functional
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from pipeline.config import TrialConfig
-from pipeline.learning.data import PreparedData, open_train, split
+from pipeline.learning.data import PreparedData, open_train, splits
 from pipeline.learning.modules.masks import counters, keep_mask, random_levels, row_order, step_key
 from tests.learning.trials import fit_one, trial
 
@@ -31,7 +31,7 @@ class Part:
 def parts_of(config: TrialConfig, data: PreparedData) -> tuple[Part, Part, Part]:
     """Training, validation and probe rows."""
     images, labels = open_train(data)
-    rows = split(labels, config.data, n_own_test=data.n_test, seed=config.seeds["split"])
+    rows = splits(labels, config.data, n_own_test=data.n_test, seed=config.seeds["split"])[0]
     x = torch.from_numpy(images).flatten(1).float() / data.scale
     y = torch.from_numpy(labels)
     train, validation, probe = (

@@ -9,9 +9,7 @@ from pipeline.learning.data.split import (
     Split,
     SplitSizes,
     all_but_test,
-    fold_splits,
     known_sizes,
-    split,
     splits,
     splits_sha256,
 )
@@ -22,12 +20,10 @@ __all__ = [
     "Split",
     "SplitSizes",
     "all_but_test",
-    "fold_splits",
     "known_sizes",
     "locate",
     "open_train",
     "prepare",
-    "split",
     "splits",
     "splits_sha256",
 ]

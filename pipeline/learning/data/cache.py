@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import BadInputError, WorkFailedError
-from pipeline.learning.data.catalogue import DATA_SETS, BatchesOrigin, IdxOrigin, Subset
-from pipeline.learning.data.formats import decode_batches, decode_csv, decode_idx
+from pipeline.learning.data.catalogue import DATA_SETS, Subset
 from pipeline.learning.data.locate import Source
 from pipeline.learning.data.npz import count_rows, decode_npz
 from pipeline.learning.data.reading import Arrays, Images, Labels, sha256_of_file
@@ -50,7 +49,7 @@ class PreparedData:
         return self.source.name
 
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +82,6 @@ class Meta:
     """
 
     name: str
-    n_classes: int
-    scale: float
     sources: Mapping[str, str]
     arrays: Mapping[str, Fingerprint]
 
@@ -119,8 +116,7 @@ def _meta_of(document: dict[str, Any]) -> Meta:
         name: Fingerprint(dtype=entry["dtype"], shape=tuple(entry["shape"]), sha256=entry["sha256"])
         for name, entry in document["arrays"].items()
     }
-    plain = {key: document[key] for key in ("name", "n_classes", "scale", "sources")}
-    return Meta(arrays=arrays, **plain)
+    return Meta(name=document["name"], sources=document["sources"], arrays=arrays)
 
 
 def open_train(prepared: PreparedData) -> tuple[Images, Labels]:
@@ -194,11 +190,7 @@ def decode(source: Source) -> Arrays:
 
         return decode_images(list_images(source.files[0]), image_size=source.image_size)
     known = DATA_SETS[source.name]
-    if isinstance(known.origin, IdxOrigin):
-        return decode_idx(known.origin, source.files)
-    if isinstance(known.origin, BatchesOrigin):
-        return decode_batches(known, known.origin, source.files)
-    return decode_csv(known, source.files[0])
+    return known.decode(known, source.files)
 
 
 def count_rows_of_source(source: Source) -> tuple[int, int]:
@@ -299,8 +291,6 @@ def store(source: Source, folder: Path, *, parts: tuple[Subset, ...]) -> Meta:
     check_unchanged(source, sources, name=folder.name)
     meta = Meta(
         name=source.name,
-        n_classes=int(arrays["train-labels"].max()) + 1,
-        scale=scale_of(source.name, arrays["train-images"].dtype),
         sources=sources,
         arrays={name: Fingerprint.of(array) for name, array in arrays.items()},
     )

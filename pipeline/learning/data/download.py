@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.errors import BadInputError
-from pipeline.learning.data.catalogue import DATA_SETS, CsvOrigin, Downloadable, IdxOrigin
-from pipeline.learning.data.locate import Source, downloads_folder, find_files, how_to_get, layout
+from pipeline.learning.data.catalogue import DATA_SETS, Downloadable, Packaged
+from pipeline.learning.data.locate import Source, downloads_folder, find_files, how_to_get
 from pipeline.locks import locked
 
 SILENCE_SECONDS: Final = 30.0
@@ -37,13 +37,13 @@ def download(source: Source, *, cache: Path) -> Source:
         BadInputError: No mirror gave the files; what was written on the way is removed.
     """
     origin = DATA_SETS[source.name].origin
-    if isinstance(origin, CsvOrigin):
+    if isinstance(origin, Packaged):
         message = f"{source.name} comes with a package and is never downloaded"
         raise TypeError(message)
     folder = downloads_folder(cache.absolute())
     try:
         with _made(folder), _alone(folder):
-            files = find_files(origin, layout(origin, folder)) or _fetched(origin, folder)
+            files = find_files(origin, folder / origin.folder) or _fetched(origin, folder)
     except (RuntimeError, OSError, HTTPException, EOFError) as error:
         raise _failure(source, origin, error=error) from error
     return replace(source, files=files)
@@ -53,9 +53,10 @@ def _fetched(origin: Downloadable, folder: Path) -> tuple[Path, ...]:
     """Download into a folder of its own, and move what is sound to its place."""
     _log.info("downloading %s", origin.class_name)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as scratch:
-        names = _fetch(origin, Path(scratch))
-        _keep(names, layout(origin, Path(scratch)), layout(origin, folder))
-    found = find_files(origin, layout(origin, folder))
+        for name in _fetch(origin, Path(scratch)):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (Path(scratch) / name).replace(folder / name)
+    found = find_files(origin, folder / origin.folder)
     if found is None:
         message = f"the files moved to {folder} are gone again"
         raise FileNotFoundError(message)
@@ -66,7 +67,7 @@ def _fetch(origin: Downloadable, root: Path) -> list[str]:
     """Let torchvision download and check; of CIFAR-10 the archive, which it would unpickle.
 
     Returns:
-        The names of the files to keep.
+        The files to keep, by their path below ``root``.
     """
     from pipeline.learning.torchvision_ops import ensure_torchvision
 
@@ -74,18 +75,12 @@ def _fetch(origin: Downloadable, root: Path) -> list[str]:
     datasets = import_module("torchvision.datasets")
     known = getattr(datasets, origin.class_name)
     with _impatient(), _quiet_in_pipes():
-        if isinstance(origin, IdxOrigin):
+        if origin.archive is None:
             known(root=root, train=False, download=True)
-            return [file.name for file in origin.files]
-        datasets.utils.download_url(known.url, root, origin.archive, origin.archive_md5)
-        return [origin.archive]
-
-
-def _keep(names: list[str], scratch: Path, folder: Path) -> None:
-    """Move files to their place; each move is atomic, other files stay behind."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in names:
-        (scratch / name).replace(folder / name)
+            return [f"{origin.folder}/{file.name}" for file in origin.files]
+        archive = origin.archive
+        datasets.utils.download_url(known.url, root, archive.name, archive.md5)
+        return [archive.name]
 
 
 @contextlib.contextmanager

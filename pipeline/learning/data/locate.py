@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, Final
 from pipeline.errors import BadInputError
 from pipeline.learning.data.catalogue import (
     DATA_SETS,
-    BatchesOrigin,
-    CsvOrigin,
     Downloadable,
-    IdxFile,
-    IdxOrigin,
+    KnownFile,
+    Packaged,
 )
 
 if TYPE_CHECKING:
@@ -35,7 +33,7 @@ class Source:
         files: In the catalogue's order, or the user's one file or folder; none where the set
             has to be downloaded.
         image_size: Pixels a side to which a folder's images are brought; ``None``: as they are.
-        looked_at: What was looked at in vain, a phrase for each place.
+        looked_at: What was searched in vain, a phrase for each folder.
     """
 
     name: str
@@ -81,9 +79,10 @@ def locate(
     if config.path is not None:
         return _own(config, Path(config.path), data_dir)
     origin = DATA_SETS[config.name].origin
-    if isinstance(origin, CsvOrigin):
+    if isinstance(origin, Packaged):
         return _in_package(config.name, origin)
-    return _in_folders(config.name, origin, _places(origin, data_dir, cache, system_roots))
+    folders = _search_folders(origin, data_dir, cache, system_roots)
+    return _in_folders(config.name, origin, folders)
 
 
 def downloads_folder(cache: Path) -> Path:
@@ -119,7 +118,7 @@ def _lack_of_own(path: Path, *, is_folder: bool) -> str | None:
         return f"{path}: {error.strerror}"
 
 
-def _in_package(name: str, origin: CsvOrigin) -> Source:
+def _in_package(name: str, origin: Packaged) -> Source:
     spec = find_spec(origin.package)
     if spec is None or spec.origin is None:
         looked_at = f"no package {origin.package}"
@@ -136,25 +135,27 @@ def _in_package(name: str, origin: CsvOrigin) -> Source:
     )
 
 
-def _in_folders(name: str, origin: Downloadable, places: Iterator[Path]) -> Source:
+def _in_folders(name: str, origin: Downloadable, folders: Iterator[Path]) -> Source:
     looked_at: list[str] = []
-    for folder in places:
+    for folder in folders:
         files = find_files(origin, folder)
         if files is not None:
             return Source(name=name, files=files, looked_at=tuple(looked_at))
-        looked_at.append(lack(origin, folder))
+        looked_at.append(_missing(origin, folder))
     _check_can_download(name, origin, looked_at)
     return Source(name=name, files=(), looked_at=tuple(looked_at))
 
 
-def _places(
+def _search_folders(
     origin: Downloadable, data_dir: Path | None, cache: Path, system_roots: Sequence[Path]
 ) -> Iterator[Path]:
     for root in _data_folders(data_dir):
-        yield layout(origin, root)
+        yield root / origin.folder
     for root in system_roots:
-        yield from system_folders(origin, root)
-    yield layout(origin, downloads_folder(cache.absolute()))
+        if origin.system_folder:
+            yield root / origin.system_folder
+        yield root / origin.folder
+    yield downloads_folder(cache.absolute()) / origin.folder
 
 
 def _data_folders(data_dir: Path | None) -> Iterator[Path]:
@@ -187,61 +188,38 @@ def _check_can_download(name: str, origin: Downloadable, looked_at: Sequence[str
         )
 
 
-def layout(origin: Downloadable, root: Path) -> Path:
-    """Name the folder in which a data folder in torchvision's layout has a set's files."""
-    return root / origin.class_name / "raw" if isinstance(origin, IdxOrigin) else root
-
-
-def system_folders(origin: Downloadable, root: Path) -> tuple[Path, ...]:
-    """Name the folders in which a Linux distribution may have put a set's files."""
-    named = (root / origin.system_folder,) if isinstance(origin, IdxOrigin) else ()
-    return (*named, layout(origin, root))
-
-
 def find_files(origin: Downloadable, folder: Path) -> tuple[Path, ...] | None:
-    """Find every one of a set's files in a folder, plain before packed, or else nothing."""
-    if isinstance(origin, IdxOrigin):
-        return _all_or_none([_plain_or_packed(folder, file) for file in origin.files])
-    batches = (folder / origin.folder / file.name for file in origin.files)
-    archive = folder / origin.archive
-    return _all_or_none([_file_or_none(path) for path in batches]) or _all_or_none(
-        [_file_or_none(archive)]
-    )
+    """Find all of a set's files in its folder, plain before packed, or the archive beside it.
+
+    Args:
+        origin: Says which files there are.
+        folder: The set's own, ``MNIST/raw`` for example.
+    """
+    found = [_plain_or_packed(folder, file) for file in origin.files]
+    if complete := tuple(path for path in found if path is not None) * (None not in found):
+        return complete
+    archive = origin.archive and folder.parent / origin.archive.name
+    return (archive,) if archive and archive.is_file() else None
 
 
-def lack(origin: Downloadable, folder: Path) -> str:
+def _missing(origin: Downloadable, folder: Path) -> str:
     """Say what a folder lacks of a set's files."""
-    if isinstance(origin, BatchesOrigin):
-        named = [origin.folder + "/" + file.name for file in origin.files]
-        present = (folder / origin.folder).is_dir()
-        lacking = [name for name in named if not (folder / name).is_file()]
-        batches = ", ".join(lacking) if present else origin.folder
-        return f"{folder} lacks {batches} and {origin.archive}"
-    if not folder.is_dir():
-        return f"no folder {folder}"
-    lacking = [file.name for file in origin.files if _plain_or_packed(folder, file) is None]
-    return f"{folder} lacks {', '.join(lacking)}"
+    if folder.is_dir():
+        names = [file.name for file in origin.files if _plain_or_packed(folder, file) is None]
+        said = f"{folder} lacks {', '.join(names)}"
+    else:
+        said = f"no folder {folder}"
+    return f"{said}, and no {origin.archive.name} beside it" if origin.archive else said
 
 
 def how_to_get(origin: Downloadable) -> str:
     """Say how a person gets the files of a set that could not be found."""
-    if isinstance(origin, BatchesOrigin):
+    if origin.archive:
         return f"download {origin.url} into DIR and give --data-dir DIR"
     names = ", ".join(f"{file.name}.gz" for file in origin.files)
-    return (
-        f"download {names} from {origin.url} into DIR/{origin.class_name}/raw "
-        "and give --data-dir DIR"
-    )
+    return f"download {names} from {origin.url} into DIR/{origin.folder} and give --data-dir DIR"
 
 
-def _all_or_none(found: Sequence[Path | None]) -> tuple[Path, ...] | None:
-    complete = tuple(path for path in found if path is not None)
-    return complete if len(complete) == len(found) else None
-
-
-def _plain_or_packed(folder: Path, file: IdxFile) -> Path | None:
-    return _file_or_none(folder / file.name) or _file_or_none(folder / f"{file.name}.gz")
-
-
-def _file_or_none(path: Path) -> Path | None:
-    return path if path.is_file() else None
+def _plain_or_packed(folder: Path, file: KnownFile) -> Path | None:
+    paths = (folder / file.name, folder / f"{file.name}.gz")
+    return next((path for path in paths if path.is_file()), None)

@@ -182,7 +182,11 @@ class Split:
 def splits(
     labels: Labels, config: "DataConfig", *, n_own_test: int, seed: int
 ) -> tuple[Split, ...]:
-    """Split as the study says: once, or once for each fold.
+    """Split a set by class, once or once for each fold; equal arguments give equal splits.
+
+    The test's rows are taken first, with random numbers of their own, so that another size of the
+    validation set or another number of folds does not change them. Folds differ by at most a row
+    in each class, and by at most a row altogether.
 
     Args:
         labels: int64 [N], the training part's.
@@ -190,68 +194,20 @@ def splits(
         n_own_test: Rows of the set's own test part; 0 where it has none.
         seed: The study's, in [0, 2**64 - 1].
 
-    Raises:
-        BadInputError: A part would have no row.
-    """
-    if config.folds is not None:
-        return fold_splits(labels, config, n_own_test=n_own_test, seed=seed)
-    return (split(labels, config, n_own_test=n_own_test, seed=seed),)
-
-
-def split(labels: Labels, config: "DataConfig", *, n_own_test: int, seed: int) -> Split:
-    """Split a set's training part by class; equal arguments, equal split.
-
-    Each part is drawn with random numbers of its own, so that another size of the validation
-    set does not change the test's rows.
-
-    Args:
-        labels: int64 [N], the training part's.
-        config: How much goes to each part; without folds.
-        n_own_test: Rows of the set's own test part; 0 where it has none.
-        seed: The study's, in [0, 2**64 - 1].
-
-    Raises:
-        BadInputError: A part would have no row.
-        ValueError: The study is cross-validated: it has ``fold_splits``.
-    """
-    if config.folds is not None:
-        message = "a cross-validated study has a split for each fold"
-        raise ValueError(message)
-    sizes = split_sizes(config, n_rows=labels.size, n_own_test=n_own_test)
-    rest, test = _test_apart(labels, n_test=0 if n_own_test else sizes.test, seed=seed)
-    validation = stratified_sample(
-        rest, labels, n_drawn=sizes.validation, seed=seed, stream=VALIDATION_STREAM
-    )
-    return _split_of(labels, rest, validation, test=test, seed=seed)
-
-
-def fold_splits(
-    labels: Labels, config: "DataConfig", *, n_own_test: int, seed: int
-) -> tuple[Split, ...]:
-    """Split a set's training part into folds, each of which validates once.
-
-    The test's rows are those that ``split`` takes. The others are dealt out by class: folds differ
-    by at most a row in each class, and by at most a row altogether.
-
-    Args:
-        labels: int64 [N], the training part's.
-        config: How many folds, and how much goes to the test.
-        n_own_test: Rows of the set's own test part; 0 where it has none.
-        seed: The study's, in [0, 2**64 - 1].
-
     Returns:
-        For each fold a split that validates on it and trains on all others.
+        One split; of folds, for each one a split that validates on it and trains on all others.
 
     Raises:
         BadInputError: A part would have no row.
-        ValueError: The study has no folds.
     """
-    if config.folds is None:
-        message = "a study without folds has one split"
-        raise ValueError(message)
     sizes = split_sizes(config, n_rows=labels.size, n_own_test=n_own_test)
     rest, test = _test_apart(labels, n_test=0 if n_own_test else sizes.test, seed=seed)
-    folds = stratified_folds(rest, labels, n_hands=config.folds, seed=seed, stream=FOLD_STREAM)
+    if config.folds is None:
+        n_drawn = sizes.validation
+        draw = stratified_sample(rest, labels, n_drawn=n_drawn, seed=seed, stream=VALIDATION_STREAM)
+        folds: tuple[Rows, ...] = (draw,)
+    else:
+        folds = stratified_folds(rest, labels, n_hands=config.folds, seed=seed, stream=FOLD_STREAM)
     return tuple(_split_of(labels, rest, fold, test=test, seed=seed) for fold in folds)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.learning.data.catalogue import CIFAR10, BatchesOrigin, BatchFile, DataSet
+from pipeline.learning.data.catalogue import CIFAR10, DataSet, KnownFile
 
 N_ROWS = 20
 N_INPUTS = 3 * 32 * 32
@@ -40,19 +40,14 @@ def batch(number: int) -> bytes:
 
 def small_cifar10(contents: list[bytes]) -> DataSet:
     """The catalogue's entry of a set with these six batches."""
-    origin = CIFAR10.origin
-    assert isinstance(origin, BatchesOrigin)
+    origin = CIFAR10.download
+    assert origin.archive is not None
     files = tuple(
-        BatchFile(name=file.name, md5=hashlib.md5(content, usedforsecurity=False).hexdigest())
+        KnownFile(file.name, hashlib.md5(content, usedforsecurity=False).hexdigest())
         for file, content in zip(origin.files, contents, strict=True)
     )
-    packed = archive(contents)
-    small = replace(
-        origin,
-        train_files=files[:5],
-        test_files=files[5:],
-        archive_md5=hashlib.md5(packed, usedforsecurity=False).hexdigest(),
-    )
+    md5 = hashlib.md5(archive(contents), usedforsecurity=False).hexdigest()
+    small = replace(origin, files=files, archive=replace(origin.archive, md5=md5))
     return replace(CIFAR10, origin=small, n_train=5 * N_ROWS, n_test=N_ROWS)
 
 

@@ -123,10 +123,10 @@ def test_prepared_data_travel_to_workers(digits: PreparedData) -> None:
     assert pickle.loads(pickle.dumps(digits)) == digits
 
 
-def test_meta_tells_sources_digests_and_scale(digits: PreparedData) -> None:
+def test_meta_names_sources_and_digests(digits: PreparedData) -> None:
     meta = json.loads((digits.folder / "meta.json").read_text())
     assert meta["content_sha256"] == digits.sha256
-    assert (meta["scale"], meta["n_classes"]) == (16, 10)
+    assert (digits.scale, digits.n_classes) == (16, 10)
     assert list(meta["sources"]) == ["digits.csv.gz"]
     assert meta["arrays"]["train-images"]["shape"] == [1797, 8, 8]
 

@@ -20,7 +20,7 @@ import pytest
 from pipeline.config import DataConfig
 from pipeline.errors import BadInputError
 from pipeline.learning.data import PreparedData, known_sizes, locate, open_train, prepare
-from pipeline.learning.data.catalogue import CIFAR10, DATA_SETS, BatchesOrigin
+from pipeline.learning.data.catalogue import CIFAR10, DATA_SETS
 from pipeline.learning.data.sealed import open_test_subset
 from pipeline.learning.torchvision_ops import ensure_torchvision
 from tests.learning.data.batches import N_ROWS, archive, batch, pixels, small_cifar10, write_batches
@@ -41,13 +41,13 @@ def prepared_from(data_dir: Path, cache: Path) -> PreparedData:
 
 
 def test_the_md5s_are_those_that_torchvision_knows() -> None:
-    origin = CIFAR10.origin
-    assert isinstance(origin, BatchesOrigin)
+    origin = CIFAR10.download
+    assert origin.archive is not None
     ensure_torchvision()
     known = import_module("torchvision.datasets").CIFAR10
-    assert [[file.name, file.md5] for file in origin.train_files] == known.train_list
-    assert [[file.name, file.md5] for file in origin.test_files] == known.test_list
-    assert (origin.archive, origin.archive_md5) == (known.filename, known.tgz_md5)
+    named = [[file.name, file.md5] for file in origin.files]
+    assert named == [*known.train_list, *known.test_list]
+    assert (origin.archive.name, origin.archive.md5) == (known.filename, known.tgz_md5)
     assert (origin.folder, origin.url) == (known.base_folder, known.url)
 
 
@@ -85,9 +85,9 @@ def test_what_is_lacking_is_named(tmp_path: Path, cache: Path) -> None:
     (write_batches(tmp_path, CONTENTS) / "test_batch").unlink()
     source = locate(CONFIG, tmp_path, cache=cache, system_roots=(tmp_path / "usr",))
     assert source.looked_at == (
-        f"{tmp_path} lacks cifar-10-batches-py/test_batch and {ARCHIVE}",
-        f"{tmp_path}/usr lacks cifar-10-batches-py and {ARCHIVE}",
-        f"{cache}/downloads lacks cifar-10-batches-py and {ARCHIVE}",
+        f"{tmp_path}/cifar-10-batches-py lacks test_batch, and no {ARCHIVE} beside it",
+        f"no folder {tmp_path}/usr/cifar-10-batches-py, and no {ARCHIVE} beside it",
+        f"no folder {cache}/downloads/cifar-10-batches-py, and no {ARCHIVE} beside it",
     )
 
 
@@ -175,9 +175,10 @@ def test_an_archive_without_a_batch_is_named_even_where_its_md5_fits(
             member.type, member.linkname = kind, "/etc/hostname"
             packed.addfile(member)
     known = small_cifar10(CONTENTS)
-    assert isinstance(known.origin, BatchesOrigin)
+    archive = known.download.archive
+    assert archive is not None
     md5 = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-    other = replace(known, origin=replace(known.origin, archive_md5=md5))
+    other = replace(known, origin=replace(known.download, archive=replace(archive, md5=md5)))
     monkeypatch.setitem(DATA_SETS, "cifar10", other)
     with pytest.raises(BadInputError, match=f"{ARCHIVE}: got .*{message}"):
         prepared_from(tmp_path, cache)

@@ -14,10 +14,8 @@ from pipeline.learning.data import (
     PreparedData,
     Split,
     all_but_test,
-    fold_splits,
     known_sizes,
     open_train,
-    split,
     splits,
     splits_sha256,
 )
@@ -47,7 +45,7 @@ def problems(draw: st.DrawFn) -> Problem:
 def made(problem: Problem) -> tuple[Split, ...]:
     """The folds' splits of a problem."""
     labels, config, n_own_test, seed = problem
-    return fold_splits(labels, config, n_own_test=n_own_test, seed=seed)
+    return splits(labels, config, n_own_test=n_own_test, seed=seed)
 
 
 def rest_of(problem: Problem) -> npt.NDArray[Any]:
@@ -85,7 +83,7 @@ def test_equal_arguments_give_equal_folds(problem: Problem) -> None:
 @given(problems())
 def test_a_fold_keeps_the_test_rows_of_a_single_split(problem: Problem) -> None:
     labels, config, n_own_test, seed = problem
-    single = split(labels, config_of(test=config.test), n_own_test=n_own_test, seed=seed)
+    single = splits(labels, config_of(test=config.test), n_own_test=n_own_test, seed=seed)[0]
     assert all(np.array_equal(one.test, single.test) for one in made(problem))
     single_rest = np.sort(np.concatenate([single.train, single.validation]))
     assert np.array_equal(rest_of(problem), single_rest)
@@ -115,7 +113,7 @@ def test_other_seeds_give_other_folds(digits: PreparedData) -> None:
 
 def test_folds_stay_the_same_from_version_to_version(digits: PreparedData) -> None:
     _, labels = open_train(digits)
-    folds = fold_splits(labels, config_of(folds=3), n_own_test=0, seed=0)
+    folds = splits(labels, config_of(folds=3), n_own_test=0, seed=0)
     assert folds[0].validation[:5].tolist() == [3, 6, 9, 10, 12]
     assert (
         splits_sha256(folds) == "72b0933e32cc5d1a88fe82c0a7dfc6405836f904609f8b78815b35c460d792e4"
@@ -125,14 +123,14 @@ def test_folds_stay_the_same_from_version_to_version(digits: PreparedData) -> No
 def test_a_study_without_folds_has_the_split_it_ever_had(digits: PreparedData) -> None:
     _, labels = open_train(digits)
     parts = splits(labels, config_of(), n_own_test=0, seed=0)
-    alone = split(labels, config_of(), n_own_test=0, seed=0)
+    alone = splits(labels, config_of(), n_own_test=0, seed=0)[0]
     assert splits_sha256(parts) == alone.sha256
     assert [one.sha256 for one in parts] == [alone.sha256]
 
 
 def test_the_digest_tells_the_order_of_folds() -> None:
     labels = np.arange(40, dtype=np.int64) % 4
-    first, second = fold_splits(labels, config_of(folds=2), n_own_test=0, seed=0)
+    first, second = splits(labels, config_of(folds=2), n_own_test=0, seed=0)
     assert splits_sha256((first, second)) != splits_sha256((second, first))
 
 
@@ -155,16 +153,10 @@ def test_sizes_of_folds_are_known_without_the_data() -> None:
     assert (sizes.train, sizes.validation, sizes.test) == (1232, 206, 359)
 
 
-@pytest.mark.parametrize(
-    ("make", "folds", "message"),
-    [
-        pytest.param(split, 3, "a split for each fold", id="one split of a study with folds"),
-        pytest.param(fold_splits, None, "has one split", id="folds of a study without"),
-    ],
-)
-def test_a_study_is_split_as_it_says(make: Any, folds: int | None, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        make(np.zeros(20, dtype=np.int64), config_of(folds=folds), n_own_test=0, seed=0)
+@pytest.mark.parametrize(("folds", "n_splits"), [(None, 1), (3, 3)])
+def test_a_study_is_split_once_or_once_for_each_fold(folds: int | None, n_splits: int) -> None:
+    labels = np.zeros(20, dtype=np.int64)
+    assert len(splits(labels, config_of(folds=folds), n_own_test=0, seed=0)) == n_splits
 
 
 def test_every_fold_opens_the_same_test_rows(digits: PreparedData) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.errors import BadInputError
 from pipeline.learning.data import PreparedData, Source, open_train, prepare
-from pipeline.learning.data.catalogue import FASHION_MNIST, MNIST, DataSet, IdxOrigin
+from pipeline.learning.data.catalogue import FASHION_MNIST, MNIST, DataSet
 from pipeline.learning.torchvision_ops import ensure_torchvision
 
 CONTENT_SHA256 = {
@@ -34,8 +34,7 @@ N_PIXELS = 60_000 * 28 * 28
 
 def idx_files(known: DataSet) -> dict[str, str]:
     """The md5 of each unpacked file by its name."""
-    assert isinstance(known.origin, IdxOrigin)
-    return {file.name: file.md5 for file in known.origin.files}
+    return {file.name: file.md5 for file in known.download.files}
 
 
 def files_that_start_with(content: bytes, folder: Path, *, suffix: str) -> Source:
@@ -61,13 +60,12 @@ def test_a_set_has_its_known_content(name: str, request: pytest.FixtureRequest) 
 def test_the_md5s_belong_to_the_files_that_torchvision_knows(
     known: DataSet, real_data: Path
 ) -> None:
-    assert isinstance(known.origin, IdxOrigin)
     ensure_torchvision()
-    resources = getattr(import_module("torchvision.datasets"), known.origin.class_name).resources
+    resources = getattr(import_module("torchvision.datasets"), known.download.class_name).resources
     for (packed_name, packed_md5), (name, md5) in zip(
         resources, idx_files(known).items(), strict=True
     ):
-        packed = (real_data / known.origin.class_name / "raw" / packed_name).read_bytes()
+        packed = (real_data / known.download.class_name / "raw" / packed_name).read_bytes()
         assert packed_name == f"{name}.gz"
         assert hashlib.md5(packed, usedforsecurity=False).hexdigest() == packed_md5
         assert hashlib.md5(gzip.decompress(packed), usedforsecurity=False).hexdigest() == md5

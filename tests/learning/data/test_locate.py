@@ -9,16 +9,15 @@ import pytest
 from pipeline.config import DataConfig
 from pipeline.errors import BadInputError
 from pipeline.learning.data import Source, locate
-from pipeline.learning.data.catalogue import DATA_SETS, MNIST, IdxOrigin
+from pipeline.learning.data.catalogue import DATA_SETS, MNIST
 
 MNIST_CONFIG = DataConfig(name="mnist")
 
 
 def fill(folder: Path, *, suffix: str = ".gz") -> Path:
     """Put files of the right names into a folder; their content is not looked at here."""
-    assert isinstance(MNIST.origin, IdxOrigin)
     folder.mkdir(parents=True)
-    for file in MNIST.origin.files:
+    for file in MNIST.download.files:
         (folder / (file.name + suffix)).write_bytes(b"")
     return folder
 
@@ -29,7 +28,7 @@ def found_in(source: Source) -> Path:
     return folder
 
 
-def test_places_are_taken_in_the_documented_order(
+def test_folders_are_searched_in_the_documented_order(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given, named, system = tmp_path / "given", tmp_path / "named", tmp_path / "system"

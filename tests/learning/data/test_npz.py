@@ -15,7 +15,7 @@ from pipeline.learning.data import (
     locate,
     open_train,
     prepare,
-    split,
+    splits,
 )
 from pipeline.learning.data.sealed import open_test, open_test_subset
 from tests.learning.data.own_arrays import (
@@ -196,7 +196,7 @@ def test_the_real_subset_is_ready_within_two_seconds(real_data: Path, cache: Pat
     with np.load(real_data / name) as arrays:
         train, test = arrays["x_train"], arrays["x_test"]
     assert np.array_equal(open_train(prepared)[0].transpose(0, 2, 3, 1), train)
-    parts = split(open_train(prepared)[1], config, n_own_test=1000, seed=0)
+    parts = splits(open_train(prepared)[1], config, n_own_test=1000, seed=0)[0]
     assert np.array_equal(
         open_test(prepared, config, parts=parts, seed=0)[0][0, 2], test[0, ..., 2]
     )

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.config import DataConfig
 from pipeline.errors import BadInputError
-from pipeline.learning.data import PreparedData, locate, open_train, prepare, split
+from pipeline.learning.data import PreparedData, locate, open_train, prepare, splits
 from pipeline.learning.data.sealed import choose_test_rows, open_test, open_test_subset
 
 
@@ -20,7 +20,7 @@ def config_of(name: str, **values: object) -> DataConfig:
 def opened(prepared: PreparedData, config: DataConfig) -> tuple[list[int], int]:
     """Rows a class, and all pixels' sum, of the test as ``confirm`` would open it."""
     _, labels = open_train(prepared)
-    parts = split(labels, config, n_own_test=prepared.n_test, seed=3)
+    parts = splits(labels, config, n_own_test=prepared.n_test, seed=3)[0]
     images, classes = open_test(prepared, config, parts=parts, seed=3)
     assert images.shape == (classes.size, *prepared.image_shape)
     return np.bincount(classes, minlength=10).tolist(), int(images.sum(dtype=np.int64))

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.config import DataConfig
-from pipeline.learning.data import PreparedData, Split, open_train, split
+from pipeline.learning.data import PreparedData, Split, open_train, splits
 from pipeline.learning.data.split import split_sizes
 from pipeline.learning.data.stratified import largest_remainder, stratified_sample
 
@@ -39,7 +39,7 @@ def problems(draw: st.DrawFn) -> Problem:
 def made(problem: Problem, seed: int) -> Split:
     """The split of a problem."""
     labels, config, n_own_test = problem
-    return split(labels, config, n_own_test=n_own_test, seed=seed)
+    return splits(labels, config, n_own_test=n_own_test, seed=seed)[0]
 
 
 def counts(labels: Labels) -> npt.NDArray[Any]:
@@ -125,7 +125,7 @@ def test_streams_of_one_seed_are_independent(seed: int) -> None:
 
 def test_other_seeds_give_other_parts(digits: PreparedData) -> None:
     _, labels = open_train(digits)
-    digests = {split(labels, config_of(), n_own_test=0, seed=seed).sha256 for seed in range(20)}
+    digests = {splits(labels, config_of(), n_own_test=0, seed=seed)[0].sha256 for seed in range(20)}
     assert len(digests) == 20
 
 
@@ -133,14 +133,14 @@ def test_every_row_is_drawn_equally_often(digits: PreparedData) -> None:
     _, labels = open_train(digits)
     drawn = np.zeros(labels.size)
     for seed in range(400):
-        drawn[split(labels, config_of(), n_own_test=0, seed=seed).test] += 1
+        drawn[splits(labels, config_of(), n_own_test=0, seed=seed)[0].test] += 1
     expected, deviation_of_one = 400 * 0.2, (400 * 0.2 * 0.8) ** 0.5
     assert (np.abs(drawn - expected) < 5.5 * deviation_of_one).all()
 
 
 def test_a_split_stays_the_same_from_version_to_version(digits: PreparedData) -> None:
     _, labels = open_train(digits)
-    parts = split(labels, config_of(), n_own_test=0, seed=0)
+    parts = splits(labels, config_of(), n_own_test=0, seed=0)[0]
     assert parts.test[:5].tolist() == [16, 17, 22, 31, 34]
     assert parts.sha256 == "d467866d0cf4608cf51f816d7bdb1d6d4b973b3fc5c9548f3db371536f4ba554"
 
