@@ -38,7 +38,8 @@ bench: $(VENV)/.installed-bench  ## Train the same settings by this project and 
 torture: $(VENV)/.installed-dev  ## Attack the promises for 40 minutes: kill -9, a server away, full disks, fuzz, 100 reproductions
 	$(BIN)/python -m benchmarks.torture --kills 200
 	$(BIN)/python -m benchmarks.reproduction --trials 100
-	TORTURE=1 $(BIN)/python -m pytest tests/cli/test_fuzz.py tests/app/test_outage.py tests/app/test_failing_world.py
+	TORTURE=1 $(BIN)/python -m pytest tests/app/test_outage.py tests/app/test_failing_world.py
+	TORTURE=1 $(BIN)/python -m pytest -m hypothesis --timeout 1800
 
 clean:  ## Remove what make made
 	rm -rf $(VENV) build *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache

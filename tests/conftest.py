@@ -9,10 +9,13 @@ import pytest
 from hypothesis import settings
 
 from tests.app.studies import study_in
+from tests.long_form import TORTURE
 from tests.warm.python import PYTHON, warm_python
 
-settings.register_profile("steady", deadline=None)  # a busy machine is no fault of the code
-settings.load_profile("steady")
+# No deadline: a busy machine is no fault of the code. Each run tries other examples.
+settings.register_profile("short", deadline=None, max_examples=40)
+settings.register_profile("long", deadline=None, max_examples=500)
+settings.load_profile("long" if TORTURE else "short")
 
 
 @pytest.fixture(scope="session")

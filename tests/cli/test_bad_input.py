@@ -1,6 +1,5 @@
 import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.cli.typed import FILE, MISSING, TEXT, Answer, TypeIn, changed, snapshot
+from tests.warm.python import PYTHON
 
 GRID = {
     "search.sampler": "grid",
@@ -211,7 +211,7 @@ def test_the_installed_command_refuses_bad_input_and_writes_nothing(
     command: str, words: str, folder: Path
 ) -> None:
     before = snapshot(folder)
-    program = Path(sys.executable).with_name("pipeline")
+    program = Path(PYTHON).with_name("pipeline")
     done = subprocess.run(
         [str(program), *command.split()], capture_output=True, text=True, timeout=60, check=False
     )
