@@ -173,8 +173,7 @@ class MlflowLedger:
         before = self._client.get_run(info.run_id).data.tags.get(names.NOTE, "")
         note = with_confirmed(note, confirmed_in(before))
         self._client.set_tag(info.run_id, names.NOTE, note)
-        if self._study.model.name == "autoencoder":
-            self._show_best(rows)
+        self._show_best(rows)
         self._client.set_terminated(info.run_id, "FINISHED" if is_done else "KILLED")
         database = database_of(self._uri)
         if self._engine and database:
@@ -245,7 +244,7 @@ class MlflowLedger:
             self._live[config.number] = Points(run_id, config.params, known)
 
     def _show_best(self, rows: Sequence[TrialRow]) -> None:
-        """Lay the best trial's pictures beside the study's own note."""
+        """Copy the pictures of the best trial, if it has any, to the study's run."""
         best = best_row(rows)
         if best is not None and best.run_id is not None:
             runs.copy_pictures(self._client, best.run_id, self._study_run.info)

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from pipeline.cli import commands
-from pipeline.config import StudyConfig, check_study, load_study
+from pipeline.config import MODELS, StudyConfig, check_study, load_study
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -52,11 +52,25 @@ def test_page_names_only_commands_and_options_that_exist(page: Path) -> None:
 
 def test_study_page_names_each_key_of_the_study_file() -> None:
     page = (ROOT / "docs/study-file.md").read_text(encoding="utf-8")
-    for section in ("data", "model", "training", "search"):
-        fields = StudyConfig.model_fields[section].annotation
-        assert fields is not None
-        for key in fields.model_fields:
-            assert f"| `{section}.{key}` |" in page
+    named = set(re.findall(r"^\| `([a-z_.]+)` \|", page.partition("## Data")[0], re.MULTILINE))
+    schema = StudyConfig.model_json_schema()
+    sections = {"data": "DataConfig", "model": "ModelConfig", "training": "TrainingConfig"}
+    sections |= {"search": "SearchConfig"}
+    keys = {
+        f"{section}.{key}"
+        for section, record in sections.items()
+        for key in schema["$defs"][record]["properties"]
+    }
+    assert named == keys | (set(schema["properties"]) - set(sections))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_study_page_names_each_model_and_its_parameters(model: str) -> None:
+    page = (ROOT / "docs/study-file.md").read_text(encoding="utf-8")
+    models = page.partition("## Models")[2].partition("## The space")[0]
+    assert f"| `{model}` |" in models
+    for name in MODELS[model].parameters.by_name:
+        assert f"`{name}`" in models, name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
