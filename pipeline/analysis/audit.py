@@ -18,67 +18,79 @@ from pipeline.trial import (
     curve_sha256,
 )
 
+RECORD = "record.json"
+WEIGHTS = "weights.safetensors"
+SUMMARY = ("best_epoch", "best_val_loss", "n_parameters")
+LARGEST_UNCUT = 250
+"""Some MLflow stores cut a longer parameter."""
+
+
+class Mismatch(NamedTuple):
+    """What is off with one trial's run."""
+
+    kind: Kind
+    what: str
+    action: Action = Action.WRITE
+
 
 def audit(
-    study: str, stored: Sequence[TrialRow] | None, kept: StudyRuns, *, is_run: bool = False
+    study: str, trials: Sequence[TrialRow] | None, runs: StudyRuns, *, is_running: bool = False
 ) -> list[Finding]:
     """Find what is off in a study.
 
     Args:
         study: Its name.
-        stored: What Optuna holds, read before MLflow was; ``None``: it does not know the study.
-        kept: What MLflow holds.
-        is_run: Whether a driver is at work: only what is finished is looked at then.
+        trials: What Optuna holds, read before MLflow was; ``None``: it does not know the study.
+        runs: What MLflow holds.
+        is_running: Whether a driver is at work: only finished trials are checked then.
     """
-    if stored is None:
-        return [_without_store(study, kept)]
-    if kept.moved_from is not None:
-        return [_moved(study, kept)]
-    found = [] if is_run else list(_study_findings(study, stored, kept))
-    pictures = {name for run in kept.trials for name in run.files if name.endswith(".png")}
-    for trial in stored:
-        if trial.state.is_finished or not is_run:
-            found += _trial_findings(study, trial, _own(trial, kept), pictures)
+    if trials is None:
+        return [_without_store(study, runs)]
+    if runs.moved_from is not None:
+        return [_moved(study, runs)]
+    found = [] if is_running else list(_study_findings(study, trials, runs))
+    pictures = {name for run in runs.trials for name in run.files if name.endswith(".png")}
+    for trial in trials:
+        if trial.state.is_finished or not is_running:
+            found += _trial_findings(study, trial, _own(trial, runs), pictures)
     return sorted(found, key=lambda one: -1 if one.trial is None else one.trial)
 
 
-def _without_store(study: str, kept: StudyRuns) -> Finding:
+def _without_store(study: str, runs: StudyRuns) -> Finding:
     return Finding(
         kind=Kind.STUDY_WITHOUT_STORE,
         study=study,
-        run_id=kept.run_id,
-        what=f"Optuna's store does not know the study, of which MLflow has {len(kept.trials)} runs",
+        run_id=runs.run_id,
+        what=f"Optuna's store does not know the study, of which MLflow has {len(runs.trials)} runs",
         action=Action.NONE,
         how="`pipeline run` with the study's file trains it again and takes up these runs",
     )
 
 
-def _moved(study: str, kept: StudyRuns) -> Finding:
-    what = f"MLflow looks for artifacts in {kept.moved_from}, which is not below this home"
+def _moved(study: str, runs: StudyRuns) -> Finding:
+    what = f"MLflow looks for artifacts in {runs.moved_from}, which is not below this home"
     return Finding(
-        kind=Kind.MOVED_HOME, study=study, run_id=kept.run_id, what=what, action=Action.MOVE
+        kind=Kind.MOVED_HOME, study=study, run_id=runs.run_id, what=what, action=Action.MOVE
     )
 
 
-def _study_findings(study: str, stored: Sequence[TrialRow], kept: StudyRuns) -> Iterator[Finding]:
+def _study_findings(study: str, trials: Sequence[TrialRow], runs: StudyRuns) -> Iterator[Finding]:
     """What is off beside the trials that Optuna knows."""
     running = Kind.RUNNING_WITHOUT_DRIVER
-    if kept.status == "RUNNING":
+    if runs.status == "RUNNING":
         what = "the study's run is RUNNING, and nobody runs the study"
-        yield Finding(
-            kind=running, study=study, run_id=kept.run_id, what=what, action=Action.SETTLE
-        )
-    for other in kept.others:
+        yield Finding(kind=running, study=study, run_id=runs.run_id, what=what, action=Action.CLOSE)
+    for other in runs.others:
         if other.status == "RUNNING":
             what = f"the run {other.name} is RUNNING, and nobody writes it"
             yield Finding(
                 kind=running, study=study, run_id=other.run_id, what=what, action=Action.END
             )
-    named = {trial.run_id for trial in stored}
-    for run in kept.trials:
+    named = {trial.run_id for trial in trials}
+    for run in runs.trials:
         is_lost = not run.is_below and run.row.run_id not in named
-        if is_lost or run.row.number >= len(stored):
-            why = "it stands below no study" if is_lost else f"Optuna has {len(stored)} trials"
+        if is_lost or run.row.number >= len(trials):
+            why = "it stands below no study" if is_lost else f"Optuna has {len(trials)} trials"
             yield Finding(
                 kind=Kind.RUN_WITHOUT_TRIAL,
                 study=study,
@@ -121,42 +133,26 @@ def _trial_findings(
         )
 
 
-def run_of(trial: TrialRow, kept: StudyRuns) -> RunSnapshot | None:
+def run_of(trial: TrialRow, runs: StudyRuns) -> RunSnapshot | None:
     """The one run of a trial; where there are several, the one that stays."""
-    return _chosen(trial, _own(trial, kept))
+    return _chosen(trial, _own(trial, runs))
 
 
-def _own(trial: TrialRow, kept: StudyRuns) -> list[RunSnapshot]:
+def _own(trial: TrialRow, runs: StudyRuns) -> list[RunSnapshot]:
     """The runs below the study's that say they are of a trial, and the one that Optuna names."""
     return [
         run
-        for run in kept.trials
+        for run in runs.trials
         if run.row.number == trial.number and (run.is_below or run.row.run_id == trial.run_id)
     ]
 
 
 def _chosen(trial: TrialRow, own: Sequence[RunSnapshot]) -> RunSnapshot | None:
-
     def rank(run: RunSnapshot) -> RunRank:
         is_named = run.row.run_id == trial.run_id
         return RunRank(is_named, run.status == "FINISHED", run.n_metrics)
 
     return max(own, key=rank, default=None)
-
-
-RECORD = "record.json"
-WEIGHTS = "weights.safetensors"
-SUMMARY = ("best_epoch", "best_val_loss", "n_parameters")
-LARGEST_UNCUT = 250
-"""Some MLflow stores cut a longer parameter."""
-
-
-class Mismatch(NamedTuple):
-    """What is off with one trial's run."""
-
-    kind: Kind
-    what: str
-    action: Action = Action.WRITE
 
 
 def _waiting_mismatches(trial: TrialRow, run: RunSnapshot | None) -> Iterator[Mismatch]:
@@ -171,7 +167,7 @@ def _waiting_mismatches(trial: TrialRow, run: RunSnapshot | None) -> Iterator[Mi
         what = f"Optuna says WAITING, MLflow {run.row.state} and {run.status}"
         yield Mismatch(Kind.STATE_DIFFERS, what, Action.RELEASE)
     if run is not None and (doubled := _doubled(run)):
-        yield Mismatch(Kind.DOUBLE_STEPS, _told(doubled, "more than once"), Action.DELETE)
+        yield Mismatch(Kind.DOUBLE_STEPS, _listed(doubled, "more than once"), Action.DELETE)
 
 
 def _finished_mismatches(
@@ -186,7 +182,7 @@ def _finished_mismatches(
     """
     if run is None:
         what = f"Optuna says {trial.state}, MLflow has no run of it"
-        yield Mismatch(Kind.TRIAL_WITHOUT_RUN, what)
+        yield Mismatch(Kind.TRIAL_WITHOUT_RUN, what, Action.RESTORE)
         return
     yield from _state_mismatches(trial, run)
     yield from _point_mismatches(trial, run)
@@ -195,22 +191,22 @@ def _finished_mismatches(
 
 def _state_mismatches(trial: TrialRow, run: RunSnapshot) -> Iterator[Mismatch]:
     """Where the tags, parameters and summary of a run are not Optuna's."""
-    stored, kept = trial, run.row
-    if "RUNNING" in (run.status, kept.state):
-        what = f"MLflow says RUNNING, Optuna {stored.state}"
+    row = run.row
+    if "RUNNING" in (run.status, row.state):
+        what = f"MLflow says RUNNING, Optuna {trial.state}"
         yield Mismatch(Kind.RUNNING_WITHOUT_DRIVER, what)
         return
-    value = kept.value if kept.value is not None else stored.value
+    value = row.value if row.value is not None else trial.value
     pairs = {
-        "state": (stored.state, kept.state),
-        "status": ("FAILED" if stored.state is TrialState.FAIL else "FINISHED", run.status),
-        "value": (stored.value, value),
-        "best epoch": (stored.best_epoch, kept.best_epoch or stored.best_epoch),
-        "weights SHA-256": (stored.weights_sha256, kept.weights_sha256),
-        "run": (stored.run_id, kept.run_id),
+        "state": (trial.state, row.state),
+        "status": ("FAILED" if trial.state is TrialState.FAIL else "FINISHED", run.status),
+        "value": (trial.value, value),
+        "best epoch": (trial.best_epoch, row.best_epoch or trial.best_epoch),
+        "weights SHA-256": (trial.weights_sha256, row.weights_sha256),
+        "run": (trial.run_id, row.run_id),
         "below the study's run": (True, run.is_below),
-        "cause": (bool(stored.cause), bool(kept.cause)),
-        "params": _texts(stored.params, kept.params),
+        "cause": (bool(trial.cause), bool(row.cause)),
+        "params": _texts(trial.params, row.params),
     }
     for name, (old, new) in pairs.items():
         if old != new:
@@ -218,10 +214,10 @@ def _state_mismatches(trial: TrialRow, run: RunSnapshot) -> Iterator[Mismatch]:
             return
 
 
-def _texts(stored: Mapping[str, Any], kept: Mapping[str, Any]) -> tuple[Any, Any]:
+def _texts(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> tuple[Any, Any]:
     """Parameters as texts: MLflow does not know their types, and may cut long ones."""
-    new = {name: str(value) for name, value in kept.items()}
-    old = {name: str(value) for name, value in stored.items()}
+    new = {name: str(value) for name, value in theirs.items()}
+    old = {name: str(value) for name, value in ours.items()}
     cut = {name: text for name, text in new.items() if len(text) >= LARGEST_UNCUT}
     old |= {name: old[name][: len(text)] for name, text in cut.items() if name in old}
     names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
@@ -247,17 +243,17 @@ def _file_mismatches(
 
 
 def record_fault(trial: TrialRow, run: RunSnapshot) -> str | None:
-    """What a record says that Optuna does not."""
-    record, row = run.record, trial
+    """What a record says that Optuna does not; ``None``: it is sound."""
+    record = run.record
     if record is None:
         return run.fault or "it cannot be read"
     pairs = {
-        "state": (record.state, row.state),
-        "params": _texts(record.trial.params, row.params),
+        "state": (record.state, trial.state),
+        "params": _texts(record.trial.params, trial.params),
         "epochs_run": (record.epochs_run, len(trial.val_losses)),
         "best_epoch": (record.best_epoch, trial.best_epoch),
-        "weights_sha256": (record.weights_sha256, row.weights_sha256),
-        "cause": (record.cause, row.cause),
+        "weights_sha256": (record.weights_sha256, trial.weights_sha256),
+        "cause": (record.cause, trial.cause),
         "seeds": (record.seeds, record.trial.seeds),
     }
     found = next((name for name, (said, known) in pairs.items() if said != known), None)
@@ -268,9 +264,9 @@ def _point_mismatches(trial: TrialRow, run: RunSnapshot) -> Iterator[Mismatch]:
     doubled, expected = _doubled(run), _expected(trial, run)
     absent = [point for point in expected if point not in run.points]
     if doubled:
-        yield Mismatch(Kind.DOUBLE_STEPS, _told(doubled, "more than once"))
+        yield Mismatch(Kind.DOUBLE_STEPS, _listed(doubled, "more than once"))
     if absent:
-        yield Mismatch(Kind.MISSING_STEPS, _told(absent, "missing"))
+        yield Mismatch(Kind.MISSING_STEPS, _listed(absent, "missing"))
     elif not doubled and not _is_as_trained(trial, run, expected):
         what = "the points are not those that the trial was finished with"
         yield Mismatch(Kind.CURVE_DIFFERS, what)
@@ -280,34 +276,40 @@ def _doubled(run: RunSnapshot) -> list[Point]:
     return sorted(point for point, values in run.points.items() if len(values) > 1)
 
 
-def _told(points: Sequence[Point], how: str) -> str:
+def _listed(points: Sequence[Point], how: str) -> str:
     metric, step = points[0]
     more = f" and {len(points) - 1} more" if len(points) > 1 else ""
     return f"{metric} at step {step}{more}: {how}"
 
 
 def _expected(trial: TrialRow, run: RunSnapshot) -> dict[Point, float | None]:
-    """The points that a run should have, with their values where they are known.
-
-    What the trial never measured (an autoencoder's accuracy) is in no epoch; of a failed trial's
-    last epoch nothing is known but its validation loss.
-    """
-    whole = whole_curve(run.curve, run.record)
-    expected: dict[Point, float | None] = {}
-    if whole is None:
-        measured = sorted({name for name, _ in run.points if name not in SUMMARY})
-        n_whole = len(trial.val_losses) - (trial.state is TrialState.FAIL)
-        expected |= {(name, 1 + epoch): None for epoch in range(n_whole) for name in measured}
-    for scores in whole or ():
-        expected |= {(name, scores.epoch): value for name, value in scores.metrics.items()}
-    expected |= {("val_loss", epoch): loss for epoch, loss in enumerate(trial.val_losses, start=1)}
-    if trial.best_epoch is not None and trial.best_loss is not None:
-        expected |= {("best_epoch", 0): trial.best_epoch, ("best_val_loss", 0): trial.best_loss}
-    if run.record is not None and run.record.n_parameters:
-        expected["n_parameters", 0] = run.record.n_parameters
+    """The points that a run should have, with their values where they are known."""
+    curve = whole_curve(run.curve, run.record)
+    unknown = {} if curve else dict.fromkeys(_measured(trial, run))
+    n_parameters = run.record.n_parameters if run.record else 0
+    expected = unknown | points_of(trial, curve or (), n_parameters)
     return {
         point: value for point, value in expected.items() if value is None or math.isfinite(value)
     }
+
+
+def _measured(trial: TrialRow, run: RunSnapshot) -> Iterator[Point]:
+    """What each epoch measured, to judge by the others: an autoencoder has no accuracy.
+
+    Of a failed trial's last epoch nothing is known but its validation loss.
+    """
+    n_whole = len(trial.val_losses) - (trial.state is TrialState.FAIL)
+    for name in sorted({name for name, _ in run.points} - set(SUMMARY)):
+        yield from ((name, 1 + epoch) for epoch in range(n_whole))
+
+
+def points_of(trial: TrialRow, curve: Curve, n_parameters: int) -> dict[Point, float]:
+    """The points of a curve, of Optuna's validation losses, and of what sums them up."""
+    points = {(name, one.epoch): value for one in curve for name, value in one.metrics.items()}
+    points |= {("val_loss", epoch): loss for epoch, loss in enumerate(trial.val_losses, start=1)}
+    if trial.best_epoch is not None and trial.best_loss is not None:
+        points |= {("best_epoch", 0): trial.best_epoch, ("best_val_loss", 0): trial.best_loss}
+    return points | ({("n_parameters", 0): n_parameters} if n_parameters else {})
 
 
 def _is_as_trained(
@@ -321,6 +323,11 @@ def _is_as_trained(
     is_unsure = run.record is None or trial.state is TrialState.FAIL
     is_whole = is_unsure or whole_curve(run.curve, run.record) is not None
     return are_known and not is_longer and is_whole
+
+
+def sound_record(trial: TrialRow, run: RunSnapshot | None) -> TrialRecord | None:
+    """A run's record, if it agrees with Optuna."""
+    return run.record if run and not record_fault(trial, run) else None
 
 
 def whole_curve(curve: Curve, record: TrialRecord | None) -> Curve | None:

@@ -1,4 +1,4 @@
-"""What can be off between two ledgers, and what would mend it."""
+"""What can be off between two ledgers, and what would repair it."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -24,15 +24,16 @@ class Kind(StrEnum):
 
 
 class Action(StrEnum):
-    """What mends it."""
+    """What repairs it."""
 
     WRITE = "write the trial's run again"
+    RESTORE = "undelete the trial's run, else write it again"
     RELEASE = "let the trial wait to be trained"
     DELETE = "delete the run"
     END = "end the run"
-    SETTLE = "open and close the study"
+    CLOSE = "open and close the study's run"
     MOVE = "look for artifacts below the home"
-    NONE = "nothing that a doctor may do"
+    NONE = "nothing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,7 @@ class Finding:
     Attributes:
         trial: The trial's number; ``None`` where the study or a run of no trial is meant.
         what: One sentence.
-        action: What would mend it.
+        action: What would repair it.
         how: What was done about it, or why nothing was; empty while nothing was tried.
         is_fixed: Whether it was gone when the ledgers were read again.
     """

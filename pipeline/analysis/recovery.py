@@ -1,14 +1,13 @@
 """Get a finished trial's outcome back: from what is left of it, or from training it again."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
-from pipeline.analysis.audit import RECORD, WEIGHTS, record_fault, whole_curve
+from pipeline.analysis.audit import RECORD, WEIGHTS, points_of, sound_record, whole_curve
 from pipeline.trial import (
     Curve,
     EpochScores,
-    Point,
     RunSnapshot,
     TrialOutcome,
     TrialRow,
@@ -31,12 +30,9 @@ def known_outcome(
     Returns:
         ``None`` where something is lost that only training again can bring back.
     """
-    record, weights = run.record, files.get(WEIGHTS)
-    if trial.weights_sha256 is None:
-        weights = None
-    if record is None or record_fault(trial, run) or RECORD not in files:
-        return None
-    if sha256_of(weights) != trial.weights_sha256:
+    record = sound_record(trial, run)
+    weights = files.get(WEIGHTS) if trial.weights_sha256 else None
+    if record is None or RECORD not in files or sha256_of(weights) != trial.weights_sha256:
         return None
     curve = _filled(run.curve, trial.val_losses)
     if trial.state is not TrialState.FAIL:
@@ -66,36 +62,43 @@ def _filled(curve: Curve, val_losses: tuple[float, ...]) -> Curve:
 
 
 def refusal(trial: TrialRow, run: RunSnapshot | None, again: TrialOutcome) -> str | None:
-    """Say why a trial that was trained again cannot stand for the one that was.
+    """Say why a trial that was trained again is not the one that was; ``None``: it is.
 
     Args:
         trial: What Optuna holds of it.
         run: What MLflow holds of it; its record counts where it agrees with Optuna.
         again: The outcome of training it again.
     """
-    return next(_refusals(trial, run, again), None)
-
-
-def _refusals(trial: TrialRow, run: RunSnapshot | None, again: TrialOutcome) -> Iterator[str]:
-    row = trial
-    if (row.state is TrialState.FAIL) != (again.state is TrialState.FAIL):
-        yield f"it ends {again.state} ({again.cause}) where Optuna says {row.state}"
-    if row.state is TrialState.FAIL and again.cause != row.cause:
-        yield f"it fails with {again.cause!r} where Optuna says {row.cause!r}"
-    losses = tuple(scores.val_loss for scores in again.curve)
-    if repr(losses) != repr(trial.val_losses):  # NaN is equal to itself here
-        yield "its validation losses are not those that Optuna holds"
-    if again.weights_sha256 != row.weights_sha256:
-        yield f"its weights have SHA-256 {again.weights_sha256}, Optuna says {row.weights_sha256}"
-    record = run.record if run and not record_fault(trial, run) else None
-    is_told = record is not None and row.state is not TrialState.FAIL
-    if record and is_told and curve_sha256(again.curve) != record.curves_sha256:
-        yield "its curve is not the one that its record was made from"
+    has_failed, record = trial.state is TrialState.FAIL, sound_record(trial, run)
+    has_curve = not has_failed and record is not None
+    checks = (
+        (
+            has_failed != (again.state is TrialState.FAIL),
+            f"it ends {again.state} ({again.cause}) where Optuna says {trial.state}",
+        ),
+        (
+            has_failed and again.cause != trial.cause,
+            f"it fails with {again.cause!r} where Optuna says {trial.cause!r}",
+        ),
+        (
+            repr(again.val_losses) != repr(trial.val_losses),  # NaN is equal to itself here
+            "its validation losses are not those that Optuna holds",
+        ),
+        (
+            again.weights_sha256 != trial.weights_sha256,
+            f"its weights have SHA-256 {again.weights_sha256}, Optuna says {trial.weights_sha256}",
+        ),
+        (
+            has_curve and record and curve_sha256(again.curve) != record.curves_sha256,
+            "its curve is not the one that its record was made from",
+        ),
+    )
+    return next((why for is_other, why in checks if is_other), None)
 
 
 def as_recorded(trial: TrialRow, run: RunSnapshot | None, again: TrialOutcome) -> TrialOutcome:
     """Give a trial that was trained again the end that it had, and its first facts if known."""
-    record = run.record if run and not record_fault(trial, run) else None
+    record = sound_record(trial, run)
     facts = record.facts if record and record.facts else again.facts
     return replace(again, state=trial.state, cause=trial.cause, facts=facts)
 
@@ -124,18 +127,8 @@ def known_failure(trial: TrialRow, *, now_ms: int) -> TrialOutcome:
 def can_take(run: RunSnapshot, trial: TrialRow, outcome: TrialOutcome) -> bool:
     """Whether a run can be completed in place: MLflow takes no point and no parameter back."""
     params = {name: str(value) for name, value in trial.params.items()}
-    true = dict(_points(outcome))
+    true = points_of(trial, outcome.curve, outcome.n_parameters)
     return all(params.get(n) == str(value) for n, value in run.row.params.items()) and all(
         len(values) == 1 and (name == "epoch_seconds" or true.get((name, step)) == values[0])
         for (name, step), values in run.points.items()
     )
-
-
-def _points(outcome: TrialOutcome) -> Iterator[tuple[Point, float]]:
-    for scores in outcome.curve:
-        for name, value in scores.metrics.items():
-            yield (name, scores.epoch), value
-    if outcome.best is not None:
-        yield ("best_epoch", 0), outcome.best.epoch
-        yield ("best_val_loss", 0), outcome.best.val_loss
-    yield ("n_parameters", 0), outcome.n_parameters

@@ -14,12 +14,12 @@ from pipeline.app.workspace import Workspace
 from pipeline.errors import BadInputError, WorkFailedError
 
 if TYPE_CHECKING:
-    from pipeline.app.repair import StudySnapshot
+    from pipeline.app.repair import Key, StudySnapshot
     from pipeline.search.store import TrialStore
 
 Tell = Callable[[str], None]
 ROUNDS = 4
-"""What is mended may bring other faults to light: a run that is back may have lost a file."""
+"""A repair may bring another fault to light: a restored run may have lost a file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ def examine(workspace: Workspace, *, fix: bool = False, tell: Tell = ignore) -> 
 
     Args:
         workspace: The home, and where its ledgers are.
-        fix: Mend what is off; without it nothing at all is written.
+        fix: Repair what is off; without it nothing at all is written.
         tell: Called with what is being done.
 
     Raises:
@@ -64,7 +64,14 @@ def examine(workspace: Workspace, *, fix: bool = False, tell: Tell = ignore) -> 
         WorkFailedError: A store is written to all the time, or breaks while it is read.
     """
     _check_workspace(workspace)
-    return _repair_studies(workspace, tell) if fix else look_at_studies(workspace, tell)
+    seen = look_at_studies(workspace, tell)
+    if not fix:
+        return seen
+    findings: list[Finding] = []
+    for name in seen.studies:
+        found = [finding for finding in seen.findings if finding.study == name]
+        findings += _repair_study(workspace, name, found, tell) if found else []
+    return replace(seen, findings=findings)
 
 
 def _check_workspace(workspace: Workspace) -> None:
@@ -100,7 +107,7 @@ def look_at_studies(workspace: Workspace, tell: Tell) -> Diagnosis:
     findings = [
         finding
         for snapshot in snapshots
-        for finding in snapshot.findings(is_run=snapshot.study in running)
+        for finding in snapshot.findings(is_running=snapshot.study in running)
     ]
     return Diagnosis(studies=names, running=running, findings=findings)
 
@@ -116,8 +123,8 @@ def _look(
         study=name,
         workspace=workspace,
         store=store,
-        stored=store.rows() if store else None,
-        kept=read_study(
+        trials=store.rows() if store else None,
+        runs=read_study(
             workspace.ledger_uri,
             name,
             artifact_root=artifacts,
@@ -126,52 +133,39 @@ def _look(
     )
 
 
-def _repair_studies(workspace: Workspace, tell: Tell) -> Diagnosis:
-    """Audit every study, and mend those that nobody runs; what is healthy is not touched."""
-    seen = look_at_studies(workspace, tell)
-    findings: list[Finding] = []
-    for name in seen.studies:
-        own = [finding for finding in seen.findings if finding.study == name]
-        findings += _repair_study(workspace, name, own, tell) if own else []
-    return replace(seen, findings=findings)
-
-
 def _repair_study(
     workspace: Workspace, name: str, found: Sequence[Finding], tell: Tell
 ) -> list[Finding]:
-    """Hold a study while it is mended; one that is being run is left alone."""
+    """Hold a study while it is repaired; one that is being run is left alone."""
     try:
         with workspace.hold(name):
-            return list(_repair_until_sound(workspace, name, tell))
+            return list(_repair_held(workspace, name, tell))
     except WorkFailedError as error:
         return [replace(finding, how=str(error)) for finding in found]
 
 
-def _repair_until_sound(workspace: Workspace, name: str, tell: Tell) -> Iterator[Finding]:
-    """Mend and look again, until nothing is off or nothing changes any more.
-
-    What is said to be fixed was looked for again and is gone.
-    """
+def _repair_held(workspace: Workspace, name: str, tell: Tell) -> Iterator[Finding]:
+    """Repair and look again, until nothing is off or nothing changes any more."""
     from pipeline.app.repair import repair
     from pipeline.search.storage import open_storage
     from pipeline.search.store import TrialStore
 
     is_there = workspace.storage is not None or workspace.journal.exists()
-    seen: dict[Any, Finding] = {}
-    told: dict[Any, str] = {}
-    now: dict[Any, Finding] = {}
+    seen: dict[Key, Finding] = {}
+    done: dict[Key, str] = {}
+    now: dict[Key, Finding] = {}
     for _ in range(ROUNDS):
         before = now
-        # Who writes cuts a torn line of the journal off.
+        # Opened to write, the journal loses a line that a killed process left half written.
         storage = open_storage(workspace.storage, workspace.journal, to_write=is_there)
         snapshot = _look(workspace, name, TrialStore.find(storage, name), workspace.artifacts, tell)
         now = {finding.key: finding for finding in snapshot.findings()}
         if not now or now.keys() == before.keys():
             break
         seen = now | seen
-        told |= repair(snapshot, list(now.values()), tell)
+        done |= repair(snapshot, list(now.values()), tell)
     for key, finding in seen.items():
-        yield replace(finding, how=told.get(key, finding.how), is_fixed=key not in now)
+        yield replace(finding, how=done.get(key, finding.how), is_fixed=key not in now)
 
 
 STORES = ("optuna.journal", "mlflow.db", "mlflow.db-wal", "mlflow.db-journal")
@@ -206,7 +200,7 @@ def _of_home(error: BadInputError, folder: str, home: Path) -> BadInputError:
 
 
 def _is_copied(home: Path, to: Path) -> bool:
-    """Copy the stores, and say whether they stood still meanwhile."""
+    """Copy the stores, and say whether nobody wrote them meanwhile."""
     for path in to.iterdir():
         path.unlink()
     with suppress(FileNotFoundError):

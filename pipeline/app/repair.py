@@ -1,8 +1,8 @@
-"""Mend what is off in a study that is held: in MLflow, in Optuna, or by training again."""
+"""Repair a study that nobody runs: in MLflow, in Optuna, or by training a trial again."""
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -29,11 +29,13 @@ if TYPE_CHECKING:
     from pipeline.tracking.ledger import MlflowLedger
 
 Tell = Callable[[str], None]
-Told = dict[tuple[str, int | None, str | None], str]
-"""What was done about a finding, by its key."""
+Key = tuple[str, int | None, str | None]
+"""What a finding is known by."""
 
 WRITTEN = "wrote the run again from what the ledgers hold"
 TRAINED = "trained the trial again, to the same bits, and wrote the run again"
+FROM_OPTUNA = "wrote the failure again from what Optuna holds of it"
+CLOSED = "closed the study's run"
 RELEASED = "released: the next `pipeline run` trains it"
 
 
@@ -43,25 +45,25 @@ class StudySnapshot:
 
     Attributes:
         store: The study in Optuna's store; ``None`` where it is not there.
-        stored: Its trials there.
-        kept: Its runs in MLflow.
+        trials: Its trials there.
+        runs: Its runs in MLflow.
     """
 
     study: str
     workspace: Workspace
     store: "TrialStore | None"
-    stored: Sequence[TrialRow] | None
-    kept: StudyRuns
+    trials: Sequence[TrialRow] | None
+    runs: StudyRuns
 
-    def findings(self, *, is_run: bool = False) -> "list[Finding]":
+    def findings(self, *, is_running: bool = False) -> "list[Finding]":
         """What is off; of a study that is being run, with its finished trials alone."""
         from pipeline.analysis import audit
 
-        return audit(self.study, self.stored, self.kept, is_run=is_run)
+        return audit(self.study, self.trials, self.runs, is_running=is_running)
 
 
-def repair(snapshot: StudySnapshot, findings: "Sequence[Finding]", tell: Tell) -> Told:
-    """Do what mends findings; the study is to be held meanwhile.
+def repair(snapshot: StudySnapshot, findings: "Sequence[Finding]", tell: Tell) -> dict[Key, str]:
+    """Repair what is off in a study that this process holds.
 
     Args:
         snapshot: The study as it was read for these findings.
@@ -69,21 +71,21 @@ def repair(snapshot: StudySnapshot, findings: "Sequence[Finding]", tell: Tell) -
         tell: Called with what is being done.
 
     Returns:
-        What was done about each, or why nothing was.
+        What was done about each finding, or why nothing was.
     """
-    told: Told = {}
+    done: dict[Key, str] = {}
     try:
-        if snapshot.kept.run_id is None and _restore_study(snapshot):
+        if snapshot.runs.run_id is None and _restore_study(snapshot):
             return {finding.key: "restored the study in MLflow" for finding in findings}
         for finding in findings:
             if how := _correct_run(snapshot, finding):
-                told[finding.key] = how
-        rest = [finding for finding in findings if finding.key not in told]
+                done[finding.key] = how
+        rest = [finding for finding in findings if finding.key not in done]
         if snapshot.store is not None and rest:
-            told |= Repair(snapshot, snapshot.store, tell).run(rest)
+            done |= Repair(snapshot, snapshot.store, tell).run(rest)
     except DropoutSearchError as error:
-        told |= {one.key: str(error) for one in findings if one.key not in told}
-    return told
+        done |= {one.key: str(error) for one in findings if one.key not in done}
+    return done
 
 
 def _restore_study(snapshot: StudySnapshot) -> bool:
@@ -95,14 +97,14 @@ def _restore_study(snapshot: StudySnapshot) -> bool:
 
 
 def _correct_run(snapshot: StudySnapshot, finding: "Finding") -> str | None:
-    """Change a single run in MLflow; ``None`` where that does not mend it."""
-    from pipeline.analysis import Action, Kind
+    """Change a single run in MLflow; ``None`` where that is not enough."""
+    from pipeline.analysis import Action
     from pipeline.tracking import corrections
 
     uri, run_id = snapshot.workspace.ledger_uri, finding.run_id
-    if finding.action is Action.MOVE and snapshot.workspace.artifacts:
+    if finding.action is Action.MOVE:
         snapshot.workspace.confine_artifacts()
-        return f"MLflow now looks in {snapshot.workspace.artifacts / snapshot.study}"
+        return f"MLflow now looks in {snapshot.workspace.artifacts}"
     if run_id is None:
         return None
     if finding.action is Action.DELETE:
@@ -111,14 +113,14 @@ def _correct_run(snapshot: StudySnapshot, finding: "Finding") -> str | None:
     if finding.action is Action.END:
         corrections.end_run(uri, run_id)
         return "the run is KILLED"
-    was_lost = finding.kind is Kind.TRIAL_WITHOUT_RUN and snapshot.kept.run_id is not None
+    was_lost = finding.action is Action.RESTORE and snapshot.runs.run_id is not None
     if was_lost and corrections.restore_run(uri, snapshot.study, run_id):
         return "restored the run, which was deleted in MLflow"
     return None
 
 
 class Repair:
-    """Mends what needs the study's ledger open, as a driver has it.
+    """Repairs what needs the study's ledger open, as a driver has it.
 
     Args:
         snapshot: The study as it was read.
@@ -127,45 +129,41 @@ class Repair:
     """
 
     def __init__(self, snapshot: StudySnapshot, store: "TrialStore", tell: Tell) -> None:
-        """Read the study's file back; nothing is opened yet."""
         self._snapshot = snapshot
+        self._workspace = snapshot.workspace
         self._store = store
         self._tell = tell
-        self._study = _read_back(store, snapshot.study)
+        self._study = _read_study(store, snapshot.study)
         self._ledger: MlflowLedger
-        self._told: Told = {}
 
-    def run(self, findings: "Sequence[Finding]") -> Told:
+    def run(self, findings: "Sequence[Finding]") -> dict[Key, str]:
         """Release what waits, write what is known, train what is lost; then close the study."""
         from pipeline.analysis import Action
 
+        to_release = {one.trial for one in findings if one.action is Action.RELEASE}
+        to_write = {one.trial for one in findings if one.action in (Action.WRITE, Action.RESTORE)}
+        done: dict[int, str] = {}
+        lost: dict[int, TrialRow] = {}
         with self._opened():
-            for finding in findings:
-                if finding.action is Action.RELEASE and finding.trial is not None:
-                    self._release(finding.trial)
-            ends = {finding.trial for finding in findings if finding.action is Action.WRITE}
-            stored = self._snapshot.stored or ()
-            hows = self._write([trial for trial in stored if trial.number in ends])
-        return {one.key: self._how(one, hows) for one in findings}
-
-    @staticmethod
-    def _how(finding: "Finding", hows: dict[int, str]) -> str:
-        from pipeline.analysis import Action
-
-        if finding.action is Action.RELEASE:
-            return RELEASED
-        if finding.trial is None:
-            return "closed the study's run"
-        return hows.get(finding.trial, "")
+            for trial in self._snapshot.trials or ():
+                if trial.number in to_release:
+                    done[trial.number] = self._release(trial)
+                elif trial.number in to_write and self._write_known(trial):
+                    done[trial.number] = WRITTEN
+                elif trial.number in to_write:
+                    lost[trial.number] = trial
+            done |= self._train(lost)
+        return {
+            finding.key: CLOSED if finding.trial is None else done.get(finding.trial, "")
+            for finding in findings
+        }
 
     @contextmanager
     def _opened(self) -> Iterator[None]:
         """Open the study in MLflow, and leave nothing running there, whatever happens."""
         from pipeline.tracking.ledger import MlflowLedger
 
-        self._ledger = MlflowLedger(
-            self._snapshot.workspace.ledger_uri, self._snapshot.workspace.artifacts
-        )
+        self._ledger = MlflowLedger(self._workspace.ledger_uri, self._workspace.artifacts)
         self._ledger.open(self._study, self._store.known_runs)
         try:
             yield
@@ -175,46 +173,32 @@ class Repair:
             is_done = are_over and len(rows) >= self._study.search.trials
             self._ledger.close(rows, is_done=is_done)
 
-    def _release(self, number: int) -> None:
-        if self._snapshot.stored and self._snapshot.stored[number].state is TrialState.RUNNING:
-            self._store.release(number)
-        self._ledger.release(number)
-
-    def _write(self, trials: Iterable[TrialRow]) -> dict[int, str]:
-        """Write trials' runs, and say how it went by the trials' numbers."""
-        hows: dict[int, str] = {}
-        lost: list[TrialRow] = []
-        for trial in trials:
-            outcome = self._known(trial)
-            if outcome is None:
-                lost.append(trial)
-            else:
-                self._keep(trial, outcome)
-                hows[trial.number] = WRITTEN
-        try:
-            hows |= self._train(lost) if lost else {}
-        except DropoutSearchError as error:
-            why = f"it must be trained again, and cannot be: {error}"
-            hows |= {trial.number: why for trial in lost if trial.number not in hows}
-        return hows
+    def _release(self, trial: TrialRow) -> str:
+        if trial.state is TrialState.RUNNING:
+            self._store.release(trial.number)
+        self._ledger.release(trial.number)
+        return RELEASED
 
     def _run_of(self, trial: TrialRow) -> RunSnapshot | None:
         from pipeline.analysis import run_of
 
-        return run_of(trial, self._snapshot.kept)
+        return run_of(trial, self._snapshot.runs)
 
-    def _known(self, trial: TrialRow) -> TrialOutcome | None:
+    def _write_known(self, trial: TrialRow) -> bool:
+        """Write a trial from a sound record; ``False`` where something of it is lost."""
         from pipeline.analysis import known_outcome
         from pipeline.tracking.audit import read_files
 
         run = self._run_of(trial)
         if run is None or run.row.run_id is None:
-            return None
-        return known_outcome(
-            trial, run, read_files(self._snapshot.workspace.ledger_uri, run.row.run_id)
-        )
+            return False
+        files = read_files(self._workspace.ledger_uri, run.row.run_id)
+        outcome = known_outcome(trial, run, files)
+        if outcome is not None:
+            self._write(trial, outcome)
+        return outcome is not None
 
-    def _keep(self, trial: TrialRow, outcome: TrialOutcome) -> None:
+    def _write(self, trial: TrialRow, outcome: TrialOutcome) -> None:
         """Write an outcome, into a new run where the old one holds what cannot be taken back."""
         from pipeline.analysis import can_take
         from pipeline.tracking.corrections import replace_run
@@ -228,21 +212,19 @@ class Repair:
         if run_id != trial.run_id:
             self._store.note_late_runs({config.number: run_id})
         if old:
-            replace_run(self._snapshot.workspace.ledger_uri, old, run_id)
+            replace_run(self._workspace.ledger_uri, old, run_id)
 
     def _config(self, trial: TrialRow) -> TrialConfig:
         from pipeline.search.blocks import resolve
 
         return resolve(self._study, trial.number, trial.params)
 
-    def _train(self, trials: Sequence[TrialRow]) -> dict[int, str]:
-        """Train trials again in fresh processes; each is written as soon as it is there."""
-        configs = [self._config(trial) for trial in trials]
-        by_number = {trial.number: trial for trial in trials}
+    def _train(self, lost: Mapping[int, TrialRow]) -> dict[int, str]:
+        """Train trials again in fresh processes, and say by number how that went."""
         hows: dict[int, str] = {}
 
         def watch(config: TrialConfig, news: EpochScores | TrialOutcome) -> None:
-            trial = by_number[config.number]
+            trial = lost[config.number]
             if isinstance(news, TrialOutcome):
                 hows[config.number] = self._accept(trial, news)
             else:
@@ -250,16 +232,22 @@ class Repair:
                 task = f"{config.study}: training trial {config.number} again"
                 self._tell(f"{task}, epoch {news.epoch} of {n_epochs}")
 
-        data = prepare_trial(
-            configs[0], self._snapshot.workspace, where=f"study {self._snapshot.study!r}"
-        )
-        cohorts = [
-            Cohort((_assignment(trial, config),))
-            for trial, config in zip(trials, configs, strict=True)
-        ]
-        n_workers = len(os.sched_getaffinity(0))
-        train(cohorts, data, n_workers=n_workers, watch=watch)
+        try:
+            cohorts = [Cohort((self._assignment(trial),)) for trial in lost.values()]
+            if cohorts:
+                config, where = cohorts[0].assignments[0].config, f"study {self._study.name!r}"
+                data = prepare_trial(config, self._workspace, where=where)
+                train(cohorts, data, n_workers=len(os.sched_getaffinity(0)), watch=watch)
+        except DropoutSearchError as error:
+            why = f"it must be trained again, and cannot be: {error}"
+            return dict.fromkeys(lost, why) | hows
         return hows
+
+    def _assignment(self, trial: TrialRow) -> Assignment:
+        """Train for as many epochs as Optuna says; a failed trial, until it fails again."""
+        config, is_failed = self._config(trial), trial.state is TrialState.FAIL
+        epochs = config.training.epochs if is_failed else len(trial.val_losses)
+        return Assignment(config=config, epochs=epochs)
 
     def _accept(self, trial: TrialRow, again: TrialOutcome) -> str:
         """Write a trial that was trained again, if it is the one that Optuna knows."""
@@ -268,24 +256,16 @@ class Repair:
         run = self._run_of(trial)
         why = refusal(trial, run, again)
         if why is None:
-            self._keep(trial, as_recorded(trial, run, again))
+            self._write(trial, as_recorded(trial, run, again))
             return TRAINED
         if trial.state is TrialState.FAIL:
-            now_ms = time.time_ns() // 1_000_000
-            self._keep(trial, known_failure(trial, now_ms=now_ms))
-            return "wrote the failure again from what Optuna holds of it"
+            self._write(trial, known_failure(trial, now_ms=time.time_ns() // 1_000_000))
+            return FROM_OPTUNA
         return f"trained again, {why}"
 
 
-def _read_back(store: "TrialStore", name: str) -> StudyConfig:
+def _read_study(store: "TrialStore", name: str) -> StudyConfig:
     if store.document is None:
         message = f"study {name!r}: Optuna's store holds no study file; `pipeline run` writes it"
         raise WorkFailedError(message)
     return check_study(store.document, f"study {name!r} in Optuna's store")
-
-
-def _assignment(trial: TrialRow, config: TrialConfig) -> Assignment:
-    """Train for as many epochs as Optuna says; a failed trial, until it fails again."""
-    is_failed = trial.state is TrialState.FAIL
-    epochs = config.training.epochs if is_failed else len(trial.val_losses)
-    return Assignment(config=config, epochs=epochs)

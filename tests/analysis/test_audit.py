@@ -186,7 +186,7 @@ def test_nothing_is_said_of_trials_that_a_driver_trains() -> None:
     waiting = _stored(outcome(0))
     stored = replace(waiting, state=TrialState.RUNNING)
     kept = StudyRuns(run_id="study", status="RUNNING", trials=[_kept(outcome(1))])
-    assert audit("small", [stored], kept, is_run=True) == []
+    assert audit("small", [stored], kept, is_running=True) == []
     assert len(audit("small", [stored], kept)) == 3
 
 
