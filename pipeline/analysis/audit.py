@@ -1,4 +1,4 @@
-"""Hold two ledgers of one study against each other: MLflow's runs against Optuna's trials."""
+"""Compare the two ledgers of a study: MLflow's runs with Optuna's trials."""
 
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -90,7 +90,7 @@ def _study_findings(study: str, trials: Sequence[TrialRow], runs: StudyRuns) -> 
     for run in runs.trials:
         is_lost = not run.is_below and run.row.run_id not in named
         if is_lost or run.row.number >= len(trials):
-            why = "it stands below no study" if is_lost else f"Optuna has {len(trials)} trials"
+            why = "it is below no study" if is_lost else f"Optuna has {len(trials)} trials"
             yield Finding(
                 kind=Kind.RUN_WITHOUT_TRIAL,
                 study=study,
@@ -102,11 +102,11 @@ def _study_findings(study: str, trials: Sequence[TrialRow], runs: StudyRuns) -> 
 
 
 def _trial_findings(
-    study: str, trial: TrialRow, own: Sequence[RunSnapshot], pictures: Collection[str]
+    study: str, trial: TrialRow, found: Sequence[RunSnapshot], pictures: Collection[str]
 ) -> Iterator[Finding]:
     """What is off with a trial and its runs."""
-    run = _chosen(trial, own)
-    for other in own:
+    run = _chosen(trial, found)
+    for other in found:
         if run is not None and other is not run:
             yield Finding(
                 kind=Kind.DOUBLE_RUNS,
@@ -116,13 +116,12 @@ def _trial_findings(
                 what=f"the trial has another run, {run.row.run_id}",
                 action=Action.DELETE,
             )
-    is_finished = trial.state.is_finished
-    found = (
+    mismatches = (
         _finished_mismatches(trial, run, pictures)
-        if is_finished
+        if trial.state.is_finished
         else _waiting_mismatches(trial, run)
     )
-    for kind, what, action in found:
+    for kind, what, action in mismatches:
         yield Finding(
             kind=kind,
             study=study,
@@ -147,12 +146,12 @@ def _own(trial: TrialRow, runs: StudyRuns) -> list[RunSnapshot]:
     ]
 
 
-def _chosen(trial: TrialRow, own: Sequence[RunSnapshot]) -> RunSnapshot | None:
+def _chosen(trial: TrialRow, found: Sequence[RunSnapshot]) -> RunSnapshot | None:
     def rank(run: RunSnapshot) -> RunRank:
         is_named = run.row.run_id == trial.run_id
         return RunRank(is_named, run.status == "FINISHED", run.n_metrics)
 
-    return max(own, key=rank, default=None)
+    return max(found, key=rank, default=None)
 
 
 def _waiting_mismatches(trial: TrialRow, run: RunSnapshot | None) -> Iterator[Mismatch]:

@@ -52,7 +52,7 @@ class Diagnosis:
 
 
 def examine(workspace: Workspace, *, fix: bool = False, tell: Tell = ignore) -> Diagnosis:
-    """Hold both ledgers of every study against each other.
+    """Compare both ledgers of every study.
 
     Args:
         workspace: The home, and where its ledgers are.
@@ -175,7 +175,7 @@ ATTEMPTS = 50
 
 @contextmanager
 def read_only_copy(workspace: Workspace) -> Iterator[Workspace]:
-    """Copy a home's stores while nobody writes them, and yield a workspace that reads the copies.
+    """Copy a home's stores while nobody writes them, and yield a workspace on the copies.
 
     Opening a database that a killed process has left brings its last writes into the file, and so
     changes it. Servers and other databases are read where they are.

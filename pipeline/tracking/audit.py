@@ -1,4 +1,4 @@
-"""What MLflow holds of a study, read whole to be held against Optuna's store."""
+"""All that MLflow holds of a study, read to be compared with Optuna's store."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +16,7 @@ from pipeline.tracking.store import database_of
 from pipeline.trial import OtherRun, Point, RunSnapshot, StudyRuns, TrialRecord, sha256_of
 
 BESIDE_SCORES = ("generalization_gap", names.BEST_VAL_LOSS, names.BEST_EPOCH, names.N_PARAMETERS)
-"""The metrics that follow from an epoch's scores, or stand for the whole trial."""
+"""The metrics that follow from an epoch's scores, or sum up the whole trial."""
 FOLD = re.compile(r"_fold_\d+$")
 APART = (
     names.REPRODUCES,
@@ -67,15 +67,15 @@ def read_study(
     experiment = client.get_experiment_by_name(study)
     if experiment is None or runs.is_deleted(experiment):
         return StudyRuns()
-    own = runs.study_run(client, experiment.experiment_id)
-    if own is None:
+    study_run = runs.study_run(client, experiment.experiment_id)
+    if study_run is None:
         return StudyRuns()
     found = list(runs.search(client, experiment.experiment_id, ""))
     moved_from = _moved_from(experiment, artifact_root)
     return StudyRuns(
-        run_id=own.info.run_id,
-        status=own.info.status,
-        trials=() if moved_from else tuple(_trials(client, found, own, tell)),
+        run_id=study_run.info.run_id,
+        status=study_run.info.status,
+        trials=() if moved_from else tuple(_trials(client, found, study_run, tell)),
         others=tuple(_others(found)),
         moved_from=moved_from,
     )
@@ -95,12 +95,12 @@ def _moved_from(experiment: Experiment, artifact_root: Path | None) -> str | Non
 
 
 def _trials(
-    client: MlflowClient, found: Iterable[Run], own: Run, tell: Callable[[int, int], None]
+    client: MlflowClient, found: Iterable[Run], study_run: Run, tell: Callable[[int, int], None]
 ) -> Iterator[RunSnapshot]:
     ours = [run for run in found if run.data.tags.get(names.TRIAL_NUMBER, "").isdecimal()]
     for n_read, run in enumerate(ours):
         tell(n_read, len(ours))
-        yield _kept(client, run, own)
+        yield _snapshot(client, run, study_run)
 
 
 def _others(found: Iterable[Run]) -> Iterator[OtherRun]:
@@ -109,7 +109,7 @@ def _others(found: Iterable[Run]) -> Iterator[OtherRun]:
             yield OtherRun(run_id=run.info.run_id, name=run.info.run_name, status=run.info.status)
 
 
-def _kept(client: MlflowClient, run: Run, own: Run) -> RunSnapshot:
+def _snapshot(client: MlflowClient, run: Run, study_run: Run) -> RunSnapshot:
     row = row_of(int(run.data.tags[names.TRIAL_NUMBER]), run)
     files = runs.files(client, run.info)
     record, fault = _record(run, files.get(names.RECORD))
@@ -118,7 +118,7 @@ def _kept(client: MlflowClient, run: Run, own: Run) -> RunSnapshot:
     return RunSnapshot(
         row=row,
         status=run.info.status,
-        is_below=run.data.tags.get(names.PARENT) == own.info.run_id,
+        is_below=run.data.tags.get(names.PARENT) == study_run.info.run_id,
         record=record,
         fault=fault,
         n_metrics=len(run.data.metrics),
@@ -140,10 +140,12 @@ def _record(run: Run, content: bytes | None) -> tuple[TrialRecord | None, str | 
 
 
 def _history(client: MlflowClient, run: Run, n_folds: int) -> list[Metric]:
-    """Every point that the project logs, the earliest first: of a doubled one, the trial's."""
+    """Every point that the project logs, the earliest first: of two, the trial's."""
     folds = filter(FOLD.search, run.data.metrics)
-    own = dict.fromkeys((*score_names(n_folds), *folds, *BESIDE_SCORES))
-    found = [point for name in own for point in client.get_metric_history(run.info.run_id, name)]
+    metrics = dict.fromkeys((*score_names(n_folds), *folds, *BESIDE_SCORES))
+    found = [
+        point for name in metrics for point in client.get_metric_history(run.info.run_id, name)
+    ]
     return sorted(found, key=lambda point: point.timestamp)
 
 

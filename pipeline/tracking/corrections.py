@@ -1,4 +1,4 @@
-"""Single changes to MLflow that put a study's runs in order; each may be repeated."""
+"""Single corrections of a study's runs in MLflow; each may be repeated."""
 
 from mlflow.entities import ViewType
 from mlflow.tracking import MlflowClient
@@ -15,13 +15,13 @@ def delete_run(tracking_uri: str, run_id: str) -> None:
 
 @explained
 def end_run(tracking_uri: str, run_id: str) -> None:
-    """Note that nobody writes a run any more."""
+    """Mark a run as KILLED."""
     connect(tracking_uri).set_terminated(run_id, "KILLED")
 
 
 @explained
 def restore_experiment(tracking_uri: str, study: str) -> bool:
-    """Bring a study back that someone deleted in MLflow, and say if there was one."""
+    """Restore a study that was deleted in MLflow, and say whether there was one."""
     client = connect(tracking_uri)
     found = client.get_experiment_by_name(study)
     if found is None or not runs.is_deleted(found):
@@ -32,7 +32,7 @@ def restore_experiment(tracking_uri: str, study: str) -> bool:
 
 @explained
 def restore_run(tracking_uri: str, study: str, run_id: str) -> bool:
-    """Bring a run back that someone deleted in MLflow, and say if MLflow still had it."""
+    """Restore a run that was deleted in MLflow, and say whether MLflow still had it."""
     client = connect(tracking_uri)
     experiment = client.get_experiment_by_name(study)
     deleted = (
@@ -51,7 +51,7 @@ def restore_run(tracking_uri: str, study: str, run_id: str) -> bool:
 
 @explained
 def replace_run(tracking_uri: str, old: str, new: str) -> None:
-    """Let a new run take an old one's place, also above its reproductions and refits."""
+    """Replace a run by a new one, also as the parent of its reproductions and refits."""
     client = connect(tracking_uri)
     experiment_id = client.get_run(old).info.experiment_id
     for tag in (names.PARENT, names.REPRODUCES, names.REFITS, names.CONFIRMS):

@@ -109,7 +109,7 @@ class MlflowLedger:
         return self._run_id(number)
 
     def forget(self, number: int) -> None:
-        """Let the trial's next start make a new run; the old one stays until it is deleted."""
+        """Let the trial's next start make a new run; the old one is not deleted."""
         self._infos.pop(number, None)
         self._live.pop(number, None)
         self._running.discard(number)
@@ -193,7 +193,7 @@ class MlflowLedger:
         self._running = {n for n, run in kept.items() if run.info.status == "RUNNING"}
 
     def _set_aside(self, number: int, run: Run, *, attempt: int) -> None:
-        """Let a run be the trial's no more; what makes it the trial's goes last."""
+        """Make a run an earlier attempt; the tag that makes it the trial's run is deleted last."""
         run_id = run.info.run_id
         self._client.set_tag(run_id, names.ATTEMPT, str(attempt))
         self._client.set_tag(run_id, names.ATTEMPT_OF_TRIAL, str(number))

@@ -83,7 +83,7 @@ class PatientLedger:
         return self._call(lambda ledger: ledger.start(config))
 
     def report(self, scores: EpochScores) -> None:
-        """Take an epoch's scores; they are kept until the trial ends, for a server that is back."""
+        """Take an epoch's scores; a ledger that is opened again gets them, too."""
         if scores.number in self._in_flight:
             self._in_flight[scores.number][1].append(scores)
         self._call(lambda ledger: ledger.report(scores))

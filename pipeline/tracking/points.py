@@ -16,10 +16,10 @@ from pipeline.trial import Curve, EpochScores, FoldScores, Point, TrialOutcome
 
 
 class Points:
-    """What a run has yet to be told; each (metric, step) passes once.
+    """Buffer of a run's metrics; each (metric, step) is written once.
 
-    MLflow's key of a point holds its time, too, and a trial trained again has new times: so what
-    is already there is named at the start and is not written again.
+    MLflow's key of a point includes its time, and a trial that is trained again has new times. So
+    the points that the run already has are given at the start and not written again.
 
     Args:
         params: Written with the first points.
@@ -33,14 +33,14 @@ class Points:
         self._params = [Param(name, param_text(value)) for name, value in params.items()]
         self._metrics: list[Metric] = []
         self._seen = set(known)
-        self._waits_since = time.monotonic()
+        self._buffered_since = time.monotonic()
 
     def add(self, metrics: Mapping[str, float], *, step: int, timestamp_ms: int) -> None:
         """Take what is finite and new; MLflow would show the rest as a number or a zero."""
         for name, value in metrics.items():
             if math.isfinite(value) and (name, step) not in self._seen:
                 if self.is_empty:
-                    self._waits_since = time.monotonic()
+                    self._buffered_since = time.monotonic()
                 self._seen.add((name, step))
                 self._metrics.append(Metric(name, float(value), timestamp_ms, step))
 
@@ -65,15 +65,15 @@ class Points:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing waits."""
+        """Whether nothing is buffered."""
         return not self._metrics and not self._params
 
     def are_due(self, after_seconds: float) -> bool:
-        """Whether something has waited so long."""
-        return not self.is_empty and time.monotonic() - self._waits_since >= after_seconds
+        """Whether something has been buffered for so long."""
+        return not self.is_empty and time.monotonic() - self._buffered_since >= after_seconds
 
     def write(self, client: MlflowClient, tags: Mapping[str, str] | None = None) -> None:
-        """Write all that waits, and tags after it; what fails to be written goes on waiting."""
+        """Write the buffer, and tags after it; where that fails, the buffer is not emptied."""
         run_tags = [RunTag(name, value) for name, value in (tags or {}).items()]
         client.log_batch(self.run_id, self._metrics, self._params, run_tags)
         self._metrics, self._params = [], []
@@ -108,7 +108,7 @@ def param_value(text: str) -> Scalar:
 def read_curve(client: MlflowClient, run_id: str, number: int, *, n_folds: int = 0) -> Curve:
     """Read a run's epochs from the full history of its metrics, in order.
 
-    Of a point that stands twice the latest counts: one that was added later is not passed over.
+    Of a point that was logged twice the later one counts.
 
     Args:
         client: Connected.
@@ -123,7 +123,7 @@ def read_curve(client: MlflowClient, run_id: str, number: int, *, n_folds: int =
 
 
 def curve_of(history: Iterable[Metric], number: int, *, n_folds: int = 0) -> Curve:
-    """Put points together into epochs; where a point stands twice, the last one given counts.
+    """Put points together into epochs; of a point given twice the last one counts.
 
     Args:
         history: The points, of any steps; those that are no epoch's scores are left out.

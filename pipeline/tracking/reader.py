@@ -151,7 +151,7 @@ def _recorded(client: MlflowClient, run: Run, tracking_uri: str) -> RecordedTria
 
 
 def _is_finished(run: Run) -> bool:
-    """Of a repeat or a refit MLflow's own status tells: there is no Optuna trial behind it."""
+    """A repeat or a refit has no Optuna trial, so MLflow's status decides."""
     if names.TRIAL_NUMBER in run.data.tags:
         return _state(run).is_finished
     return run.info.status in ("FINISHED", "FAILED")

@@ -20,7 +20,7 @@ from pipeline.tracking import names
 from pipeline.trial import Facts, TrialOutcome, TrialRecord, sha256_of
 
 LARGEST_DIGEST = 36
-"""Characters that MLflow's column holds; the whole SHA-256 stands in the source and profile."""
+"""Characters that MLflow's column holds; the whole SHA-256 is in the source and the profile."""
 PAGE = 1_000
 OLDEST_FIRST = ["attributes.start_time ASC"]
 
@@ -159,7 +159,7 @@ def read_study_file(client: MlflowClient, study_run: Run) -> dict[str, Any]:
 
 
 def files(client: MlflowClient, run: RunInfo) -> dict[str, bytes]:
-    """Read all artifacts that lie at the top of a run, by name."""
+    """Read all artifacts at the top level of a run, by name."""
     repository = get_artifact_repository(run.artifact_uri, client.tracking_uri)
     if isinstance(repository, LocalArtifactRepository):
         folder = Path(repository.artifact_dir)

@@ -1,6 +1,8 @@
-"""All that is done to MLflow's own store below its client: an embedded SQLite database.
+"""The embedded store, a SQLite file of MLflow's, where MLflow's client is not enough.
 
-Nothing here imports MLflow before it is needed.
+Where the file is; its tables, made by one process at a time; WAL mode while a study writes to it;
+and the addresses of artifacts, which MLflow has no call to change. MLflow itself is imported when
+it is first needed.
 """
 
 import glob
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 SQLITE = "sqlite:///"
 TRIED_WITH: Final = (3, 16), (3, 17)
-"""The first and the last version of MLflow whose tables the SQL below was tried with."""
+"""The oldest and the newest MLflow whose tables the SQL below was tried with."""
 
 
 def tracking_uri(home: Path) -> str:
@@ -70,7 +72,7 @@ def ensure_schema(database: Path, artifact_root: Path) -> None:
 
 
 def check_readable(database: Path) -> None:
-    """Open the store as SQLite does, since MLflow would try again for minutes, or add its tables.
+    """Open the store with SQLite: MLflow would retry for minutes, or add its tables to any file.
 
     Raises:
         BadInputError: It does not exist, is empty, or is no SQLite database of MLflow's.
@@ -89,7 +91,7 @@ def check_readable(database: Path) -> None:
 
 
 def _make(database: Path, artifact_root: Path) -> None:
-    """Migrate a file beside the store, so that a process that dies in it leaves no half store."""
+    """Make the tables in a file beside the store and rename it, so that no half store is left."""
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
     from sqlalchemy.exc import DBAPIError
 
@@ -113,17 +115,17 @@ def _unusable(database: Path, reason: str) -> BadInputError:
 
 
 def begin_write_ahead(uri: str, database: Path) -> "Engine":
-    """Keep what is written in ``mlflow.db-wal`` first, and bring it to the disk now and then.
+    """Set the store to WAL mode while a study runs, so that commits do not wait for fsync.
 
-    A write survives the death of its process, as it did; a power failure may take the last ones,
-    and leaves a sound store. Readers no longer wait for the writer, nor the writer for them.
+    A write still survives the death of its process; a power failure may lose the last ones and
+    leaves a sound store. Readers and the writer no longer wait for each other.
 
     Args:
         uri: The store's address, spelled as MLflow's client was given it: so both have one engine.
         database: The store's file.
 
     Returns:
-        What ``end_write_ahead`` wants back.
+        The engine, for ``end_write_ahead``.
     """
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
     from sqlalchemy import event
@@ -137,9 +139,9 @@ def begin_write_ahead(uri: str, database: Path) -> "Engine":
 
 
 def end_write_ahead(engine: "Engine", database: Path) -> None:
-    """Make the store one plain file again, to be copied alone or read where nobody may write.
+    """Leave WAL mode: the store is one file again, to be copied or read from a read-only folder.
 
-    Where another process has it open, it stays as it is: every reader understands it.
+    While another process has it open, it stays in WAL mode, which every reader understands.
     """
     from sqlalchemy import event
 
@@ -155,7 +157,7 @@ def _sync_at_checkpoints(connection: sqlite3.Connection, _entry: "ConnectionPool
 
 
 def _journal(database: Path, mode: Literal["wal", "delete"]) -> str:
-    """Change how the store writes, unless another process is in the way; tell how it does now."""
+    """Set the journal mode, unless another process has the store open, and return the mode."""
     with closing(sqlite3.connect(database, timeout=0)) as connection:
         try:
             (now,) = connection.execute(f"PRAGMA journal_mode = {mode}").fetchone()
@@ -184,13 +186,17 @@ MOVE: Final = (
 
 
 def confine_artifacts(home: Path) -> None:
-    """Let each study's artifacts be in ``HOME/artifacts/NAME``, whatever the home's store says.
+    """Set the artifacts of each study to ``HOME/artifacts/NAME``, whatever the store says.
+
+    MLflow stores absolute addresses. A home that was moved holds the old ones, and a home from
+    somebody else may name any folder of this machine, or a server that would be sent the user's
+    password.
 
     Args:
         home: Its store need not exist.
 
     Raises:
-        BadInputError: The store is none, or it names a study as none can be named.
+        BadInputError: It is no store of MLflow's, or a study in it has a name that is not allowed.
     """
     database = home.resolve() / "mlflow.db"
     if not database.exists():
@@ -199,10 +205,10 @@ def confine_artifacts(home: Path) -> None:
     try:
         with closing(sqlite3.connect(database, timeout=20)) as store, store:
             for experiment_id, name in store.execute(STUDIES).fetchall():
-                places = {"id": experiment_id, "folder": _folder(home, name, database).as_uri()}
-                if store.execute(MOVED, places).fetchone() == (1,):
+                address = {"id": experiment_id, "folder": _folder(home, name, database).as_uri()}
+                if store.execute(MOVED, address).fetchone() == (1,):
                     for statement in MOVE:
-                        store.execute(statement, places)
+                        store.execute(statement, address)
     except sqlite3.Error as error:
         expected = "a store that MLflow made"
         raise BadInputError(where=str(database), got=str(error), expected=expected) from None
@@ -220,7 +226,7 @@ def _folder(home: Path, name: str, database: Path) -> Path:
 
 
 def check_confined(location: str, artifact_root: Path, *, name: str, where: str) -> None:
-    """Refuse to write a study into an experiment that somebody else made.
+    """Refuse an experiment whose artifacts are outside the home: somebody else made it.
 
     Args:
         location: Where the experiment keeps artifacts.
@@ -229,7 +235,7 @@ def check_confined(location: str, artifact_root: Path, *, name: str, where: str)
         where: What an error names.
 
     Raises:
-        BadInputError: They would lie outside the home.
+        BadInputError: They would be outside the home.
     """
     root = f"{artifact_root.resolve().as_uri()}/"
     if not location.startswith(root) or ".." in location.removeprefix(root).split("/"):

@@ -1,4 +1,4 @@
-"""The study's own place in MLflow: its experiment, and in that the run above all trial runs."""
+"""A study's experiment in MLflow, and the study run, parent of all trial runs."""
 
 from pathlib import Path
 from typing import Any
@@ -18,16 +18,16 @@ from pipeline.tracking.store import check_confined
 def take_study_run(
     client: MlflowClient, study: StudyConfig, *, artifact_root: Path | None, where: str
 ) -> Run:
-    """Make the study's run, or find it; it is running after this, and holds the study file.
+    """Make the study's run, or find it; after this it is RUNNING and has the study file.
 
     Args:
         client: Connected to MLflow.
         study: Names the experiment and the run.
-        artifact_root: The folder below which the study's artifacts lie; ``None``: MLflow's choice.
+        artifact_root: The folder for all studies' artifacts; ``None``: MLflow decides.
         where: The address that errors name.
 
     Raises:
-        BadInputError: The experiment was deleted, or another study stands under the name.
+        BadInputError: The experiment was deleted, or the name is another study's.
     """
     experiment_id = _take_experiment(client, study.name, artifact_root, where)
     run = runs.study_run(client, experiment_id)
@@ -67,7 +67,7 @@ def _create_experiment(client: MlflowClient, name: str, artifact_root: Path | No
     try:
         return str(client.create_experiment(name, location))
     except MlflowException:
-        # Another driver may have been a moment faster.
+        # Another driver may have been faster.
         found = client.get_experiment_by_name(name)
         if found is None:
             raise

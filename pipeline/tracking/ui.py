@@ -114,7 +114,7 @@ def _wait(
 
 
 def _answers(address: str) -> bool:
-    """Ask without a proxy, which would not find this machine's own address."""
+    """Ask without a proxy, which could not reach 127.0.0.1 of this machine."""
     try:
         with build_opener(ProxyHandler({})).open(f"{address}/health", timeout=2) as answer:
             return bool(answer.status == HTTPStatus.OK)
@@ -152,7 +152,7 @@ def _signal(server: subprocess.Popen[bytes], kind: signal.Signals) -> bool:
 def study_pages(home: Path, address: str) -> dict[str, str]:
     """The page of each study's runs, the latest study first.
 
-    MLflow's own list of experiments links to a page for language models, hence links of our own.
+    MLflow's list of experiments links to its page for language models, so links are made here.
 
     Args:
         home: The home that is served.

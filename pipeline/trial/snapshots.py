@@ -1,4 +1,4 @@
-"""What each of the two ledgers holds of a study, so that one can be held against the other."""
+"""What MLflow holds of a study, as plain values: for the audit and for training again."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,13 +16,13 @@ class RunSnapshot:
     """A trial's run as MLflow holds it.
 
     Attributes:
-        row: The trial as the run's tags, parameters and metrics tell of it.
-        status: MLflow's own word.
-        is_below: Whether it stands below the study's run.
+        row: The trial as the run's tags, parameters and metrics describe it.
+        status: MLflow's.
+        is_below: Whether the study's run is its parent.
         record: ``record.json``; ``None`` where it is missing or damaged.
         fault: What is wrong with ``record.json``.
         n_metrics: How many metrics the run has, whoever logged them.
-        points: The values that stand under each (metric, step), the earliest first.
+        points: All values of each (metric, step), the earliest first.
         curve: Of the earliest values; a score that is not there is NaN.
         files: SHA-256 of each artifact by name.
     """
@@ -81,7 +81,7 @@ class RunRank(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherRun:
-    """A run that stands apart: of a reproduction, a confirmation or a refit."""
+    """A run that is not a trial's: of a reproduction, a confirmation or a refit."""
 
     run_id: str
     name: str
@@ -93,7 +93,7 @@ class StudyRuns:
     """A study as MLflow holds it.
 
     Attributes:
-        run_id: Of the study's own run; ``None`` where MLflow does not have the study.
+        run_id: Of the study's run; ``None`` where MLflow does not have the study.
         status: Of that run.
         trials: Every run that says it is a trial's, the oldest first.
         moved_from: Where MLflow looks for artifacts, if that is not below the home.
