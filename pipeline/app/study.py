@@ -292,14 +292,14 @@ class Study:
 
     def _prepare(self, source: "Source | None") -> Data:
         from pipeline.learning.data import PreparedData
-        from pipeline.learning.modules.build import check_suits
+        from pipeline.learning.modules.build import check_model_fits_data
 
         setting = first_setting(self.config.space)
         data = prepare_data(
             self.config.data, setting, self.workspace, source=source, where=self.file
         )
         if isinstance(data, PreparedData):
-            check_suits(self.config, data.image_shape, where=self.file)
+            check_model_fits_data(self.config, data.image_shape, where=self.file)
         return data
 
     def _check_same(self) -> None:

@@ -33,7 +33,8 @@ def collect_facts(
     training: TrainingConfig,
     data: DataFacts,
     *,
-    cohort: dict[str, int],
+    stack_index: int = 0,
+    stack_size: int = 1,
     alone_because: str | None = None,
     custom_sources: Mapping[str, str] | None = None,
 ) -> Facts:
@@ -42,7 +43,8 @@ def collect_facts(
     Args:
         training: The trial's training section.
         data: What is known of the data set and its split.
-        cohort: How many trials were trained as one, and the trial's place among them, from 0.
+        stack_index: The trial's index among those that were trained as one.
+        stack_size: How many trials were trained as one.
         alone_because: Why the trial was not fused with others; ``None`` where it might have been.
         custom_sources: SHA-256 of the user's own source files, where there are any.
     """
@@ -56,7 +58,8 @@ def collect_facts(
         threads=torch.get_num_threads(),
         precision=training.precision,
         device=resolve_device(training.device),
-        cohort=cohort,
+        stack_index=stack_index,
+        stack_size=stack_size,
         alone_because=alone_because,
         project_version=metadata.version(DISTRIBUTION),
         project_commit=commit,

@@ -1,8 +1,8 @@
 """Scores on the test part: the one place in learning that opens it."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from functools import partial
 from statistics import fmean
 from typing import Any, NamedTuple
 
@@ -11,13 +11,17 @@ from safetensors.torch import load
 from torch import Tensor
 
 from pipeline.config import TrialConfig
-from pipeline.learning.cohort.rows import EVALUATION_ROWS, Rows, RowScores, Scores, SplitTensors
+from pipeline.learning.arithmetic import arithmetic
+from pipeline.learning.cohort.rows import Rows, Scores, SplitTensors
+from pipeline.learning.cohort.rows import evaluate as evaluate_rows
+from pipeline.learning.cohort.stack import score_rows
 from pipeline.learning.custom.datamodule import CustomData, module_arguments, open_module
 from pipeline.learning.custom.loaders import DataArguments, in_order, row_arguments
 from pipeline.learning.custom.trainer import build_model, expected_of_loaders, make_trainer
 from pipeline.learning.data import PreparedData, open_train, splits
 from pipeline.learning.data.sealed import open_test
-from pipeline.learning.modules.build import Network, build_network
+from pipeline.learning.modules.build import build_network
+from pipeline.learning.modules.network import weights_by_fold
 from pipeline.learning.provenance import resolve_device
 
 
@@ -60,13 +64,12 @@ def score(config: TrialConfig, weights: bytes, rows: Rows, data: PreparedData) -
         rows: The rows.
         data: Says what a row looks like.
     """
-    device = torch.device(resolve_device(config.training.device))
-    with _arithmetic(config.training.threads):
+    with arithmetic(config.training.threads):
         if config.model.class_path is not None:
             return _sealed(evaluate(config, data, weights, rows))
         found = [
-            _evaluate(network.to(device), rows.to(device), config)
-            for network in load_networks(config, weights, data)
+            _score_network(config, tensors, rows, data)
+            for tensors in weights_by_fold(load(weights)).values()
         ]
     losses, accuracies = zip(*found, strict=True)
     return _sealed((fmean(losses), fmean(accuracies)))
@@ -77,41 +80,15 @@ def _sealed(scores: Scores) -> SealedScores:
     return SealedScores(loss, None if math.isnan(accuracy) else accuracy)
 
 
-def load_networks(config: TrialConfig, weights: bytes, data: PreparedData) -> Iterator[Network]:
-    """Build a trial's network, or that of each fold, with its weights put in and dropout off."""
-    for tensors in _by_fold(load(weights), config.data.folds or 0):
-        network = build_network(config, image_shape=data.image_shape, n_classes=data.n_classes)
-        network.load_state_dict(tensors)
-        network.eval()
-        yield network
-
-
-def _by_fold(tensors: Mapping[str, Tensor], n_folds: int) -> list[dict[str, Tensor]]:
-    """Subset the file's tensors by the fold that they are named for."""
-    prefixes = [f"fold_{1 + fold}." for fold in range(n_folds)] or [""]
-    return [
-        {
-            name.removeprefix(prefix): value
-            for name, value in tensors.items()
-            if name.startswith(prefix)
-        }
-        for prefix in prefixes
-    ]
-
-
-@torch.no_grad()
-def _evaluate(network: Network, rows: Rows, config: TrialConfig) -> Scores:
-    scores = RowScores()
-    is_mixed = config.training.precision == "bf16-mixed"
-    precision = torch.autocast(rows.numbers.device.type, torch.bfloat16, enabled=is_mixed)
-    for numbers in torch.split(rows.numbers, EVALUATION_ROWS):
-        images, labels = rows.take(numbers)
-        with precision:
-            outputs = network(images)
-        losses = network.objective.losses(outputs, images, labels)
-        right = network.objective.right(outputs, labels)
-        scores.add(losses.unsqueeze(0), None if right is None else right.unsqueeze(0))
-    return scores.take()[0]
+def _score_network(
+    config: TrialConfig, tensors: Mapping[str, Tensor], rows: Rows, data: PreparedData
+) -> Scores:
+    """Score a trial's network, or that of a fold, dropout off."""
+    network = build_network(config, image_shape=data.image_shape, n_classes=data.n_classes)
+    network.load_state_dict(tensors)
+    device = torch.device(resolve_device(config.training.device))
+    score_batch = partial(score_rows, network.to(device), config.training.precision)
+    return evaluate_rows(score_batch, rows.to(device))[0]
 
 
 def _open(config: TrialConfig, data: PreparedData) -> Rows:
@@ -121,19 +98,6 @@ def _open(config: TrialConfig, data: PreparedData) -> Rows:
     images, labels = open_test(data, config.data, parts=parts[0], seed=seed)
     tensors = torch.from_numpy(images).flatten(1), torch.from_numpy(labels)
     return Rows(*tensors, torch.arange(labels.size), data.scale)
-
-
-@contextmanager
-def _arithmetic(threads: int) -> Iterator[None]:
-    """Compute as a worker does; the process has its own settings back afterwards."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
-        torch.set_num_threads(before)
 
 
 def evaluate(config: TrialConfig, data: PreparedData, weights: bytes, rows: Rows) -> Scores:

@@ -105,7 +105,7 @@ class Facts(Frozen):
         n_classes: ``None`` where nobody had to tell it either.
         sources: SHA-256 of each source file by its path in the package.
         packages: Version of each package whose arithmetic is used.
-        cohort: How many trials were trained as one, and this trial's place among them.
+        stack_index: The trial's index among those that were trained as one, ``stack_size`` in all.
         alone_because: Why the trial was not fused with others; ``None`` where it might have been.
     """
 
@@ -120,7 +120,8 @@ class Facts(Frozen):
     threads: int
     precision: str
     device: str
-    cohort: dict[str, int] = Field(default_factory=dict)
+    stack_index: int = 0
+    stack_size: int = 1
     alone_because: str | None = None
     project_version: str
     project_commit: str | None

@@ -68,9 +68,7 @@ def test_table_stays_the_same_fused_or_not_and_fused_trials_are_reproduced(tmp_p
         check_ledgers_agree(home, N_TRIALS)
     assert table(homes[6]) == table(homes[1])
     records = [read_trial(tracking_uri(homes[6]), "small", n).record for n in range(N_TRIALS)]
-    assert [record.facts and record.facts.cohort["size"] for record in records[6:]] == [6] * 6 + [
-        2
-    ] * 2
+    assert [record.facts and record.facts.stack_size for record in records[6:]] == [6] * 6 + [2] * 2
     assert len({record.epochs_run for record in records}) > 1, "members leave at other epochs"
     for number in (7, 13):
         workspace = Workspace(home=homes[6], tracking_uri=None)

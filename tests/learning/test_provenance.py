@@ -27,7 +27,7 @@ SECRET = "environment-value-that-no-record-may-hold"  # noqa: S105 - a word to l
 def facts(**training: object) -> Facts:
     """The facts of this process."""
     config = TrainingConfig.model_validate({"epochs": 1, "device": "cpu"} | training)
-    return collect_facts(config, DATA, cohort={"place": 1, "size": 2})
+    return collect_facts(config, DATA, stack_index=1, stack_size=2)
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_facts_name_what_the_arithmetic_depends_on() -> None:
     assert known.threads == torch.get_num_threads()
     assert torch.backends.cpu.get_cpu_capability() in known.processor
     assert (known.precision, known.device) == ("bf16-mixed", "cpu")
-    assert known.cohort == {"place": 1, "size": 2}
+    assert (known.stack_index, known.stack_size) == (1, 2)
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda", "mps"])

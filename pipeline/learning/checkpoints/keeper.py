@@ -17,7 +17,8 @@ COST_FACTOR: Final = 50
 """... and so many times what keeping it last took: it takes 2 % of the time at most."""
 FORMAT: Final = 1
 NOT_ARITHMETIC: Final = {
-    *("cohort", "alone_because", "project_version", "project_commit", "project_clean")
+    *("stack_index", "stack_size", "alone_because"),
+    *("project_version", "project_commit", "project_clean"),
 }
 """Facts that a trial's bits do not depend on; its sources say more than a commit."""
 

@@ -1,13 +1,11 @@
 """Fit a cohort: what a worker does with what the driver hands over."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import Final
 
-import torch
-
+from pipeline.learning.arithmetic import arithmetic
 from pipeline.learning.checkpoints import Resumable
-from pipeline.learning.checkpoints.cohorts import Keeping, at_one_epoch
+from pipeline.learning.checkpoints.cohorts import CohortCheckpoints, at_one_epoch
 from pipeline.learning.checkpoints.keeper import Keeper
 from pipeline.learning.cohort.member import Member
 from pipeline.learning.cohort.module import CohortModule, Report
@@ -17,24 +15,27 @@ from pipeline.learning.custom.trainer import fit_custom
 from pipeline.learning.data import PreparedData
 from pipeline.learning.failures import describe_failure
 from pipeline.learning.lightning import Trainer, expected_warnings
-from pipeline.learning.modules.pictures import draw
+from pipeline.learning.modules.network import weights_by_fold
 from pipeline.learning.provenance import DataFacts, collect_facts, resolve_device
 from pipeline.trial import Cohort, Facts, TrialOutcome, TrialState
+
+N_PICTURES: Final = 16
+"""So many rows of the validation set are drawn beside their reconstructions."""
 
 
 def fit_cohort(
     cohort: Cohort, context: PreparedData | CustomData | Resumable, report: Report
 ) -> list[TrialOutcome]:
-    """Train the trials of a cohort together and say how each ended.
+    """Train the trials of a cohort together and report how each ended.
 
-    What a trial does wrong (a loss that is not finite, an exception, memory exhausted) ends that
-    trial with its cause; it never escapes. Where several trained as one and nobody knows whose
-    fault it was, each is trained again alone.
+    A fault of a trial (a loss that is not finite, an exception, memory exhausted) fails that trial
+    with its cause; it is never raised. Where several fail as one, each is retrained alone to find
+    the faulty one.
 
     Args:
         cohort: The trials; they share data, batch size and training section.
-        context: The decoded data set, or what is known of the user's own data module; with a
-            folder, long trials keep checkpoints there and go on from them.
+        context: The decoded data set, or what is known of a user's data module; with a folder for
+            the checkpoints of long trials.
         report: Called with each epoch's scores as they come.
 
     Returns:
@@ -45,55 +46,42 @@ def fit_cohort(
         (context.data, context.folder) if isinstance(context, Resumable) else (context, None)
     )
     keeper = Keeper(folder)
-    with _arithmetic(config.training.threads):
+    with arithmetic(config.training.threads):
         if config.model.class_path or config.data.class_path:
             return [fit_custom(one, data, report, keeper) for one in cohort.assignments]
         assert isinstance(data, PreparedData), "the user's own data has its class named"  # noqa: S101
         return _fit(cohort, data, report, keeper)
 
 
-@contextmanager
-def _arithmetic(threads: int) -> Iterator[None]:
-    """Set what sums and products depend on beside their numbers.
-
-    A tenth of Adam's moments fade to denormal numbers (below 1e-38), which cost a processor up to
-    a hundred times as much as a zero: they are set to zero, which no loss can tell.
-    """
-    torch.set_num_threads(threads)
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
-
-
 def _fit(cohort: Cohort, data: PreparedData, report: Report, keeper: Keeper) -> list[TrialOutcome]:
     clock = _Clock()
     first = cohort.assignments[0]
     config = first.config
-    parts, split_sha256 = load_splits(
+    splits, split_sha256 = load_splits(
         data, config.data, config.seeds["split"], is_refit=first.is_refit
     )
     clock.mark("data")
-    n_folds = len(parts) if len(parts) > 1 else 0
+    n_folds = len(splits) if len(splits) > 1 else 0
     members = [Member(assignment, n_folds=n_folds) for assignment in cohort.assignments]
-    keeping = Keeping(keeper, cohort, lambda member: _facts(member, data, split_sha256))
-    keeping.take_up(members, report)
+    checkpoints = CohortCheckpoints(keeper, cohort, lambda one: _facts(one, data, split_sha256))
+    checkpoints.restore(members, report)
     for same in at_one_epoch(members):
-        module = CohortModule(same, parts, report=report, keep=keeping.keep)
+        module = CohortModule(same, splits, report=report, save_checkpoints=checkpoints.save)
         cause = _train(module)
         for member in module.active:
             member.fail(cause or "ended without a verdict")
-            member.is_torn = len(same) > 1
+            member.needs_solo_retry = len(same) > 1
         clock.add(module.seconds)
         del module
     facts = [_facts(member, data, split_sha256) for member in members]
-    pictures = [_pictures(member, parts[0]) for member in members]
+    pictures = [_pictures(member, splits[0]) for member in members]
     clock.share(len(members))
     found = zip(members, facts, pictures, strict=True)
     outcomes = [_outcome(*one, clock) for one in found]
     return [
-        _fit(Cohort((member.assignment,)), data, report, keeper)[0] if member.is_torn else outcome
+        _fit(Cohort((member.assignment,)), data, report, keeper)[0]
+        if member.needs_solo_retry
+        else outcome
         for member, outcome in zip(members, outcomes, strict=True)
     ]
 
@@ -121,13 +109,13 @@ class _Clock:
 
 
 def _train(module: CohortModule) -> str | None:
-    """Train until every member has left, or return what stopped it."""
+    """Train until every member has ended, or return what stopped it."""
     try:
         module.build()
         if module.active:
             with expected_warnings():
                 _trainer(module).fit(module)
-    except Exception as error:  # noqa: BLE001 - what is no single trial's fault ends them all
+    except Exception as error:  # noqa: BLE001 - recorded as the cause of all active members
         return describe_failure(error)
     return None
 
@@ -138,7 +126,6 @@ def _trainer(module: CohortModule) -> Trainer:
     return Trainer(
         accelerator={"cuda": "gpu"}.get(device, device),
         devices=1,
-        precision=config.precision,
         max_epochs=max(one.assignment.epochs for one in module.members) - module.epochs_done,
         deterministic=device == "cuda",
         barebones=True,
@@ -146,34 +133,31 @@ def _trainer(module: CohortModule) -> Trainer:
 
 
 def _facts(member: Member, data: PreparedData, split_sha256: str) -> Facts:
-    first = member.learners[0]
     return collect_facts(
-        member.assignment.config.training,
+        member.config.training,
         DataFacts(data.sha256, split_sha256, data.image_shape, data.n_classes),
-        cohort={"place": first.place, "size": first.n_companions},
-        alone_because=first.alone_because,
+        stack_index=member.stack_index,
+        stack_size=member.stack_size,
+        alone_because=member.alone_because,
     )
 
 
-def _pictures(member: Member, parts: SplitTensors) -> dict[str, bytes]:
-    """Draw what a complete trial has learned; of folds, the first network's."""
-    if member.state is not TrialState.COMPLETE or member.weights is None:
+def _pictures(member: Member, split: SplitTensors) -> dict[str, bytes]:
+    """Draw what a complete trial has learned at its best epoch; of folds, the first network's."""
+    if member.state is not TrialState.COMPLETE or member.best_weights is None:
         return {}
-    first = member.learners[0]
-    prefix = f"fold_{first.fold}." if first.fold else ""
-    weights = {
-        name.removeprefix(prefix): value
-        for name, value in member.weights.items()
-        if name.startswith(prefix)
-    }
-    return draw(first, weights, parts)
+    network = member.networks[0]
+    network.load_state_dict(weights_by_fold(member.best_weights)[member.folds[0]])
+    rows = split.validation or split.probe
+    images, _ = rows.take(rows.numbers[:N_PICTURES])
+    return network.eval().draw(images.view(-1, *split.image_shape))
 
 
 def _outcome(
     member: Member, facts: Facts, pictures: dict[str, bytes], clock: _Clock
 ) -> TrialOutcome:
     return TrialOutcome(
-        number=member.assignment.config.number,
+        number=member.config.number,
         state=member.state or TrialState.FAIL,
         cause=member.cause,
         curve=tuple(member.curve),
@@ -182,5 +166,5 @@ def _outcome(
         pictures=pictures,
         facts=facts,
         seconds=clock.seconds,
-        repeat=member.assignment.config.repeat,
+        repeat=member.config.repeat,
     )

@@ -1,4 +1,4 @@
-"""Stacked layers: forward and hand-written backward for K networks at once."""
+"""Kernels of a stack: layers with hand-written backward, dropout masks, and optimizer steps."""
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -30,10 +30,10 @@ class StackedLinear:
         self.bias = torch.stack([linear.bias.detach() for linear in linears])
         self.weight_grad = torch.zeros_like(self.weight)
         self.bias_grad = torch.zeros_like(self.bias)
-        for place, linear in enumerate(linears):
-            linear.weight.data, linear.bias.data = self.weight[place], self.bias[place]
-            linear.weight.grad = self.weight_grad[place]
-            linear.bias.grad = self.bias_grad[place]
+        for k, linear in enumerate(linears):
+            linear.weight.data, linear.bias.data = self.weight[k], self.bias[k]
+            linear.weight.grad = self.weight_grad[k]
+            linear.bias.grad = self.bias_grad[k]
 
     def forward(self, x: Tensor) -> Tensor:
         """Map inputs of shape [K, batch, in] to outputs of shape [K, batch, out]."""
@@ -65,11 +65,10 @@ class StackedHidden:
 
     Args:
         linear: The layers' products.
-        scale: :math:`1 / (1 - p_k)`, of shape [K, 1, 1]; ``None`` where no member drops anything.
+        scale: :math:`1 / (1 - p_k)`, of shape [K, 1, 1]; ``None`` where all rates are 0.
     """
 
     def __init__(self, linear: StackedLinear, scale: Tensor | None) -> None:
-        """Take the layers over; nothing is kept of a batch yet."""
         self.linear = linear
         self._scale = scale
         self._x = self._y = torch.empty(0)
@@ -114,15 +113,15 @@ WORDS_A_DRAW = 1 << 17
 
 
 class StackedDropout:
-    """The members' dropout layers at one place of the network.
+    """The networks' dropout layers of one number.
 
     Args:
-        layers: One a member; rates differ, the place is the same.
+        layers: One of each network; their rates may differ.
         n_units: Units of the layer.
         device: Where the masks are needed.
 
     Attributes:
-        scale: 1 / (1 - rate) of each member, [K, 1, 1]; ``None`` where none drops anything.
+        scale: 1 / (1 - rate) of each network, [K, 1, 1]; ``None`` where all rates are 0.
     """
 
     def __init__(self, layers: Sequence[Dropout], n_units: int, device: torch.device) -> None:
@@ -167,13 +166,13 @@ class StackedDropout:
 
 
 class StepLevels:
-    """Random levels of every place and member, a function of seed, place and step.
+    """Random levels of every dropout layer and network, a function of seed, layer and step.
 
-    Several steps are drawn at once where members are few or layers small.
+    Several steps are drawn at once where networks are few or layers small.
 
     Args:
-        seeds: The members' dropout seeds.
-        places: Where levels are needed.
+        seeds: The networks' dropout seeds.
+        dropouts: The layers that need levels.
         n_rows: Rows of a full batch; a shorter one uses the first of them.
         device: Where they are needed.
     """
@@ -181,19 +180,18 @@ class StepLevels:
     def __init__(
         self,
         seeds: Sequence[int],
-        places: Iterable[StackedDropout],
+        dropouts: Iterable[StackedDropout],
         *,
         n_rows: int,
         device: torch.device,
     ) -> None:
-        """Number the mask entries; nothing is drawn yet."""
         self._seeds = tuple(seeds)
         self._n_words: dict[int, int] = {}
         numbered = []
-        for place in places:
-            if place.scale is not None:
-                numbered.append(counters(place.number, n_rows * place.n_units, device))
-                self._n_words[place.number] = numbered[-1].numel()
+        for dropout in dropouts:
+            if dropout.scale is not None:
+                numbered.append(counters(dropout.number, n_rows * dropout.n_units, device))
+                self._n_words[dropout.number] = numbered[-1].numel()
         self._counters = torch.cat(numbered) if numbered else torch.empty(0, dtype=torch.int32)
         words = max(len(self._seeds) * self._counters.numel(), 1)
         self._n_steps = max(WORDS_A_DRAW // words, 1)
@@ -205,7 +203,7 @@ class StepLevels:
         self._shifted = torch.empty_like(self._words)
 
     def at(self, step: int) -> dict[int, Tensor]:
-        """The levels of a step by place: int16 of shape [K, entries]; places without are absent."""
+        """The levels of a step by layer number, int16 of shape [K, n]; rates of 0 have none."""
         if not self._n_words:
             return {}
         if not 0 <= step - self._first_step < self._n_steps:
@@ -232,7 +230,7 @@ def lean_step(optimizer: Optimizer) -> Step:
     A first step is the optimizer's own: it makes the state, which stays the optimizer's.
 
     Args:
-        optimizer: Of ``make_optimizer``: fused, with one group, each gradient at its place.
+        optimizer: Of ``make_optimizer``: fused, with one group, with each gradient allocated.
     """
     if isinstance(optimizer, SGD):
         return _lean_sgd(optimizer)

@@ -1,28 +1,27 @@
-"""A member of a cohort: one trial while it is trained."""
+"""A trial while it is trained: its curve, how it ends, and its networks."""
 
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
 from safetensors.torch import save
 from torch import Tensor
 from torch.optim import Optimizer
 
-from pipeline.config import TrialConfig, derive_seed
+from pipeline.config import TrialConfig
 from pipeline.learning.checkpoints.keeper import State, curve_of, curve_state
 from pipeline.learning.cohort.rows import Scores, SplitTensors
 from pipeline.learning.failures import describe_failure
-from pipeline.learning.modules.build import Network, Seeds, build_network
-from pipeline.learning.modules.network import learning_rate_at, make_optimizer
+from pipeline.learning.modules.build import build_network
+from pipeline.learning.modules.network import Network
 from pipeline.trial import Assignment, EpochScores, FoldScores, TrialState
 
 
 class Progress:
-    """Holds a trial's curve, and decides at each epoch's end whether the trial goes on.
+    """Holds a trial's curve, and decides at the end of each epoch whether the trial goes on.
 
     Args:
         assignment: The trial, its epochs and its stopping rules.
@@ -32,18 +31,17 @@ class Progress:
     """
 
     def __init__(self, assignment: Assignment) -> None:
-        """Start before the first epoch."""
         self.assignment = assignment
         self.curve: list[EpochScores] = []
         self.state: TrialState | None = None
         self.cause: str | None = None
 
     def take(self, scores: EpochScores) -> bool:
-        """Take an epoch's scores and decide what follows.
+        """Add an epoch's scores and decide what follows.
 
         Returns:
-            Whether the weights are to be kept: the lowest ``val_loss`` so far or, where the trial
-            is a refit, its last epoch.
+            Whether the weights are to be retained: those of the lowest ``val_loss`` so far or, in
+            a refit, of the last epoch.
         """
         lowest = min((past.val_loss for past in self.curve), default=math.inf)
         self.curve.append(scores)
@@ -70,7 +68,7 @@ class Progress:
 
     @contextmanager
     def failing_alone(self) -> Iterator[None]:
-        """End this trial, and no other of its cohort, where what is done for it raises."""
+        """On an exception, fail this trial and no other of its cohort."""
         try:
             yield
         except Exception as error:  # noqa: BLE001 - any fault of a trial is recorded as its cause
@@ -81,142 +79,112 @@ class Progress:
         self.state, self.cause = TrialState.FAIL, cause
 
 
-@dataclass(frozen=True)
-class Measures:
-    """What an epoch came to: losses and accuracies, NaN where something is not measured."""
+class SplitScores(NamedTuple):
+    """A network's scores of one epoch; NaN where something is not measured."""
 
     train: Scores
     no_dropout: Scores
     validation: Scores
 
 
-class Learner:
-    """What is trained on the rows of one fold, or of the study where it has no folds.
-
-    Args:
-        member: The trial that it belongs to.
-        fold: Counted from 1; 0 where the study has no folds.
-
-    Attributes:
-        place: Its place among those that it is trained as one with, ``n_companions`` in all.
-        alone_because: Why it is not fused with others; ``None`` where it may be.
-        measures: Of the last epoch.
-    """
-
-    network: Network
-    optimizer: Optimizer
-    measures: Measures
-
-    def __init__(self, member: "Member", fold: int) -> None:
-        """Start before the first step; ``build`` comes next."""
-        self.member = member
-        self.fold = fold
-        self.place, self.n_companions = 0, 1
-        self.alone_because: str | None = None
-        self._kept: Mapping[str, Any] | None = None
-
-    @property
-    def config(self) -> TrialConfig:
-        """The trial's setting."""
-        return self.member.assignment.config
-
-    def build(self, parts: SplitTensors) -> Network:
-        """Build the network, on the CPU; Lightning moves it."""
-        self.network = build_network(
-            self.config,
-            image_shape=parts.image_shape,
-            n_classes=parts.n_classes,
-            seeds=seeds_of(self.config, self.fold),
-        )
-        return self.network
-
-    def begin(self) -> Optimizer:
-        """Make the optimizer, once the weights are where they will be trained."""
-        self.optimizer = make_optimizer(self.config, list(self.network.parameters()))
-        if self._kept is not None:
-            self.network.load_state_dict(self._kept["network"])
-            self.optimizer.load_state_dict(self._kept["optimizer"])
-            self._kept = None
-        return self.optimizer
-
-    def state(self) -> dict[str, Any]:
-        """All that its next step depends on, beside the number of that step."""
-        weights = dict(self.network.state_dict())
-        return {"network": weights, "optimizer": self.optimizer.state_dict()}
-
-    def take_up(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state: ``begin`` will put it in place."""
-        self._kept = state
-
-    def begin_epoch(self, epoch: int) -> None:
-        """Set the learning rate of an epoch, counted from 1."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate_at(self.config, epoch)
-
-    def weights(self) -> Mapping[str, Tensor]:
-        """Copy the weights as they are; those of a fold are named ``fold_1.…``."""
-        prefix = f"fold_{self.fold}." if self.fold else ""
-        return {
-            f"{prefix}{name}": value.detach().cpu().clone()
-            for name, value in self.network.state_dict().items()
-        }
-
-
-def seeds_of(config: TrialConfig, fold: int) -> Seeds:
-    """The seeds of a trial's network on one fold; 0: the trial's own."""
-    if not fold:
-        return config.seeds
-    own = ("initialisation", "dropout")
-    return {name: derive_seed(config.seeds[name], "fold", fold) for name in own}
-
-
 class Member(Progress):
-    """Holds what is one trial's own: a network, or one for each fold.
+    """A trial of a cohort, with one network or, in a study with folds, one for each.
 
     Args:
         assignment: The trial, its epochs and its stopping rules.
         n_folds: 0 where the study has none.
 
     Attributes:
-        weights: Of the best epoch.
-        is_kept: Whether its last checkpoint says how it ended.
-        is_torn: Whether it failed with others and nobody knows whose fault it was.
+        networks: By fold.
+        optimizers: By fold.
+        scores: Of the last epoch, by fold.
+        stack_index: Its index in the stack that it is trained in, and the stack's size.
+        alone_because: Why it is not fused with others; ``None`` where it may be.
+        best_weights: Of the best epoch.
+        is_checkpointed: Whether its last checkpoint says how it ended.
+        needs_solo_retry: Failed as one of several; is retrained alone to find the faulty trial.
     """
 
     def __init__(self, assignment: Assignment, *, n_folds: int = 0) -> None:
-        """Start before the first step."""
         super().__init__(assignment)
-        folds = range(1, n_folds + 1) if n_folds else [0]
-        self.learners = [Learner(self, fold) for fold in folds]
-        self.n_parameters = 0
-        self.weights: dict[str, Tensor] | None = None
-        self.is_kept = False
-        self.is_torn = False
+        self.folds = range(1, n_folds + 1) if n_folds else range(1)
+        self.networks: list[Network] = []
+        self.optimizers: list[Optimizer] = []
+        self.scores: dict[int, SplitScores] = {}
+        self.stack_index, self.stack_size = 0, 1
+        self.alone_because: str | None = None
+        self.best_weights: dict[str, Tensor] | None = None
+        self.is_checkpointed = False
+        self.needs_solo_retry = False
+        self._restored: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def config(self) -> TrialConfig:
+        """The trial's setting."""
+        return self.assignment.config
+
+    @property
+    def n_parameters(self) -> int:
+        """Weights of one network; 0 where none could be built."""
+        return sum(weight.numel() for one in self.networks[:1] for weight in one.parameters())
+
+    def build(self, splits: Sequence[SplitTensors]) -> None:
+        """Build the networks, on the CPU; Lightning moves them."""
+        for fold, split in zip(self.folds, splits, strict=True):
+            network = build_network(
+                self.config,
+                image_shape=split.image_shape,
+                n_classes=split.n_classes,
+                fold=fold,
+            )
+            self.networks.append(network)
+
+    def make_optimizers(self) -> list[Optimizer]:
+        """Make the optimizers, once the weights are on the device, and restore their state."""
+        self.optimizers = [network.make_optimizer() for network in self.networks]
+        pairs = zip(self.networks, self.optimizers, self._restored, strict=False)
+        for network, optimizer, state in pairs:
+            network.load_state_dict(state["network"])
+            optimizer.load_state_dict(state["optimizer"])
+        self._restored = ()
+        return self.optimizers
+
+    def begin_epoch(self) -> None:
+        """Set the learning rate of the next epoch."""
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = self._learning_rate()
 
     def end_epoch(self, seconds: float) -> EpochScores:
-        """Take what its networks measured, and keep their weights if they are the best.
+        """Add the epoch's scores to the curve, and retain the weights if they are the best.
 
         Args:
             seconds: How long the epoch took.
         """
-        scores = self._scores(seconds)
+        scores = self._epoch_scores(seconds)
         if self.take(scores):
-            self.weights = {
-                name: value
-                for learner in self.learners
-                for name, value in learner.weights().items()
-            }
+            self.best_weights = self._weights()
         return scores
 
-    def _scores(self, seconds: float) -> EpochScores:
-        measured = [learner.measures for learner in self.learners]
+    def _learning_rate(self) -> float:
+        return self.networks[0].optimization.learning_rate_at(1 + len(self.curve))
+
+    def _weights(self) -> dict[str, Tensor]:
+        """Copy the weights as they are; those of a fold are named ``fold_1.…``."""
+        return {
+            (f"fold_{fold}." if fold else "") + name: value.detach().cpu().clone()
+            for fold, network in zip(self.folds, self.networks, strict=True)
+            for name, value in network.state_dict().items()
+        }
+
+    def _epoch_scores(self, seconds: float) -> EpochScores:
+        measured = [self.scores[index] for index in range(len(self.folds))]
         train, no_dropout, validation = (
-            _mean([getattr(one, part) for one in measured])
-            for part in ("train", "no_dropout", "validation")
+            _mean([one[split] for one in measured]) for split in range(len(SplitScores._fields))
         )
         folds = [FoldScores(one.train[0], one.no_dropout[0], *one.validation) for one in measured]
         return EpochScores(
-            number=self.assignment.config.number,
+            number=self.config.number,
             epoch=len(self.curve) + 1,
             ended_at_ms=time.time_ns() // 1_000_000,
             train_loss=train[0],
@@ -224,38 +192,39 @@ class Member(Progress):
             train_loss_no_dropout=no_dropout[0],
             val_loss=validation[0],
             val_accuracy=validation[1],
-            learning_rate=learning_rate_at(self.assignment.config, 1 + len(self.curve)),
+            learning_rate=self._learning_rate(),
             epoch_seconds=seconds,
             folds=tuple(folds) if len(folds) > 1 else (),
-            repeat=self.assignment.config.repeat,
+            repeat=self.config.repeat,
         )
 
-    def to_keep(self) -> State:
-        """All that is needed to go on from here; of one that has left, what it came to."""
-        first = self.learners[0]
+    def state_dict(self) -> State:
+        """All that is needed to go on from here; of a trial that has ended, how it did."""
+        states = zip(self.networks, self.optimizers, strict=True)
         return {
             "curve": curve_state(self.curve),
-            "weights": self.weights,
-            "company": (first.place, first.n_companions, first.alone_because),
-            "learners": [learner.state() for learner in self.learners] if not self.state else [],
+            "weights": self.best_weights,
+            "stack": (self.stack_index, self.stack_size, self.alone_because),
+            "networks": [
+                {"network": dict(network.state_dict()), "optimizer": optimizer.state_dict()}
+                for network, optimizer in (states if self.state is None else ())
+            ],
         }
 
-    def take_up(self, state: State) -> None:
-        """Stand where it stood when ``to_keep`` told its state, its verdict included."""
+    def load_state_dict(self, state: State) -> None:
+        """Go on from where ``state_dict`` was called, the verdict of its curve included."""
         for scores in curve_of(state["curve"]):
             self.take(scores)
-        self.weights = state["weights"]
-        self.is_kept = self.state is not None
-        first = self.learners[0]
-        first.place, first.n_companions, first.alone_because = state["company"]
-        for learner, kept in zip(self.learners, state["learners"], strict=False):
-            learner.take_up(kept)
+        self.best_weights = state["weights"]
+        self.is_checkpointed = self.state is not None
+        self.stack_index, self.stack_size, self.alone_because = state["stack"]
+        self._restored = state["networks"]
 
     def weights_file(self) -> bytes | None:
         """The best epoch's weights as a safetensors file."""
-        return None if self.weights is None else save(self.weights)
+        return None if self.best_weights is None else save(self.best_weights)
 
 
-def _mean(scores: Sequence[tuple[float, float]]) -> tuple[float, float]:
+def _mean(scores: Sequence[Scores]) -> Scores:
     losses, accuracies = zip(*scores, strict=True)
     return fmean(losses), fmean(accuracies)

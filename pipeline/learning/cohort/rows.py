@@ -1,7 +1,7 @@
 """Rows held as tensors and shared by every worker of a machine: splits, batches, scores."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -107,46 +107,63 @@ class EpochSteps:
 
 
 Scores = tuple[float, float]
-"""Mean loss, and the share of rows that were classified rightly; NaN where nothing is."""
+"""Mean loss, and the share of rows that are classified correctly; NaN where nothing is."""
 
 UNMEASURED: Scores = (math.nan, math.nan)
 
 
-def scores_of(losses: Tensor, right: Tensor | None) -> list[Scores]:
-    """Average over rows; each member's sum is taken by itself, so that companions change no bit.
+RowResult = tuple[Tensor, Tensor | None]
+"""Losses, float32 of shape [K, rows], and whether each row is classified correctly, bool of that
+shape; ``None`` instead where nothing is classified."""
+
+
+def mean_scores(losses: Tensor, correct: Tensor | None) -> list[Scores]:
+    """Average over rows, each network's by itself: the size of a stack changes no bit.
 
     Args:
         losses: Each row's, float32 of shape [K, rows].
-        right: Whether the label had the highest score, bool of shape [K, rows]; ``None`` where
+        correct: Whether the label has the highest score, bool of shape [K, rows]; ``None`` where
             nothing is classified.
     """
     n_rows = losses.shape[1]
     sums = torch.stack([row.sum(dtype=torch.float64) for row in losses.contiguous()]).tolist()
-    n_right = [math.nan] * len(sums) if right is None else right.sum(1).tolist()
-    return [(loss / n_rows, count / n_rows) for loss, count in zip(sums, n_right, strict=True)]
+    n_correct = [math.nan] * len(sums) if correct is None else correct.sum(1).tolist()
+    return [(loss / n_rows, count / n_rows) for loss, count in zip(sums, n_correct, strict=True)]
 
 
 class RowScores:
-    """What each row of an epoch scored, batch by batch."""
+    """Collects the scores of each row, batch by batch; they stay on the device."""
 
     def __init__(self) -> None:
-        """Start with nothing."""
         self._losses: list[Tensor] = []
-        self._right: list[Tensor] = []
+        self._correct: list[Tensor] = []
 
-    def add(self, losses: Tensor, right: Tensor | None) -> None:
-        """Take a batch: see ``scores_of``."""
+    def add(self, losses: Tensor, correct: Tensor | None) -> None:
+        """Add a batch: see ``mean_scores``."""
         self._losses.append(losses)
-        if right is not None:
-            self._right.append(right)
+        if correct is not None:
+            self._correct.append(correct)
 
     def take(self) -> list[Scores]:
-        """Each member's scores over all that was added; then start with nothing again."""
-        right = torch.cat(self._right, 1) if self._right else None
-        scores = scores_of(torch.cat(self._losses, 1), right)
+        """Return each network's mean scores over all batches since the last call."""
+        correct = torch.cat(self._correct, 1) if self._correct else None
+        scores = mean_scores(torch.cat(self._losses, 1), correct)
         self._losses.clear()
-        self._right.clear()
+        self._correct.clear()
         return scores
+
+
+def evaluate(score: Callable[[Tensor, Tensor], RowResult], rows: Rows) -> list[Scores]:
+    """Average each network's scores over rows, in products of a fixed number of rows.
+
+    Args:
+        score: Maps images and labels to each row's loss and whether it is classified correctly.
+        rows: The rows.
+    """
+    scores = RowScores()
+    for numbers in torch.split(rows.numbers, EVALUATION_ROWS):
+        scores.add(*score(*rows.take(numbers)))
+    return scores.take()
 
 
 @dataclass(frozen=True)

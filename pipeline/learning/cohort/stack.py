@@ -1,13 +1,18 @@
-"""K networks of one shape, trained as one."""
+"""K networks trained as one: each gets to the bit what its ``training_step`` would give it alone.
+
+A stack is the fast form of that step. Its kernels are stacked forms of ordinary layers, with their
+backward written by hand: a product of the stack is a batched product whose kernel does not depend
+on the number of networks, so that the others change no bit (on a CPU with one thread; see
+docs/decisions/0007-fused-cohorts.md). A new layer is a new kernel; the loop stays as it is.
+"""
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from pipeline.learning.arithmetic import autocast, product_dtype
 from pipeline.learning.cohort.kernels import (
     StackedDropout,
     StackedHidden,
@@ -15,11 +20,9 @@ from pipeline.learning.cohort.kernels import (
     StepLevels,
     lean_step,
 )
-from pipeline.learning.cohort.rows import EVALUATION_ROWS, Rows, RowScores, Scores
+from pipeline.learning.cohort.rows import RowResult, RowScores, Scores
 from pipeline.learning.modules.layers import Dropout
-
-if TYPE_CHECKING:
-    from pipeline.learning.modules.build import Network
+from pipeline.learning.modules.network import Network
 
 HIDDEN = (nn.Linear, nn.ReLU, Dropout)
 """The kinds of layer that one stacked kernel stands for."""
@@ -28,9 +31,9 @@ HIDDEN = (nn.Linear, nn.ReLU, Dropout)
 def why_not_stackable(network: nn.Sequential) -> str | None:
     """Say why a network has no stacked form; ``None`` if it has one."""
     kinds = [Dropout, *HIDDEN * ((len(network) - 2) // len(HIDDEN)), nn.Linear]
-    for place, layer in enumerate(network):
-        if place >= len(kinds) or type(layer) is not kinds[place]:
-            return f"layer {place}, {type(layer).__name__}, has no stacked kernel there"
+    for i, layer in enumerate(network):
+        if i >= len(kinds) or type(layer) is not kinds[i]:
+            return f"layer {i}, {type(layer).__name__}, has no stacked kernel there"
     return None
 
 
@@ -42,24 +45,27 @@ class Stack:
         optimizers: The networks' own, in their order.
         first_step: How many steps they have been trained for.
         batch_size: Rows of a full batch.
-        is_mixed: Whether products take bfloat16 factors.
+        precision: As ``training.precision``.
+
+    Attributes:
+        n_steps: How many steps they have been trained for.
     """
 
     def __init__(
         self,
-        networks: Sequence["Network"],
+        networks: Sequence[Network],
         optimizers: Sequence[Optimizer],
         *,
         first_step: int,
         batch_size: int,
-        is_mixed: bool,
+        precision: str,
     ) -> None:
         """Stack the weights; the networks' parameters become views of the stack."""
         self.n_members = len(networks)
-        self._step = first_step
-        self._dtype = torch.bfloat16 if is_mixed else torch.float32
+        self.n_steps = first_step
+        self._dtype = product_dtype(precision)
         self._objective = networks[0].objective
-        self._constrained = [one for one in networks if one.config.max_norm is not None]
+        self._constrained = [one for one in networks if one.optimization.max_norm is not None]
         layers = list(zip(*(one.network for one in networks), strict=True))
         linears = [StackedLinear(same, self._dtype) for same in layers[1::3]]
         device = linears[0].weight.device
@@ -77,14 +83,6 @@ class Stack:
         )
         self._updates = [lean_step(optimizer) for optimizer in optimizers]
         self._scores = RowScores()
-        self._plain: AbstractContextManager[object] = (
-            torch.autocast(device.type, enabled=False) if is_mixed else nullcontext()
-        )
-
-    @property
-    def n_steps(self) -> int:
-        """How many steps the networks have been trained for."""
-        return self._step
 
     def step(self, images: Tensor, labels: Tensor) -> None:
         """Do one optimizer step of every network.
@@ -93,19 +91,18 @@ class Stack:
             images: float32 of shape [batch, n_inputs].
             labels: int64 of shape [batch].
         """
-        with self._plain:
-            x = self._forward(images)
-            measured = self._objective.measure(self._output.forward(x).float(), images, labels)
-            self._scores.add(measured.losses, measured.right)
-            self._backward(x, self._objective.gradient(measured, labels).to(self._dtype))
+        x = self._forward(images)
+        measured = self._objective.measure(self._output.forward(x).float(), images, labels)
+        self._scores.add(measured.losses, measured.correct)
+        self._backward(x, self._objective.gradient(measured, labels).to(self._dtype))
         for update in self._updates:
             update()
         for network in self._constrained:
             network.constrain()
-        self._step += 1
+        self.n_steps += 1
 
     def _forward(self, images: Tensor) -> Tensor:
-        levels = self._levels.at(self._step)
+        levels = self._levels.at(self.n_steps)
         masks = [
             dropout.mask(levels[dropout.number], len(images)) if dropout.number in levels else None
             for dropout in self._dropouts
@@ -121,28 +118,88 @@ class Stack:
         self._output.backward(x, dy)
         if self._hidden:
             dy = self._output.input_gradient(dy)
-        for place in reversed(range(len(self._hidden))):
-            dy = self._hidden[place].backward(dy, needs_input_gradient=place > 0)
+        for i in reversed(range(len(self._hidden))):
+            dy = self._hidden[i].backward(dy, needs_input_gradient=i > 0)
 
     def _inputs(self, images: Tensor) -> Tensor:
         return images.to(self._dtype).expand(self.n_members, -1, -1)
 
     def train_scores(self) -> list[Scores]:
-        """Each network's loss and accuracy over the steps since this was last asked."""
+        """Each network's loss and accuracy over the steps since the last call."""
         return self._scores.take()
 
-    def evaluate(self, rows: Rows) -> list[Scores]:
-        """Each network's mean loss and accuracy over rows, dropout off."""
-        scores = RowScores()
-        with self._plain:
-            for numbers in torch.split(rows.numbers, EVALUATION_ROWS):
-                images, labels = rows.take(numbers)
-                measured = self._objective.measure(self._evaluated(images), images, labels)
-                scores.add(measured.losses, measured.right)
-        return scores.take()
-
-    def _evaluated(self, images: Tensor) -> Tensor:
+    def score(self, images: Tensor, labels: Tensor) -> RowResult:
+        """Score each row with each network, dropout off."""
         x = self._inputs(images)
         for hidden in self._hidden:
             x = hidden.evaluate(x)
-        return self._output.forward(x).float()
+        measured = self._objective.measure(self._output.forward(x).float(), images, labels)
+        return measured.losses, measured.correct
+
+
+def score_rows(network: Network, precision: str, images: Tensor, labels: Tensor) -> RowResult:
+    """Score each row with one network, dropout off, as a stack of one would.
+
+    Args:
+        network: Any built-in one; it is left in training mode.
+        precision: As ``training.precision``.
+        images: float32 of shape [batch, n_inputs].
+        labels: int64 of shape [batch].
+    """
+    network.eval()
+    with autocast(images.device, precision), torch.no_grad():
+        result = network.score_rows(images, labels)
+    network.train()
+    return _as_stack(*result)
+
+
+class SingleNetwork:
+    """Trains one network by autograd, by the definition of its ``training_step``.
+
+    Args:
+        network: Any built-in one.
+        optimizer: The network's own.
+        first_step: How many steps it has been trained for.
+        precision: As ``training.precision``.
+
+    Attributes:
+        n_steps: How many steps it has been trained for.
+    """
+
+    def __init__(
+        self, network: Network, optimizer: Optimizer, *, first_step: int, precision: str
+    ) -> None:
+        self.n_steps = first_step
+        self._network = network
+        self._optimizer = optimizer
+        self._scores = RowScores()
+        self._precision = precision
+
+    def step(self, images: Tensor, labels: Tensor) -> None:
+        """Do one optimizer step.
+
+        Args:
+            images: float32 of shape [batch, n_inputs].
+            labels: int64 of shape [batch].
+        """
+        self._network.set_step(self.n_steps)
+        with autocast(images.device, self._precision):
+            losses, correct = self._network.score_rows(images, labels)
+        self._optimizer.zero_grad(set_to_none=True)
+        losses.mean().backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        self._network.constrain()
+        self.n_steps += 1
+        self._scores.add(*_as_stack(losses.detach(), correct))
+
+    def train_scores(self) -> list[Scores]:
+        """The network's loss and accuracy over the steps since the last call."""
+        return self._scores.take()
+
+    def score(self, images: Tensor, labels: Tensor) -> RowResult:
+        """Score each row, dropout off."""
+        return score_rows(self._network, self._precision, images, labels)
+
+
+def _as_stack(losses: Tensor, correct: Tensor | None) -> RowResult:
+    return losses.unsqueeze(0), None if correct is None else correct.unsqueeze(0)

@@ -37,7 +37,7 @@ from pipeline.learning.lightning import (
     Trainer,
     expected_warnings,
 )
-from pipeline.learning.modules.build import build_network
+from pipeline.learning.modules.build import build_network, network_class
 from pipeline.learning.provenance import collect_facts, resolve_device
 from pipeline.trial import Assignment, Facts, TrialOutcome, TrialState
 
@@ -99,12 +99,9 @@ def build_model(config: TrialConfig, known: DataArguments) -> LightningModule:
             find_class(path, "model", where="trial"), config.params, known
         )
         return module
-    is_classifier = config.model.name != "autoencoder"
-    return build_network(
-        config,
-        image_shape=known["image_shape"](),
-        n_classes=known["n_classes"]() if is_classifier else 0,
-    )
+    is_classifier = network_class(str(config.model.name)).is_classifier
+    n_classes = known["n_classes"]() if is_classifier else 0
+    return build_network(config, image_shape=known["image_shape"](), n_classes=n_classes)
 
 
 def custom_classes(config: TrialConfig) -> tuple[Any, ...]:
@@ -280,7 +277,6 @@ class _Fit:
         return collect_facts(
             self._config.training,
             feed.facts,
-            cohort={"place": 0, "size": 1},
             alone_because=ALONE_BECAUSE if is_own_model else ALONE_BECAUSE_OF_DATA,
             custom_sources=sources,
         )

@@ -1,23 +1,23 @@
-"""From a trial to its network, and whether a model fits a data set."""
+"""From a model's name to its network: for a trial, for a record, and to check a study's data."""
 
-import math
+from importlib import import_module
 
-from pipeline.config import StudyConfig, TrialConfig, values_of
+from pipeline.config import StudyConfig, TrialConfig, derive_seed, values_of
+from pipeline.config.models import MODELS
 from pipeline.errors import BadInputError
-from pipeline.learning.modules.autoencoder import Autoencoder
-from pipeline.learning.modules.cnn import CNN
-from pipeline.learning.modules.mlp import MLP
-from pipeline.learning.modules.network import Network, Seeds
+from pipeline.learning.modules.network import Network
+from pipeline.trial import TrialRecord
 
-__all__ = ["CNN", "MLP", "Autoencoder", "Network", "Seeds", "build_network"]
+
+def network_class(name: str) -> type[Network]:
+    """Import the network that a study file calls by a name."""
+    module, _, attribute = MODELS[name].network.partition(":")
+    found: type[Network] = getattr(import_module(module), attribute)
+    return found
 
 
 def build_network(
-    config: TrialConfig,
-    *,
-    image_shape: tuple[int, ...],
-    n_classes: int,
-    seeds: Seeds | None = None,
+    config: TrialConfig, *, image_shape: tuple[int, ...], n_classes: int, fold: int = 0
 ) -> Network:
     """Build the network that a trial names, on the CPU.
 
@@ -25,18 +25,37 @@ def build_network(
         config: The trial.
         image_shape: Of one row: (H, W), (C, H, W) or (n,).
         n_classes: Classes to tell apart.
-        seeds: Of the initial weights and of dropout; by default the trial's own.
+        fold: Of a study with folds, counted from 1: its network has seeds of its own.
     """
-    n_inputs = math.prod(image_shape)
-    if config.model.name == "cnn":
-        return CNN(config, image_shape=image_shape, n_classes=n_classes, seeds=seeds)
-    if config.model.name == "autoencoder":
-        return Autoencoder(config, n_inputs=n_inputs, seeds=seeds)
-    return MLP(config, n_inputs=n_inputs, n_classes=n_classes, seeds=seeds)
+    network = network_class(str(config.model.name))
+    arguments = network.arguments(config, image_shape, n_classes)
+    if fold:
+        arguments |= {
+            name: derive_seed(arguments[name], "fold", fold) for name in ("seed", "dropout_seed")
+        }
+    return network(**arguments)
 
 
-def check_suits(study: StudyConfig, image_shape: tuple[int, ...], *, where: str) -> None:
-    """Refuse a convolutional network for rows that are no images, or too small ones.
+def load_network(
+    record: TrialRecord | str | bytes, weights: bytes, *, fold: int | None = None
+) -> Network:
+    """Build a recorded trial's network as ``Network.from_record`` does, whatever its model.
+
+    Raises:
+        ValueError: Record, weights and ``fold`` do not belong together, or the model is no
+            built-in one.
+    """
+    if not isinstance(record, TrialRecord):
+        record = TrialRecord.model_validate_json(record)
+    name = record.trial.model.name
+    if name is None:
+        message = f"the trial's model is {record.trial.model.class_path}, which is not built in"
+        raise ValueError(message)
+    return network_class(name).from_record(record, weights, fold=fold)
+
+
+def check_model_fits_data(study: StudyConfig, image_shape: tuple[int, ...], *, where: str) -> None:
+    """Refuse a model that cannot be built for a data set, in every trial or in some.
 
     Args:
         study: Its model and its space.
@@ -44,25 +63,24 @@ def check_suits(study: StudyConfig, image_shape: tuple[int, ...], *, where: str)
         where: What an error names: the study file.
 
     Raises:
-        BadInputError: No trial, or not every one, could be built.
+        BadInputError: It cannot be built.
     """
-    if study.model.name != "cnn":
+    if study.model.name is None:
         return
-    if len(image_shape) == 1:
+    network = network_class(study.model.name)
+    if network.needs_images and len(image_shape) == 1:
         raise BadInputError(
             where=where,
             key="model.name",
-            got=f"cnn for rows of {image_shape[0]} values",
+            got=f"{study.model.name} for rows of {image_shape[0]} values",
             expected="mlp or autoencoder, since these are no images",
         )
-    side = min(image_shape[-2:])
-    largest = side.bit_length() - 1
-    blocks = max(values_of(study.space.domains["blocks"], corners=True))
-    if blocks > largest:
-        raise BadInputError(
-            where=where,
-            key="space.blocks",
-            got=str(blocks),
-            expected=f"at most {largest}, since each block halves images of "
-            f"{image_shape[-2]} x {image_shape[-1]}",
-        )
+    for name, (largest, reason) in network.limits(image_shape).items():
+        value = max(values_of(study.space.domains[name], corners=True))
+        if value > largest:
+            raise BadInputError(
+                where=where,
+                key=f"space.{name}",
+                got=str(value),
+                expected=f"at most {largest}, since {reason}",
+            )

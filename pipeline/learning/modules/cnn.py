@@ -1,88 +1,163 @@
 """The convolutional network."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
 
 from torch import nn
 
 from pipeline.config import TrialConfig
 from pipeline.learning.modules.layers import (
     ChannelDropout,
+    DenseLayers,
     DropConnectConv2d,
     Dropout,
     Dropping,
-    activation,
-    hidden,
+    check_choice,
+    check_each,
 )
-from pipeline.learning.modules.network import Network, Seeds
-from pipeline.learning.modules.objectives import CrossEntropy
+from pipeline.learning.modules.network import Network, Optimization, shared_arguments
+from pipeline.learning.modules.objectives import CrossEntropy, Objective
 
-FIRST_OF_BLOCKS = 128
-"""Masks of blocks are numbered from here; below stand the input and the dense layers."""
+REGULARIZERS: Final = ("dropout", "channel-dropout", "dropconnect")
+"""What a block may drop: values, channels or connections."""
+FIRST_OF_BLOCKS: Final = 128
+"""Masks of blocks are numbered from here; below are those of the input and the dense layers."""
 
 
 class CNN(Network):
     """Blocks of two 3 x 3 convolutions and a 2 x 2 max-pool, then an MLP's hidden layers.
 
+    >>> network = CNN((1, 28, 28), 10, filters=[8, 16], block_dropouts=[0.1, 0.1])
+    >>> network.network[-1]
+    Linear(in_features=784, out_features=10, bias=True)
+
     Args:
-        config: The trial: blocks, filters, dropout rates, dense layers, optimizer and seeds.
         image_shape: (H, W) or (C, H, W).
         n_classes: Classes to tell apart.
-        seeds: By default the trial's own.
+        filters: Channels of each block.
+        block_dropouts: The probability to drop after each block.
+        widths: Units of each hidden layer behind the blocks; may be empty.
+        dropouts: The probability to drop in each hidden layer behind the blocks.
+        input_dropout: The probability to drop an input value.
+        activation: What follows each hidden layer: ``relu``, ``tanh``, ``sigmoid``, ``gelu``,
+            ``silu``, ``elu``, ``selu`` or ``leaky-relu``.
+        regularizer: What is dropped: ``dropout`` (values), ``channel-dropout``
+            (channels of a block) or ``dropconnect`` (connections).
+        optimizer: ``adamw``, ``adam`` or ``sgd``.
+        learning_rate: The optimizer's step size.
+        weight_decay: The optimizer's weight decay.
+        max_norm: The largest Euclidean norm of a hidden unit's incoming weights; ``None``: any.
+        schedule: Of the learning rate: ``constant``, or ``cosine`` over so many ``epochs``.
+        epochs: Needed by ``cosine`` alone.
+        seed: Of the initial weights.
+        dropout_seed: Of the dropout masks; by default derived from ``seed``.
 
     Raises:
-        ValueError: The images are too small for so many blocks.
+        ValueError: An argument is not allowed.
     """
 
-    def __init__(
+    objective: ClassVar[Objective] = CrossEntropy()
+    needs_images: ClassVar[bool] = True
+
+    def __init__(  # noqa: PLR0913 - a table of plain arguments
         self,
-        config: TrialConfig,
-        *,
         image_shape: tuple[int, ...],
         n_classes: int,
-        seeds: Seeds | None = None,
+        *,
+        filters: Sequence[int],
+        block_dropouts: Sequence[float],
+        widths: Sequence[int] = (),
+        dropouts: Sequence[float] = (),
+        input_dropout: float = 0.0,
+        activation: str = "relu",
+        regularizer: str = "dropout",
+        optimizer: str = "adamw",
+        learning_rate: float = 1e-3,
+        weight_decay: float = 0.0,
+        max_norm: float | None = None,
+        schedule: str = "constant",
+        epochs: int | None = None,
+        seed: int = 0,
+        dropout_seed: int | None = None,
     ) -> None:
-        """Build the network, its weights drawn from the seed."""
-        super().__init__(config, objective=CrossEntropy(), seeds=seeds)
-        shape = (1, *image_shape)[-3:]
-        self.build(_layers(config, shape, n_classes, self.seeds["dropout"]))
+        super().__init__(
+            Optimization(optimizer, learning_rate, weight_decay, max_norm, schedule, epochs),
+            seed=seed,
+            dropout_seed=dropout_seed,
+        )
+        self.save_hyperparameters()
+        check_each("filters", filters, "block_dropouts", block_dropouts)
+        check_choice("regularizer", regularizer, REGULARIZERS)
+        dense_regularizer = "dropconnect" if regularizer == "dropconnect" else "dropout"
+        dense = DenseLayers(
+            widths, dropouts, input_dropout, activation, dense_regularizer, self.dropout_seed
+        )
+        blocks = [
+            _Block(dense, regularizer, n_filters, rate)
+            for n_filters, rate in zip(filters, block_dropouts, strict=True)
+        ]
+        self.build(_layers(dense, blocks, (1, *image_shape)[-3:], n_classes))
+
+    @classmethod
+    def arguments(
+        cls, config: TrialConfig, image_shape: tuple[int, ...], n_classes: int
+    ) -> dict[str, Any]:
+        """The constructor's arguments for a trial."""
+        return {
+            "image_shape": image_shape,
+            "n_classes": n_classes,
+            "filters": config.filters,
+            "block_dropouts": config.block_dropouts,
+        } | shared_arguments(config)
+
+    @classmethod
+    def limits(cls, image_shape: tuple[int, ...]) -> dict[str, tuple[int, str]]:
+        """How many blocks images allow."""
+        height, width = image_shape[-2:]
+        reason = f"each block halves images of {height} x {width}"
+        return {"blocks": (min(height, width).bit_length() - 1, reason)}
 
 
 def _layers(
-    config: TrialConfig, shape: tuple[int, ...], n_classes: int, seed: int
+    dense: DenseLayers, blocks: "Sequence[_Block]", shape: tuple[int, ...], n_classes: int
 ) -> Iterator[nn.Module]:
-    yield Dropout(config.input_dropout, seed=seed, layer=0)
+    yield dense.of_inputs()
     yield nn.Unflatten(1, shape)
     n_channels, *size = shape
-    rates = zip(config.filters, config.block_dropouts, strict=True)
-    for block, (n_filters, rate) in enumerate(rates):
-        yield from _block(config, n_channels, n_filters, rate=rate, seed=seed, block=block)
-        n_channels, size = n_filters, [side // 2 for side in size]
+    for i, block in enumerate(blocks):
+        yield from block.layers(n_channels, number=FIRST_OF_BLOCKS + 2 * i)
+        n_channels, size = block.n_filters, [side // 2 for side in size]
     if 0 in size:
-        message = f"{config.blocks} blocks halve images of {shape[1]} x {shape[2]} to nothing"
+        message = f"{len(blocks)} blocks halve images of {shape[1]} x {shape[2]} to nothing"
         raise ValueError(message)
     yield nn.Flatten()
     n_units = n_channels * math.prod(size)
-    dense = enumerate(zip(config.widths, config.dropouts, strict=True), start=1)
-    for layer, (width, dropout) in dense:
-        yield from hidden(config, n_units, width, rate=dropout, seed=seed, layer=layer)
-        n_units = width
-    yield nn.Linear(n_units, n_classes)
+    yield from dense.hidden(n_units)
+    yield dense.output(n_units, n_classes)
 
 
-def _block(
-    config: TrialConfig, n_channels: int, n_filters: int, *, rate: float, seed: int, block: int
-) -> Iterator[nn.Module]:
-    number = FIRST_OF_BLOCKS + 2 * block
-    for layer, n_inputs in enumerate((n_channels, n_filters), start=number):
-        if config.regularizer == "dropconnect":
-            dropping = Dropping(rate, seed=seed, layer=layer)
-            yield DropConnectConv2d(n_inputs, n_filters, dropping)
-        else:
-            yield nn.Conv2d(n_inputs, n_filters, kernel_size=3, padding="same")
-        yield activation(config)
-    yield nn.MaxPool2d(2)
-    if config.regularizer == "channel-dropout":
-        yield ChannelDropout(rate, seed=seed, layer=number)
-    elif config.regularizer == "dropout":
-        yield Dropout(rate, seed=seed, layer=number)
+@dataclass(frozen=True)
+class _Block:
+    dense: DenseLayers
+    regularizer: str
+    n_filters: int
+    rate: float
+
+    def layers(self, n_channels: int, *, number: int) -> Iterator[nn.Module]:
+        """Make the block; its masks are ``number`` and the next."""
+        for layer, n_inputs in enumerate((n_channels, self.n_filters), start=number):
+            yield self._convolution(n_inputs, layer)
+            yield self.dense.make_activation()
+        yield nn.MaxPool2d(2)
+        if self.regularizer == "channel-dropout":
+            yield ChannelDropout(self.rate, seed=self.dense.seed, layer=number)
+        elif self.regularizer == "dropout":
+            yield Dropout(self.rate, seed=self.dense.seed, layer=number)
+
+    def _convolution(self, n_inputs: int, layer: int) -> nn.Conv2d:
+        if self.regularizer == "dropconnect":
+            dropping = Dropping(self.rate, seed=self.dense.seed, layer=layer)
+            return DropConnectConv2d(n_inputs, self.n_filters, dropping)
+        return nn.Conv2d(n_inputs, self.n_filters, kernel_size=3, padding="same")

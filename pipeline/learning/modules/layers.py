@@ -1,23 +1,26 @@
-"""Layers that drop: units, channels or connections, each by a mask that is a function."""
+"""Layers that drop units, channels or connections, and hidden layers made of them.
 
-from collections.abc import Iterator
+Each mask is a function of (seed, layer, step): see ``masks``.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.config import TrialConfig
 from pipeline.learning.modules.masks import counters, keep_mask, random_levels, step_key
 
 
 class Dropping(nn.Module):
-    r"""What drops: masks :math:`m_i / (1 - p)`, :math:`m_i \sim \mathrm{Bernoulli}(1 - p)`.
+    r"""Draws masks :math:`m_i / (1 - p)`, :math:`m_i \sim \mathrm{Bernoulli}(1 - p)`.
 
     Each :math:`m_i` is hashed from (seed, layer, step, :math:`i`): no generator's state is read.
 
     Attributes:
-        step: The training step, from 0; whoever trains the network sets it before each step.
+        step: The training step, from 0; set it before each step (``Network.set_step``).
     """
 
     def __init__(self, rate: float, *, seed: int, layer: int) -> None:
@@ -41,7 +44,7 @@ class Dropping(nn.Module):
         return self.training and self.rate > 0
 
     def mask(self, shape: torch.Size, device: torch.device) -> Tensor:
-        """What values of this shape are multiplied by at this step: 0 or 1 / (1 - rate)."""
+        """Draw the mask of this step: 0 or 1 / (1 - rate), float32 of the given shape."""
         n_entries = shape.numel()
         levels = random_levels(self._count(n_entries, device), step_key(self.seed, self.step))
         return keep_mask(levels[:n_entries].view(shape), self.rate)
@@ -59,9 +62,10 @@ class Dropping(nn.Module):
 
 
 class Dropout(Dropping):
-    r"""Inverted dropout (Srivastava et al. 2014): :math:`y = x \odot m / (1 - p)` in training.
+    r"""Inverted dropout: :math:`y = x \odot m / (1 - p)` in training, :math:`y = x` in evaluation.
 
-    In evaluation, and at :math:`p = 0`, :math:`y = x`.
+    Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from Overfitting",
+    JMLR 15, 2014: https://jmlr.org/papers/v15/srivastava14a.html
 
     >>> layer = Dropout(0.5, seed=1, layer=1)
     >>> layer.step = 3
@@ -83,10 +87,11 @@ class Dropout(Dropping):
 
 
 class ChannelDropout(Dropping):
-    """Inverted dropout of whole channels (Tompson et al. 2015, "spatial dropout").
+    """Inverted dropout of whole channels ("spatial dropout").
 
-    Neighbouring pixels of a convolution's output say much the same, so that dropping one of them
-    hides little.
+    Neighbouring pixels of a convolution's output are strongly correlated, so that dropping single
+    ones hides little: Tompson et al., "Efficient Object Localization Using Convolutional
+    Networks", CVPR 2015: https://arxiv.org/abs/1411.4280
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -104,14 +109,16 @@ class ChannelDropout(Dropping):
 
 
 class DropConnectLinear(nn.Linear):
-    r"""DropConnect (Wan et al. 2013): :math:`y = x (W \odot M / (1 - p))^T + b` in training.
+    r"""DropConnect: :math:`y = x (W \odot M / (1 - p))^T + b` in training.
 
-    One :math:`M` serves all rows of a batch (the paper draws one a row, at the price of a weight
-    matrix a row); in evaluation all connections are kept.
+    One :math:`M` is shared by all rows of a batch (the paper draws one for each row, which takes a
+    weight matrix for each row); in evaluation no connection is dropped. Wan et al.,
+    "Regularization of Neural Networks using DropConnect", ICML 2013:
+    https://proceedings.mlr.press/v28/wan13.html
     """
 
     def __init__(self, n_inputs: int, n_outputs: int, dropping: Dropping) -> None:
-        """Make the layer; ``dropping`` says how many connections are lost."""
+        """Make the layer; ``dropping`` draws the mask of the connections."""
         super().__init__(n_inputs, n_outputs)
         self.dropping = dropping
 
@@ -121,10 +128,10 @@ class DropConnectLinear(nn.Linear):
 
 
 class DropConnectConv2d(nn.Conv2d):
-    """A 3 x 3 convolution of equal size whose filters lose connections, as above."""
+    """DropConnect on the filters of a 3 x 3 convolution that keeps the image size."""
 
     def __init__(self, n_inputs: int, n_outputs: int, dropping: Dropping) -> None:
-        """Make the layer; ``dropping`` says how many connections are lost."""
+        """Make the layer; ``dropping`` draws the mask of the connections."""
         super().__init__(n_inputs, n_outputs, kernel_size=3, padding="same")
         self.dropping = dropping
 
@@ -150,31 +157,112 @@ ACTIVATIONS: Final[dict[str, type[nn.Module]]] = {
     "selu": nn.SELU,
     "leaky-relu": nn.LeakyReLU,
 }
-"""What a study file may call ``activation``."""
+"""What ``activation`` may be."""
 
 
-def activation(config: TrialConfig) -> nn.Module:
-    """Make a trial's activation function."""
-    return ACTIVATIONS[config.activation]()
+REGULARIZERS: Final = ("dropout", "dropconnect")
+"""What a dense layer may drop: units or connections."""
 
 
-def hidden(
-    config: TrialConfig, n_inputs: int, width: int, *, rate: float, seed: int, layer: int
-) -> Iterator[nn.Module]:
-    """Make a hidden layer: linear, activation and what is dropped of it.
+@dataclass(frozen=True)
+class DenseLayers:
+    """Hidden layers in a row: linear, activation and what is dropped of it.
 
-    Args:
-        config: Says whether units or connections are dropped, and the activation.
-        n_inputs: Units of the layer below.
-        width: Units of this one.
-        rate: The probability to drop.
-        seed: The dropout seed.
-        layer: Its number among all that drop.
+    Attributes:
+        widths: Units of each layer; may be empty.
+        dropouts: The probability to drop in each layer.
+        input_dropout: The probability to drop an input value.
+        activation: A key of ``ACTIVATIONS``.
+        regularizer: One of ``REGULARIZERS``.
+        seed: Of the dropout masks.
+
+    Raises:
+        ValueError: A value is not allowed, or a layer has no width or no rate.
     """
-    if config.regularizer == "dropconnect":
-        yield DropConnectLinear(n_inputs, width, Dropping(rate, seed=seed, layer=layer))
-        yield activation(config)
-    else:
-        yield nn.Linear(n_inputs, width)
-        yield activation(config)
-        yield Dropout(rate, seed=seed, layer=layer)
+
+    widths: Sequence[int]
+    dropouts: Sequence[float]
+    input_dropout: float
+    activation: str
+    regularizer: str
+    seed: int
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        check_each("widths", self.widths, "dropouts", self.dropouts)
+        check_rates("input_dropout", [self.input_dropout])
+        check_choice("activation", self.activation, ACTIVATIONS)
+        check_choice("regularizer", self.regularizer, REGULARIZERS)
+
+    def make_activation(self) -> nn.Module:
+        """Make an activation function."""
+        return ACTIVATIONS[self.activation]()
+
+    def of_inputs(self) -> Dropout:
+        """Make the layer that drops input values; it is number 0 of those that drop."""
+        return Dropout(self.input_dropout, seed=self.seed, layer=0)
+
+    def hidden(self, n_inputs: int) -> Iterator[nn.Module]:
+        """Make the hidden layers; ``n_inputs`` units lie below the first."""
+        sizes = zip((n_inputs, *self.widths), self.widths, self.dropouts, strict=False)
+        for layer, (n_below, width, rate) in enumerate(sizes, start=1):
+            if self.regularizer == "dropconnect":
+                yield DropConnectLinear(n_below, width, Dropping(rate, seed=self.seed, layer=layer))
+                yield self.make_activation()
+            else:
+                yield nn.Linear(n_below, width)
+                yield self.make_activation()
+                yield Dropout(rate, seed=self.seed, layer=layer)
+
+    def output(self, n_inputs: int, n_outputs: int) -> nn.Linear:
+        """Make the linear layer behind them."""
+        return nn.Linear((n_inputs, *self.widths)[-1], n_outputs)
+
+    def perceptron(self, n_inputs: int, n_outputs: int) -> Iterator[nn.Module]:
+        """Make all layers of a network that has no others."""
+        yield self.of_inputs()
+        yield from self.hidden(n_inputs)
+        yield self.output(n_inputs, n_outputs)
+
+
+def check_choice(name: str, value: str, allowed: Iterable[str]) -> None:
+    """Refuse a value that is not among those allowed.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if value not in (names := list(allowed)):
+        message = f"{name} is {value!r}; it must be one of {', '.join(names)}"
+        raise ValueError(message)
+
+
+def check_each(
+    sizes_name: str, sizes: Sequence[int], rates_name: str, rates: Sequence[float]
+) -> None:
+    """Check that there is one size and one rate for each layer.
+
+    Raises:
+        ValueError: There is not, or a value is not allowed.
+    """
+    if len(sizes) != len(rates):
+        message = (
+            f"{sizes_name} has {len(sizes)} entries and {rates_name} has {len(rates)}; "
+            "each layer needs one of both"
+        )
+        raise ValueError(message)
+    if any(size < 1 for size in sizes):
+        message = f"{sizes_name} is {list(sizes)}; each entry must be at least 1"
+        raise ValueError(message)
+    check_rates(rates_name, rates)
+
+
+def check_rates(name: str, rates: Sequence[float]) -> None:
+    """Check rates of dropout.
+
+    Raises:
+        ValueError: One is outside [0, 1).
+    """
+    for rate in rates:
+        if not 0 <= rate < 1:
+            message = f"{name} has a rate of {rate}; a rate must be at least 0 and below 1"
+            raise ValueError(message)

@@ -1,9 +1,9 @@
 """Dropout masks from a counter-based hash: a mask is a function of seed, layer, step and unit.
 
-No generator has a state that could be lost or shared, so a trial trained again, resumed, or
-trained beside others draws the same masks (Salmon et al., "Parallel Random Numbers: As Easy as
-1, 2, 3", SC 2011, for the idea; the mixer is C. Wellons' "lowbias32", then a second key and half
-a round more: https://github.com/skeeto/hash-prospector).
+There is no generator state to lose or to share, so a trial that is trained again, resumed, or
+trained in a stack draws the same masks. The idea is from Salmon et al., "Parallel Random Numbers:
+As Easy as 1, 2, 3", SC 2011 (https://doi.org/10.1145/2063384.2063405); the mixer is C. Wellons'
+"lowbias32" (https://github.com/skeeto/hash-prospector), a second key and half a round more.
 """
 
 import torch
@@ -24,9 +24,9 @@ _LAYER_BITS = 24
 _GOLDEN = 0x9E3779B97F4A7C15
 _WORD = (1 << 64) - 1
 
-# Numbers would be converted at every use: a third of the hash's cost at 16,384 mask entries.
+# Python numbers are converted at every use, a third of the hash's cost at 16,384 mask entries.
 _SHIFT_15, _SHIFT_16 = torch.tensor([15, 16], dtype=torch.int32)
-# On int32 a shift to the right copies the sign; these mask the copies off.
+# On int32 a right shift copies the sign bit; these masks clear the copies.
 _LOW_16, _LOW_17 = torch.tensor([0xFFFF, 0x1FFFF], dtype=torch.int32)
 _FACTORS = torch.tensor(
     [0x7FEB352D, 0x846CA68B - (1 << 32), 0x2C1B3C6D], dtype=torch.int32
@@ -70,8 +70,8 @@ def counters(layer: int, n_units: int, device: torch.device) -> Tensor:
     """
     if not (0 <= layer < N_LAYERS and n_units <= N_UNITS):
         message = (
-            f"a mask of {n_units} entries in layer {layer}, "
-            f"expected at most {N_UNITS} and a layer below {N_LAYERS}"
+            f"a mask of {n_units} entries in layer {layer} is too large: masks have at most "
+            f"{N_UNITS} entries, and layers are numbered below {N_LAYERS}"
         )
         raise ValueError(message)
     pairs = torch.arange((n_units + 1) // 2, dtype=torch.int64, device=device)
@@ -95,11 +95,11 @@ def random_levels(counter: Tensor, key: Key) -> Tensor:
 
 
 def hash_into(word: Tensor, shifted: Tensor, counter: Tensor, key: Key) -> Tensor:
-    """Hash counters as ``random_levels`` does, in memory that is given.
+    """Hash counters as ``random_levels`` does, into given buffers.
 
     Args:
         word: int32 of shape [n], or [m, n] for m keys at once: what is returned is a view of it.
-        shifted: As ``word``; its content is lost.
+        shifted: Scratch memory like ``word``.
         counter: int32 of shape [n].
         key: From ``step_key``; or many keys, two int32 tensors of shape [m, 1].
     """
@@ -146,7 +146,7 @@ def row_order(seed: int, epoch: int, n_rows: int) -> Tensor:
     Args:
         seed: The study's seed for the order, shared by all its trials.
         epoch: Counted from 1.
-        n_rows: How many rows there are to visit.
+        n_rows: Number of training rows.
 
     Returns:
         int64 permutation of shape [n_rows], on the CPU.

@@ -1,37 +1,80 @@
 """The multi-layer perceptron."""
 
-from collections.abc import Iterator
-
-from torch import nn
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from pipeline.config import TrialConfig
-from pipeline.learning.modules.layers import Dropout, hidden
-from pipeline.learning.modules.network import Network, Seeds
-from pipeline.learning.modules.objectives import CrossEntropy
+from pipeline.learning.modules.layers import DenseLayers
+from pipeline.learning.modules.network import Network, Optimization, shared_arguments
+from pipeline.learning.modules.objectives import CrossEntropy, Objective
 
 
 class MLP(Network):
     """Hidden layers of linear, activation, dropout, and a linear layer to the classes.
 
+    >>> network = MLP(784, 10, widths=[128, 64], dropouts=[0.2, 0.3], input_dropout=0.1)
+    >>> [type(layer).__name__ for layer in network.network]
+    ['Dropout', 'Linear', 'ReLU', 'Dropout', 'Linear', 'ReLU', 'Dropout', 'Linear']
+
     Args:
-        config: The trial: depth, widths, dropout rates, optimizer and seeds.
-        n_inputs: Values a row.
+        n_inputs: Values of a row.
         n_classes: Classes to tell apart.
-        seeds: By default the trial's own.
+        widths: Units of each hidden layer; may be empty.
+        dropouts: The probability to drop in each hidden layer.
+        input_dropout: The probability to drop an input value.
+        activation: What follows each hidden layer: ``relu``, ``tanh``, ``sigmoid``, ``gelu``,
+            ``silu``, ``elu``, ``selu`` or ``leaky-relu``.
+        regularizer: What is dropped: ``dropout`` (units) or ``dropconnect`` (connections).
+        optimizer: ``adamw``, ``adam`` or ``sgd``.
+        learning_rate: The optimizer's step size.
+        weight_decay: The optimizer's weight decay.
+        max_norm: The largest Euclidean norm of a hidden unit's incoming weights; ``None``: any.
+        schedule: Of the learning rate: ``constant``, or ``cosine`` over so many ``epochs``.
+        epochs: Needed by ``cosine`` alone.
+        seed: Of the initial weights.
+        dropout_seed: Of the dropout masks; by default derived from ``seed``.
+
+    Raises:
+        ValueError: An argument is not allowed.
     """
 
-    def __init__(
-        self, config: TrialConfig, *, n_inputs: int, n_classes: int, seeds: Seeds | None = None
+    objective: ClassVar[Objective] = CrossEntropy()
+
+    def __init__(  # noqa: PLR0913 - a table of plain arguments
+        self,
+        n_inputs: int,
+        n_classes: int,
+        *,
+        widths: Sequence[int],
+        dropouts: Sequence[float],
+        input_dropout: float = 0.0,
+        activation: str = "relu",
+        regularizer: str = "dropout",
+        optimizer: str = "adamw",
+        learning_rate: float = 1e-3,
+        weight_decay: float = 0.0,
+        max_norm: float | None = None,
+        schedule: str = "constant",
+        epochs: int | None = None,
+        seed: int = 0,
+        dropout_seed: int | None = None,
     ) -> None:
-        """Build the network, its weights drawn from the seed."""
-        super().__init__(config, objective=CrossEntropy(), seeds=seeds)
-        self.build(_layers(config, n_inputs, n_classes, self.seeds["dropout"]))
+        super().__init__(
+            Optimization(optimizer, learning_rate, weight_decay, max_norm, schedule, epochs),
+            seed=seed,
+            dropout_seed=dropout_seed,
+        )
+        self.save_hyperparameters()
+        layers = DenseLayers(
+            widths, dropouts, input_dropout, activation, regularizer, self.dropout_seed
+        )
+        self.build(layers.perceptron(n_inputs, n_classes))
 
-
-def _layers(config: TrialConfig, n_inputs: int, n_classes: int, seed: int) -> Iterator[nn.Module]:
-    yield Dropout(config.input_dropout, seed=seed, layer=0)
-    rates = enumerate(zip(config.widths, config.dropouts, strict=True), start=1)
-    for layer, (width, rate) in rates:
-        yield from hidden(config, n_inputs, width, rate=rate, seed=seed, layer=layer)
-        n_inputs = width
-    yield nn.Linear(n_inputs, n_classes)
+    @classmethod
+    def arguments(
+        cls, config: TrialConfig, image_shape: tuple[int, ...], n_classes: int
+    ) -> dict[str, Any]:
+        """The constructor's arguments for a trial."""
+        sizes = {"n_inputs": math.prod(image_shape), "n_classes": n_classes}
+        return sizes | shared_arguments(config)

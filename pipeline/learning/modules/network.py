@@ -1,48 +1,184 @@
-"""What the built-in networks have in common, as an ordinary LightningModule."""
+"""A network as an ordinary LightningModule: its ``training_step`` defines what a step is."""
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, Self
 
 import torch
+from safetensors.torch import load
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR
 
-from pipeline.config import TrialConfig
+from pipeline.config import TrialConfig, derive_seed
 from pipeline.learning.lightning import LightningModule
-from pipeline.learning.modules.layers import Dropping
+from pipeline.learning.modules.layers import Dropping, check_choice
 from pipeline.learning.modules.objectives import Objective
+from pipeline.trial import TrialRecord
 
 Batch = tuple[Tensor, Tensor]
-Seeds = Mapping[str, int]
+
+OPTIMIZERS: Final[Mapping[str, type[AdamW | Adam | SGD]]] = {
+    "adamw": AdamW,
+    "adam": Adam,
+    "sgd": SGD,
+}
+SCHEDULES: Final = ("constant", "cosine")
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """How a network's weights are updated.
+
+    Attributes:
+        optimizer: A key of ``OPTIMIZERS``.
+        max_norm: The largest Euclidean norm of a hidden unit's incoming weights (Srivastava et
+            al. 2014, section 5.1: https://jmlr.org/papers/v15/srivastava14a.html).
+        schedule: ``constant``, or ``cosine``: the learning rate falls towards 0 over ``epochs``
+            (Loshchilov and Hutter, "SGDR", ICLR 2017, without restarts:
+            https://arxiv.org/abs/1608.03983).
+        epochs: Needed by ``cosine`` alone.
+
+    Raises:
+        ValueError: A value is not allowed.
+    """
+
+    optimizer: str
+    learning_rate: float
+    weight_decay: float
+    max_norm: float | None
+    schedule: str
+    epochs: int | None
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        check_choice("optimizer", self.optimizer, OPTIMIZERS)
+        check_choice("schedule", self.schedule, SCHEDULES)
+        if self.max_norm is not None and not self.max_norm > 0:
+            message = f"max_norm is {self.max_norm}; it must be above 0, or None"
+            raise ValueError(message)
+        if self.schedule == "cosine" and (self.epochs is None or self.epochs < 1):
+            message = (
+                f"epochs is {self.epochs}; schedule='cosine' needs the number of epochs over "
+                "which the learning rate falls"
+            )
+            raise ValueError(message)
+
+    def make_optimizer(self, parameters: list[nn.Parameter]) -> Optimizer:
+        """Make the optimizer; ``fused`` (one kernel for each tensor) fixes the bits."""
+        return OPTIMIZERS[self.optimizer](
+            parameters, lr=self.learning_rate, weight_decay=self.weight_decay, fused=True
+        )
+
+    def learning_rate_at(self, epoch: int) -> float:
+        """The learning rate of an epoch, counted from 1."""
+        return self.learning_rate * self.schedule_factor(epoch - 1)
+
+    def schedule_factor(self, n_epochs_done: int) -> float:
+        """What the learning rate is multiplied by after so many epochs."""
+        if self.schedule == "constant" or self.epochs is None:
+            return 1.0
+        return (1 + math.cos(math.pi * (n_epochs_done / self.epochs))) / 2
 
 
 class Network(LightningModule):
-    """Layers in a row and what they are trained for.
+    """Layers in a row, what they are trained for, and how.
 
-    It trains in a plain ``Trainer`` with any loader of (images, labels), and the same weights
-    come out as when a study trains it (which also sets ``torch.set_flush_denormal``).
+    It trains in any ``Trainer`` with any loader of (images, labels), images as floats. A study
+    trains many of them as one (``pipeline.learning.cohort``) and gets the same bits, on a CPU with
+    the study's number of threads and ``torch.set_flush_denormal(True)``.
+
+    A model is a subclass and a row of ``pipeline.config.models.MODELS``. A subclass says what it is
+    trained for, how a trial's setting becomes its arguments, and what it asks of the data.
 
     Args:
-        config: The trial: layers, dropout rates, optimizer.
-        objective: The loss.
-        seeds: Of the initial weights and of dropout; by default the trial's own.
+        optimization: How its weights are updated.
+        seed: Of the initial weights.
+        dropout_seed: Of the dropout masks; by default derived from ``seed``.
     """
+
+    objective: ClassVar[Objective]
+    is_classifier: ClassVar[bool] = True
+    needs_images: ClassVar[bool] = False
+    """Whether rows of no two dimensions are refused."""
 
     network: nn.Sequential
 
     def __init__(
-        self, config: TrialConfig, *, objective: Objective, seeds: Seeds | None = None
+        self, optimization: Optimization, *, seed: int = 0, dropout_seed: int | None = None
     ) -> None:
-        """Note what the network is for; ``build`` makes its layers."""
         super().__init__()
-        self.config = config
-        self.objective = objective
-        self.seeds = seeds or config.seeds
+        self.optimization = optimization
+        self.seed = seed
+        self.dropout_seed = derive_seed(seed, "dropout") if dropout_seed is None else dropout_seed
+
+    @classmethod
+    def arguments(
+        cls, config: TrialConfig, image_shape: tuple[int, ...], n_classes: int
+    ) -> dict[str, Any]:
+        """The constructor's arguments for a trial.
+
+        Args:
+            config: The trial.
+            image_shape: Of one row: (H, W), (C, H, W) or (n,).
+            n_classes: Classes to tell apart.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def limits(cls, image_shape: tuple[int, ...]) -> dict[str, tuple[int, str]]:  # noqa: ARG003 - for subclasses
+        """The largest value of a parameter that images of a shape allow, and the reason."""
+        return {}
+
+    @classmethod
+    def from_record(
+        cls, record: TrialRecord | str | bytes, weights: bytes, *, fold: int | None = None
+    ) -> Self:
+        """Build a recorded trial's network with the weights of its best epoch, dropout off.
+
+        Args:
+            record: The trial's ``record.json``.
+            weights: The trial's ``weights.safetensors``.
+            fold: Which network of a study with folds, counted from 1.
+
+        Raises:
+            ValueError: Record, weights and ``fold`` do not belong together.
+        """
+        if not isinstance(record, TrialRecord):
+            record = TrialRecord.model_validate_json(record)
+        facts = record.facts
+        if facts is None or facts.input_shape is None:
+            message = "the record does not hold the shape of an image, which the network needs"
+            raise ValueError(message)
+        found = weights_by_fold(load(weights))
+        fold = 0 if fold is None else fold
+        if fold not in found:
+            message = (
+                f"the trial has a network for each fold, 1 to {len(found)}; choose one with fold="
+                if 0 not in found
+                else f"fold is {fold}, but the trial has one network for all rows"
+            )
+            raise ValueError(message)
+        network = cls(**cls.arguments(record.trial, facts.input_shape, facts.n_classes or 0))
+        network.load_state_dict(found[fold])
+        return network.eval()
+
+    def draw(self, images: Tensor) -> dict[str, bytes]:  # noqa: ARG002 - for subclasses
+        """Draw what the network has learned.
+
+        Args:
+            images: float32 of shape [rows, (C,) H, W], or [rows, n].
+
+        Returns:
+            PNG files by artifact name.
+        """
+        return {}
 
     def build(self, layers: Iterable[nn.Module]) -> None:
         """Make the layers, their weights drawn one after another from the seed."""
         with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(self.seeds["initialisation"])
+            torch.default_generator.manual_seed(self.seed)
             self.network = nn.Sequential(*layers)
         self.dropping = [part for part in self.network.modules() if isinstance(part, Dropping)]
         weighing = [part for part in self.network if isinstance(part, nn.Linear | nn.Conv2d)]
@@ -56,30 +192,51 @@ class Network(LightningModule):
 
         Returns:
             Logits or reconstructions, [batch, n_outputs].
+
+        Raises:
+            TypeError: The images are no floats.
         """
+        if not x.is_floating_point():
+            message = f"images are {x.dtype}; they must be floats, for example images / 255"
+            raise TypeError(message)
         outputs: Tensor = self.network(x.flatten(1))
         return outputs
 
     def set_step(self, step: int) -> None:
-        """Tell every dropout layer which training step comes next, from 0."""
+        """Choose the dropout masks of a training step, counted from 0."""
         for part in self.dropping:
             part.step = step
+
+    def score_rows(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Score each row.
+
+        Args:
+            images: float of shape [batch, ...].
+            labels: int64 of shape [batch].
+
+        Returns:
+            Losses, float32 of shape [batch], and whether the label has the highest score, bool of
+            shape [batch]; ``None`` instead where nothing is classified.
+        """
+        outputs = self(images)
+        losses = self.objective.losses(outputs, images, labels)
+        return losses, self.objective.correct(outputs, labels)
 
     @torch.no_grad()
     def constrain(self) -> None:
         """Shrink each hidden unit's incoming weights to the largest norm, if there is one."""
-        if self.config.max_norm is None:
+        if self.optimization.max_norm is None:
             return
         for part in self._hidden:
-            part.weight.copy_(torch.renorm(part.weight, 2, 0, self.config.max_norm))
+            part.weight.copy_(torch.renorm(part.weight, 2, 0, self.optimization.max_norm))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002 - Lightning's signature
-        """Compute the mean loss of a batch, dropout on."""
+        """Compute the mean loss of a batch, with the dropout masks of this step."""
         self.set_step(self.global_step)
         images, labels = batch
-        loss = self.objective.losses(self(images), images, labels).mean()
-        self.log("train_loss", loss, on_step=False, on_epoch=True)
-        return loss
+        losses, correct = self.score_rows(images, labels)
+        self._log_scores("train", losses, correct)
+        return losses.mean()
 
     def on_train_batch_end(self, outputs: object, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
         """Keep the weights within their norm after each step."""
@@ -88,41 +245,62 @@ class Network(LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
         """Log the loss and the accuracy of a batch, dropout off."""
         images, labels = batch
-        outputs = self(images)
-        self.log("val_loss", self.objective.losses(outputs, images, labels).mean())
-        right = self.objective.right(outputs, labels)
-        if right is not None:
-            self.log("val_accuracy", right.float().mean())
+        self._log_scores("val", *self.score_rows(images, labels))
 
-    def configure_optimizers(self) -> Optimizer:
-        """Make the optimizer that the trial asks for."""
-        return make_optimizer(self.config, list(self.network.parameters()))
+    def predict_step(self, batch: Batch | Tensor, batch_idx: int) -> Tensor:  # noqa: ARG002 - Lightning's signature
+        """Compute the outputs of a batch, which may hold images alone."""
+        images = batch if isinstance(batch, Tensor) else batch[0]
+        outputs: Tensor = self(images)
+        return outputs
 
-    def on_train_epoch_start(self) -> None:
-        """Set the epoch's learning rate."""
-        rate = learning_rate_at(self.config, 1 + self.current_epoch)
-        for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = rate
+    def _log_scores(self, part: str, losses: Tensor, correct: Tensor | None) -> None:
+        scores = {f"{part}_loss": losses.mean()}
+        if correct is not None:
+            scores[f"{part}_accuracy"] = correct.float().mean()
+        self.log_dict(scores, on_step=False, on_epoch=True, batch_size=len(losses))
+
+    def make_optimizer(self) -> Optimizer:
+        """Make the optimizer of all weights."""
+        return self.optimization.make_optimizer(list(self.network.parameters()))
+
+    def configure_optimizers(self) -> Any:
+        """Make the optimizer and, where the learning rate changes, its scheduler."""
+        optimizer = self.make_optimizer()
+        if self.optimization.schedule == "constant":
+            return optimizer
+        return [optimizer], [LambdaLR(optimizer, self.optimization.schedule_factor)]
 
 
-def make_optimizer(config: TrialConfig, parameters: list[nn.Parameter]) -> Optimizer:
-    """Make a trial's optimizer; ``fused`` is one kernel a tensor and fixes the bits."""
-    rate, decay = config.learning_rate, config.weight_decay
-    if config.training.optimizer == "sgd":
-        return SGD(parameters, lr=rate, weight_decay=decay, fused=True)
-    kind = AdamW if config.training.optimizer == "adamw" else Adam
-    return kind(parameters, lr=rate, weight_decay=decay, fused=True)
+def shared_arguments(config: TrialConfig) -> dict[str, Any]:
+    """The arguments that every built-in network takes, for a trial."""
+    return {
+        "widths": config.widths,
+        "dropouts": config.dropouts,
+        "input_dropout": config.input_dropout,
+        "activation": config.activation,
+        "regularizer": config.regularizer,
+        "optimizer": config.training.optimizer,
+        "learning_rate": config.learning_rate,
+        "weight_decay": config.weight_decay,
+        "max_norm": config.max_norm,
+        "schedule": config.schedule,
+        "epochs": config.training.epochs,
+        "seed": config.seeds["initialisation"],
+        "dropout_seed": config.seeds["dropout"],
+    }
 
 
-def learning_rate_at(config: TrialConfig, epoch: int) -> float:
-    """A trial's learning rate in an epoch, counted from 1.
+def weights_by_fold(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    """The tensors of a weights file by the fold that their names begin with, ``fold_1.`` and so on.
 
-    ``cosine`` falls from the trial's own towards 0 behind the study's last epoch (Loshchilov and
-    Hutter 2017, without restarts).
-    It follows from the study's epochs, not from those that the trial gets: a trial that is cut
-    short, or trained again for as long as it was, takes the same way.
+    Returns:
+        Each network's tensors by its fold, counted from 1; of a trial without folds, by 0.
     """
-    if config.schedule == "constant":
-        return config.learning_rate
-    share = (epoch - 1) / config.training.epochs
-    return config.learning_rate * (1 + math.cos(math.pi * share)) / 2
+    found: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        fold, _, rest = name.removeprefix("fold_").partition(".")
+        if fold.isdecimal():
+            found.setdefault(int(fold), {})[rest] = value
+        else:
+            found.setdefault(0, {})[name] = value
+    return found

@@ -1,4 +1,8 @@
-"""What networks are trained for: a loss for each row, by autograd and for a whole stack."""
+"""What networks are trained for: the loss of each row, by autograd and for a whole stack.
+
+Classes are laid out before rows: over a last dimension of ten, log-softmax takes twenty times as
+long on a CPU.
+"""
 
 from typing import NamedTuple, Protocol
 
@@ -8,17 +12,17 @@ from torch.nn import functional
 
 
 class Measured(NamedTuple):
-    """What a stack's outputs are worth.
+    """The scores of a stack's outputs.
 
     Attributes:
         losses: Each row's, float32 of shape [K, rows].
-        right: Whether the label had the highest score, bool of shape [K, rows]; ``None`` where
+        correct: Whether the label has the highest score, bool of shape [K, rows]; ``None`` where
             nothing is classified.
         gradient_of: What ``Objective.gradient`` needs.
     """
 
     losses: Tensor
-    right: Tensor | None
+    correct: Tensor | None
     gradient_of: Tensor
 
 
@@ -37,8 +41,8 @@ class Objective(Protocol):
             float32 of shape [rows].
         """
 
-    def right(self, outputs: Tensor, labels: Tensor) -> Tensor | None:
-        """Whether each row was classified rightly, bool [..., rows]; ``None``: no classes."""
+    def correct(self, outputs: Tensor, labels: Tensor) -> Tensor | None:
+        """Whether each row is classified correctly, bool [..., rows]; ``None``: no classes."""
 
     def measure(self, outputs: Tensor, images: Tensor, labels: Tensor) -> Measured:
         """Measure a stack's outputs, float32 of shape [K, rows, n_outputs]."""
@@ -55,15 +59,15 @@ class CrossEntropy:
         del images
         return cross_entropy(outputs, labels)
 
-    def right(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        """Whether the label had the highest score."""
+    def correct(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        """Whether the label has the highest score."""
         return outputs.argmax(-1) == labels
 
     def measure(self, outputs: Tensor, images: Tensor, labels: Tensor) -> Measured:
         """Measure a stack's logits."""
         del images
         log_p, picked = log_likelihoods(outputs, labels)
-        return Measured(-picked, self.right(outputs, labels), log_p)
+        return Measured(-picked, self.correct(outputs, labels), log_p)
 
     def gradient(self, measured: Measured, labels: Tensor) -> Tensor:
         """The gradient of the logits."""
@@ -78,7 +82,7 @@ class Reconstruction:
         del labels
         return (outputs.float() - images.flatten(1)).square().mean(1)
 
-    def right(self, outputs: Tensor, labels: Tensor) -> None:
+    def correct(self, outputs: Tensor, labels: Tensor) -> None:
         """Nothing is classified."""
 
     def measure(self, outputs: Tensor, images: Tensor, labels: Tensor) -> Measured:
@@ -95,9 +99,7 @@ class Reconstruction:
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Compute each row's cross-entropy (nats) with classes before rows.
-
-    Over a last dimension of ten, log-softmax takes twenty times as long on a CPU.
+    """Compute each row's cross-entropy in nats, with classes before rows.
 
     Args:
         logits: Shape [rows, classes].

@@ -75,7 +75,7 @@ def test_a_trial_knows_its_weights_its_scores_and_why_it_trained_alone(
     assert outcome.facts.alone_because == ALONE_BECAUSE
     assert outcome.facts.data_sha256 == digits.sha256
     assert "modules.py" in outcome.facts.sources
-    assert outcome.facts.cohort == {"place": 0, "size": 1}
+    assert (outcome.facts.stack_index, outcome.facts.stack_size) == (0, 1)
     assert set(outcome.seconds) == set(PHASES)
     assert min(outcome.seconds.values()) >= 0
     assert outcome.weights is not None

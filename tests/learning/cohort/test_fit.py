@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,10 @@ from safetensors.torch import load
 
 from pipeline.config import TrialConfig
 from pipeline.learning.cohort.fit import fit_cohort
-from pipeline.learning.cohort.rows import SplitTensors, load_splits
-from pipeline.learning.cohort.stack import Stack
+from pipeline.learning.cohort.rows import SplitTensors, evaluate, load_splits
+from pipeline.learning.cohort.stack import Stack, score_rows
 from pipeline.learning.data import PreparedData
-from pipeline.learning.modules.build import MLP
+from pipeline.learning.modules.build import build_network
 from pipeline.trial import (
     PHASES,
     Assignment,
@@ -168,7 +169,7 @@ def test_a_trial_that_diverges_fails_and_names_the_epoch(digits: PreparedData) -
 @pytest.mark.parametrize(
     ("params", "cause"),
     [
-        pytest.param({"width": -1}, "RuntimeError: .*negative dimension", id="while it is built"),
+        pytest.param({"width": -1}, r"ValueError: widths is \[-1\]", id="while it is built"),
         pytest.param(
             {"learning_rate": -1.0}, "ValueError: Invalid learning rate", id="as it begins"
         ),
@@ -205,7 +206,7 @@ def test_a_fault_in_the_report_fails_the_trial_and_keeps_its_curve(digits: Prepa
     (outcome,) = fit_cohort(Cohort((assigned(trial()),)), digits, report)
     assert outcome.state is TrialState.FAIL
     assert outcome.cause is not None
-    assert outcome.cause.startswith("OSError: nobody listens (tests.learning.test_fit:")
+    assert outcome.cause.startswith("OSError: nobody listens (tests.learning.cohort.test_fit:")
     assert len(outcome.curve) == 2
 
 
@@ -243,11 +244,12 @@ def test_the_best_epochs_weights_are_those_kept(digits: PreparedData) -> None:
     assert outcome.best.epoch < 8
     parts = rows_of(digits, config)
     assert parts.validation is not None
-    network = MLP(config, n_inputs=64, n_classes=10)
+    network = build_network(config, image_shape=(8, 8), n_classes=10)
     network.load_state_dict(load(outcome.weights))
-    stack = Stack([network], [], first_step=0, batch_size=100, is_mixed=False)
-    assert stack.evaluate(parts.validation)[0][0] == outcome.best.val_loss
-    assert stack.evaluate(parts.probe)[0][0] == outcome.best.train_loss_no_dropout
+    stack = Stack([network], [], first_step=0, batch_size=100, precision="32-true")
+    for score in (stack.score, partial(score_rows, network, "32-true")):
+        assert evaluate(score, parts.validation)[0][0] == outcome.best.val_loss
+        assert evaluate(score, parts.probe)[0][0] == outcome.best.train_loss_no_dropout
     assert outcome.value == outcome.best.val_loss
 
 
@@ -294,14 +296,11 @@ def test_the_phases_sum_to_the_wall_time(digits: PreparedData) -> None:
     assert all(value >= 0 for outcome in outcomes for value in outcome.seconds.values())
 
 
-def test_facts_name_each_trials_place_in_its_cohort(digits: PreparedData) -> None:
+def test_facts_hold_each_trials_index_in_its_stack(digits: PreparedData) -> None:
     outcomes = fit(digits, assigned(trial(4)), assigned(trial(2)))
     known = [outcome.facts for outcome in outcomes]
     assert [outcome.number for outcome in outcomes] == [4, 2]
-    assert [facts and facts.cohort for facts in known] == [
-        {"place": 0, "size": 2},
-        {"place": 1, "size": 2},
-    ]
+    assert [facts and (facts.stack_index, facts.stack_size) for facts in known] == [(0, 2), (1, 2)]
     assert all(facts and facts.data_sha256 == digits.sha256 for facts in known)
 
 

@@ -71,7 +71,7 @@ def test_folds_are_fused_with_those_of_companions_and_keep_their_bits(
         assert fused.weights == alone.weights
         assert curve_sha256(fused.curve) == curve_sha256(alone.curve)
         assert fused.facts is not None
-        assert fused.facts.cohort["size"] == 3
+        assert fused.facts.stack_size == 3
 
 
 def test_a_fold_that_diverges_ends_the_trial(digits: PreparedData) -> None:

@@ -2,8 +2,9 @@
 
 import math
 import warnings
+from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -11,21 +12,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Sampler, TensorDataset
 
+from pipeline.config import TrialConfig
+from pipeline.learning.arithmetic import arithmetic
+from pipeline.learning.cohort.fit import _train
+from pipeline.learning.cohort.member import Member
+from pipeline.learning.cohort.module import CohortModule
+from pipeline.learning.cohort.rows import load_splits
 from pipeline.learning.data import PreparedData, open_train, splits
 from pipeline.learning.lightning import Trainer
-from pipeline.learning.modules.build import MLP
+from pipeline.learning.modules.build import build_network
 from pipeline.learning.modules.layers import Dropout
 from pipeline.learning.modules.masks import row_order
-from tests.learning.trials import fit_one, trial
+from pipeline.learning.modules.network import Network
+from pipeline.trial import TrialState
+from tests.learning.trials import assigned, trial
 
 widths = st.lists(st.integers(1, 40), max_size=5)
 
 
-def mlp(*, number: int = 0, n_inputs: int = 64, **params: Any) -> MLP:
-    """A network for ten classes."""
-    return MLP(trial(number, **params), n_inputs=n_inputs, n_classes=10)
+def mlp(*, number: int = 0, n_inputs: int = 64, **params: Any) -> Network:
+    """A trial's network for ten classes."""
+    return build_network(trial(number, **params), image_shape=(n_inputs,), n_classes=10)
 
 
 def training_set(data: PreparedData) -> TensorDataset:
@@ -38,10 +47,17 @@ def training_set(data: PreparedData) -> TensorDataset:
     )
 
 
-def train_plainly(network: MLP, loader: "DataLoader[Any]", *, epochs: int) -> dict[str, Tensor]:
+def train_plainly(
+    network: Network,
+    loader: "DataLoader[Any]",
+    *,
+    epochs: int,
+    precision: Literal["32-true", "bf16-mixed"] = "32-true",
+) -> dict[str, Tensor]:
     """Train as Lightning's manual says, and return what was logged."""
     trainer = Trainer(
         accelerator="cpu",
+        precision=precision,
         max_epochs=epochs,
         logger=False,
         enable_checkpointing=False,
@@ -52,7 +68,7 @@ def train_plainly(network: MLP, loader: "DataLoader[Any]", *, epochs: int) -> di
         warnings.filterwarnings("ignore", r".*treespec, LeafSpec", category=FutureWarning)
         warnings.filterwarnings("ignore", ".*does not have many workers")
         warnings.filterwarnings("ignore", "GPU available but not used")
-        trainer.fit(network, loader, loader)
+        trainer.fit(network, loader, DataLoader(loader.dataset, batch_size=500))
     return dict(trainer.callback_metrics)
 
 
@@ -130,15 +146,77 @@ def test_the_loss_falls_in_a_plain_trainer(digits: PreparedData) -> None:
     assert float(logged["val_accuracy"]) > 0.8
 
 
-def test_a_plain_trainer_gives_the_weights_that_a_study_gives(digits: PreparedData) -> None:
-    config, rows = trial(training={"epochs": 1}), training_set(digits)
-    order = row_order(config.seeds["order"], 1, len(rows))
-    batches = [part.tolist() for part in torch.split(order, config.batch_size)]
-    network, trained = mlp(), fit_one(digits, config)  # a fit leaves the study's threads behind
-    train_plainly(network, DataLoader(rows, batch_sampler=batches), epochs=1)
-    assert trained.weights == saved(network)
+class StudyOrder(Sampler[int]):
+    """Visits rows in the order in which a study visits them, another one each epoch."""
+
+    def __init__(self, seed: int, n_rows: int) -> None:
+        self.seed, self.n_rows, self.epoch = seed, n_rows, 0
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return self.n_rows
+
+    def __iter__(self) -> Iterator[int]:
+        """Go through the next epoch."""
+        self.epoch += 1
+        return iter(row_order(self.seed, self.epoch, self.n_rows).tolist())
 
 
-def saved(network: MLP) -> bytes:
+STEPS: dict[str, dict[str, Any]] = {
+    "dropout": {},
+    "sgd, cosine, largest norm": {
+        "training": {"optimizer": "sgd"},
+        "schedule": "cosine",
+        "max_norm": 0.8,
+        "learning_rate": 0.1,
+        "weight_decay": 0.01,
+    },
+    "adam, cosine": {"training": {"optimizer": "adam"}, "schedule": "cosine"},
+    "bfloat16": {"training": {"precision": "bf16-mixed"}},
+    "dropconnect": {"regularizer": "dropconnect", "activation": "tanh"},
+    "autoencoder": {"model": "autoencoder"},
+    "cnn": {"model": "cnn", "regularizer": "channel-dropout", "schedule": "cosine"},
+}
+
+
+@pytest.mark.parametrize("kind", STEPS)
+def test_a_plain_trainer_gives_the_weights_that_a_cohort_gives(
+    digits: PreparedData, kind: str
+) -> None:
+    changes = STEPS[kind]
+    training = {"epochs": 3} | changes.get("training", {})
+    config = trial(**changes | {"training": training})
+    rows = training_set(digits)
+    order = StudyOrder(config.seeds["order"], len(rows))
+    loader = DataLoader(rows, batch_size=config.batch_size, sampler=order)
+    network = build_network(config, image_shape=(8, 8), n_classes=10)
+    with arithmetic(threads=1):
+        train_plainly(network, loader, epochs=3, precision=config.training.precision)
+    assert last_weights(digits, config) == saved(network)
+
+
+@pytest.mark.parametrize("kind", ["dropout", "sgd, cosine, largest norm", "autoencoder"])
+def test_a_stack_gives_the_weights_that_autograd_gives(
+    digits: PreparedData, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = trial(**STEPS[kind])
+    stacked = last_weights(digits, config)
+    monkeypatch.setattr("pipeline.learning.cohort.module.why_not_stackable", lambda _: "for a test")
+    assert last_weights(digits, config) == stacked
+
+
+def last_weights(data: PreparedData, config: TrialConfig) -> bytes | None:
+    """The weights after the last epoch, of a trial trained by itself."""
+    assignment = assigned(config)
+    (splits,), _ = load_splits(data, config.data, config.seeds["split"], is_refit=False)
+    member = Member(assignment)
+    module = CohortModule([member], [splits], report=lambda _: None)
+    with arithmetic(threads=1):
+        assert _train(module) is None
+    assert member.state is TrialState.COMPLETE, member.cause
+    return saved(member.networks[0])
+
+
+def saved(network: Network) -> bytes:
     """The weights as a study keeps them."""
     return save({name: value.detach().clone() for name, value in network.state_dict().items()})

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from pipeline.config import TrialConfig
 from pipeline.learning.data import PreparedData
-from pipeline.learning.modules.network import learning_rate_at
+from pipeline.learning.modules.build import build_network
 from pipeline.trial import curve_sha256
 from tests.learning.trials import assigned, fit, fit_one, trial
 
@@ -14,19 +15,25 @@ EPOCHS = {"epochs": 4}
 COSINE: dict[str, Any] = {"schedule": "cosine", "training": EPOCHS}
 
 
+def rate_at(config: TrialConfig, epoch: int) -> float:
+    """The learning rate of a trial's network in an epoch."""
+    network = build_network(config, image_shape=(8, 8), n_classes=10)
+    return network.optimization.learning_rate_at(epoch)
+
+
 def test_a_constant_schedule_stays_at_the_trials_learning_rate() -> None:
     config = trial(learning_rate=0.01)
-    assert [learning_rate_at(config, epoch) for epoch in (1, 2, 3)] == [0.01] * 3
+    assert [rate_at(config, epoch) for epoch in (1, 2, 3)] == [0.01] * 3
 
 
 def test_a_cosine_falls_from_the_trials_learning_rate_towards_zero() -> None:
     config = trial(learning_rate=0.01, **COSINE)
-    rates = [learning_rate_at(config, epoch) for epoch in range(1, 5)]
+    rates = [rate_at(config, epoch) for epoch in range(1, 5)]
     assert rates[0] == 0.01
     assert rates[2] == pytest.approx(0.005)
     assert rates == sorted(rates, reverse=True)
     assert rates[-1] > 0
-    assert math.isclose(learning_rate_at(config, 5), 0.0, abs_tol=1e-12)
+    assert math.isclose(rate_at(config, 5), 0.0, abs_tol=1e-12)
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "adam", "sgd"])
@@ -40,7 +47,7 @@ def test_a_schedule_fuses_without_a_bit_changed_and_is_what_the_curve_says(
         (alone,) = fit(digits, one)
         assert alone.weights == fused.weights
         rates = [scores.learning_rate for scores in fused.curve]
-        assert rates == [learning_rate_at(one.config, epoch) for epoch in range(1, 5)]
+        assert rates == [rate_at(one.config, epoch) for epoch in range(1, 5)]
     constant = fit_one(digits, trial(1, learning_rate=0.01, **cosine | {"schedule": "constant"}))
     assert constant.weights != together[0].weights
 
@@ -51,7 +58,7 @@ def test_autograd_and_the_stack_follow_the_schedule_alike(
     config = trial(**COSINE)
     fused = fit_one(digits, config)
     monkeypatch.setattr(
-        "pipeline.learning.cohort.group.why_not_stackable", lambda _: "for the test"
+        "pipeline.learning.cohort.module.why_not_stackable", lambda _: "for the test"
     )
     separate = fit_one(digits, config)
     assert separate.weights == fused.weights

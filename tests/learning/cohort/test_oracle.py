@@ -13,6 +13,7 @@ from torch.nn import functional
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from pipeline.config import TrialConfig
+from pipeline.learning.arithmetic import arithmetic
 from pipeline.learning.data import PreparedData, open_train, splits
 from pipeline.learning.modules.masks import counters, keep_mask, random_levels, row_order, step_key
 from tests.learning.trials import fit_one, trial
@@ -146,11 +147,8 @@ def test_a_study_trains_as_a_bare_loop_does_to_the_bit(
 ) -> None:
     config = trial(training=training, **params)
     outcome = fit_one(digits, config)
-    torch.set_flush_denormal(True)
-    try:
+    with arithmetic(threads=1):
         weights, curve = bare_loop(config, digits)
-    finally:
-        torch.set_flush_denormal(False)
     assert outcome.weights is not None, outcome.cause
     ours = load(outcome.weights)
     assert all(

@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.config import StudyConfig, check_study
 from pipeline.errors import BadInputError
-from pipeline.learning.modules.build import check_suits
+from pipeline.learning.modules.build import check_model_fits_data
 
 
 def study(model: str, **space: object) -> StudyConfig:
@@ -26,19 +26,19 @@ def study(model: str, **space: object) -> StudyConfig:
 
 @pytest.mark.parametrize("image_shape", [(8, 8), (3, 8, 9), (28, 28)])
 def test_images_that_every_block_can_halve_suit_a_cnn(image_shape: tuple[int, ...]) -> None:
-    check_suits(study("cnn"), image_shape, where="suits.yaml")
+    check_model_fits_data(study("cnn"), image_shape, where="suits.yaml")
 
 
 def test_more_blocks_than_an_image_can_be_halved_are_refused() -> None:
     with pytest.raises(BadInputError, match=r"space\.blocks.*got 3, expected at most 2.*4 x 7"):
-        check_suits(study("cnn"), (4, 7), where="suits.yaml")
+        check_model_fits_data(study("cnn"), (4, 7), where="suits.yaml")
 
 
 def test_rows_that_are_no_images_do_not_suit_a_cnn() -> None:
     with pytest.raises(BadInputError, match=r"model\.name.*cnn for rows of 20 values"):
-        check_suits(study("cnn"), (20,), where="suits.yaml")
+        check_model_fits_data(study("cnn"), (20,), where="suits.yaml")
 
 
 @pytest.mark.parametrize("model", ["mlp", "autoencoder"])
 def test_other_models_take_any_rows(model: str) -> None:
-    check_suits(study(model), (1,), where="suits.yaml")
+    check_model_fits_data(study(model), (1,), where="suits.yaml")

@@ -11,7 +11,7 @@ from safetensors.torch import load
 from torch import Tensor, nn
 
 from pipeline.learning.data import PreparedData
-from pipeline.learning.modules.build import Network, build_network
+from pipeline.learning.modules.build import build_network
 from pipeline.learning.modules.layers import (
     ACTIVATIONS,
     ChannelDropout,
@@ -20,6 +20,7 @@ from pipeline.learning.modules.layers import (
     Dropout,
     Dropping,
 )
+from pipeline.learning.modules.network import Network
 from pipeline.trial import TrialState, curve_sha256
 from tests.learning.trials import assigned, fit, fit_one, trial
 
@@ -190,7 +191,7 @@ def test_a_largest_norm_changes_no_bit_by_fusing(digits: PreparedData) -> None:
         (alone,) = fit(digits, one)
         assert fused.weights == alone.weights
         assert fused.facts is not None
-        assert fused.facts.cohort["size"] == 3
+        assert fused.facts.stack_size == 3
 
 
 @regularized
@@ -218,7 +219,7 @@ def test_the_autoencoders_stack_gives_the_bits_of_autograd(
     assert fused.facts is not None
     assert fused.facts.alone_because is None
     monkeypatch.setattr(
-        "pipeline.learning.cohort.group.why_not_stackable", lambda _: "for the test"
+        "pipeline.learning.cohort.module.why_not_stackable", lambda _: "for the test"
     )
     separate = fit_one(digits, config)
     assert separate.weights == fused.weights
