@@ -18,7 +18,7 @@ from filelock import lock_descriptor
 from pipeline.errors import BadInputError, DropoutSearchError, WorkFailedError
 
 POLL_SECONDS: Final = 0.005
-"""Who waits for a lock looks again after so long."""
+"""Polling interval while waiting for a lock."""
 TRIES_TO_TAKE: Final = 20
 TRIES_TO_LOOK: Final = 3
 TRY_SECONDS: Final = 0.01
@@ -60,8 +60,8 @@ def being_run(study: str, holder: str) -> WorkFailedError:
 def hold_study(home: Path, name: str) -> Iterator[None]:
     """Hold a study of a home for this process.
 
-    Beside the lock lies a text that names its holder. Both go with the holder, and so do folders
-    that were made for them and are empty: who holds a study and writes nothing leaves nothing.
+    A text file beside the lock names its holder. Both are removed at the end, and so are folders
+    that were made for them and are empty.
 
     Args:
         home: The folder of all state; it is made if need be.
@@ -93,12 +93,12 @@ def _text_of(path: Path) -> Path:
 
 
 def _take(path: Path, name: str) -> int:
-    """Open and lock the file that others would open as well; who only looks soon lets go."""
+    """Open and lock the file; somebody who only looks at the lock soon releases it."""
     held: DropoutSearchError | None = None
     for _ in range(TRIES_TO_TAKE):
         try:
             descriptor = _open_locked(path)
-        except OSError as error:  # a holder that ends takes its file and folder along
+        except OSError as error:  # a holder that ends removes its file and folder
             failure = held or _unusable(path, error.strerror or str(error))
         else:
             if descriptor is not None:
@@ -136,7 +136,7 @@ class LockState(NamedTuple):
     """A study's lock as it was seen.
 
     Attributes:
-        holder: Who holds the study; ``None``: nobody.
+        holder: The holder of the study; ``None`` if there is none.
         taken_ns: When it was last taken; 0 where its last holder left nothing.
     """
 
@@ -160,7 +160,7 @@ def _state(path: Path) -> LockState:
 
 
 def _is_held(path: Path) -> bool:
-    """Try to take the lock for a moment; another who looks may hold it for as long."""
+    """Try to take the lock for a moment; another reader may do the same."""
     # A network file system locks only what is opened to be written.
     descriptor = os.open(path, os.O_RDWR if os.access(path, os.W_OK) else os.O_RDONLY)
     try:

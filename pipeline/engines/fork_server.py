@@ -1,4 +1,4 @@
-"""The process that workers are forked from, so that imports are paid once for all of them.
+"""The process that workers are forked from, so that imports are done once for all of them.
 
 Started as ``python -m pipeline.engines.fork_server FIT DESCRIPTOR``: it imports what ``FIT`` needs,
 then forks one worker for each descriptor that the driver sends over its socket. Unlike
@@ -24,7 +24,7 @@ SECONDS_TO_END = 2.0
 
 
 def main(reference: str, descriptor: int) -> None:
-    """Fork workers on request until the driver goes away, then see them end."""
+    """Fork workers on request until the driver goes away, then reap them."""
     for theirs in (signal.SIGINT, signal.SIGHUP):  # Ctrl-C and a closed terminal are the driver's
         signal.signal(theirs, signal.SIG_IGN)
     driver = socket.socket(fileno=descriptor)
@@ -42,11 +42,11 @@ def main(reference: str, descriptor: int) -> None:
         workers.add(_fork(driver, descriptors[0], fit))
     _end(workers)
     sys.stderr.flush()
-    os._exit(0)  # taking torch's modules apart would keep the driver waiting for 0.2 s
+    os._exit(0)  # unloading torch's modules would delay the driver by 0.2 s
 
 
 def _import(reference: str, driver: socket.socket) -> Fit:
-    """Import for seconds, but no longer than the driver lives; no thread is left to be forked."""
+    """Import (seconds), but no longer than the driver lives; no thread may be left when forking."""
     is_done = threading.Event()
 
     def end_with_driver() -> None:
@@ -91,7 +91,7 @@ def _reaped(workers: set[int]) -> set[int]:
 
 
 def _end(workers: set[int]) -> None:
-    """Workers end by themselves when the driver hangs up; what does not is killed."""
+    """Wait for the workers, which exit with the driver's connections; kill those that do not."""
     deadline = time.monotonic() + SECONDS_TO_END
     while workers and time.monotonic() < deadline:
         workers -= _reaped(workers)

@@ -15,13 +15,13 @@ from typing import Any, Self
 from pipeline.errors import EndOfEngineError
 from pipeline.trial import Cohort, EpochScores, TrialKey, TrialOutcome, TrialState
 
-MOST_RESTARTS = 3
-"""A trial whose worker dies is trained again so often before it counts as failed."""
-DEATHS_IN_COMPANY = 2
-"""After so many deaths of its workers a trial is trained alone, so that the culprit is found."""
+MAX_RESTARTS = 3
+"""A trial fails if its worker dies more often than this."""
+MAX_GROUP_DEATHS = 2
+"""After so many deaths of its worker a trial is retrained alone, to find the faulty one."""
 
 KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(2**32), "MALLOC_MMAP_THRESHOLD_": str(2**32)}
-"""Tells glibc to keep what a worker frees: fetching it anew takes 4 % of a step."""
+"""Make glibc retain freed memory: allocating it again takes 4 % of a step."""
 
 Event = EpochScores | TrialOutcome
 
@@ -35,12 +35,12 @@ class _Worker:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it has said that it has its context."""
+        """Whether it has received its context."""
         return self.pid is not None
 
 
 class LocalEngine:
-    """Trains cohorts in ``n_workers`` processes forked from one that has the imports behind it.
+    """Trains cohorts in ``n_workers`` processes forked from one that has done the imports.
 
     A worker killed from outside is started again and its cohort trained again, which by promise 1
     changes nothing; epochs that were sent before are sent a second time. If the cohort's next
@@ -53,7 +53,6 @@ class LocalEngine:
     """
 
     def __init__(self, fit: str, *, n_workers: int) -> None:
-        """Start the imports; workers follow with ``open``."""
         self.n_workers = n_workers
         self._fit = fit
         self._context: Any = None
@@ -120,12 +119,12 @@ class LocalEngine:
         self._workers.clear()
         self._line.close()
         if not self._has_forked:
-            self._fork_server.kill()  # its imports may take seconds, and nobody waits for them
+            self._fork_server.kill()  # its imports may take seconds
         self._fork_server.wait()
         self._log.close()
 
     def _receive(self, worker: _Worker, events: list[Event]) -> None:
-        """Append what the worker says; what it said before it died counts as well."""
+        """Append the worker's messages, also those that it sent before it died."""
         while worker.connection.poll():
             message = worker.connection.recv()
             if isinstance(message, int):
@@ -150,12 +149,12 @@ class LocalEngine:
                     worker.connection.send(cohort)
 
     def _replace(self, worker: _Worker) -> list[Event]:
-        """Start another worker for one that died, and put its cohort first in the queue."""
+        """Replace a dead worker, and put its cohort first in the queue."""
         self._workers.remove(worker)
         worker.connection.close()
         if not worker.is_ready:
             self._failed_starts += 1
-            if self._failed_starts > MOST_RESTARTS * self.n_workers:  # they may fall together
+            if self._failed_starts > MAX_RESTARTS * self.n_workers:  # they may fall together
                 raise EndOfEngineError(self._why_no_start())
         self._start_worker()
         if worker.cohort is None:
@@ -166,14 +165,14 @@ class LocalEngine:
         return self._try_again(worker.cohort, worker.pending)
 
     def _try_again(self, cohort: Cohort, pending: set[TrialKey]) -> list[Event]:
-        """Queue what a dead worker left undone: together once more, and after that one by one."""
+        """Queue the unfinished trials of a dead worker: together once more, then one by one."""
         rest = [a for a in cohort.assignments if a.key in pending]
         for assignment in rest:
             self._deaths[assignment.key] = self._deaths.get(assignment.key, 0) + 1
         n_deaths = max(self._deaths[assignment.key] for assignment in rest)
-        if n_deaths > MOST_RESTARTS:
+        if n_deaths > MAX_RESTARTS:
             return [self._lost(assignment.key) for assignment in rest]
-        parts = [[one] for one in rest] if n_deaths >= DEATHS_IN_COMPANY else [rest]
+        parts = [[one] for one in rest] if n_deaths >= MAX_GROUP_DEATHS else [rest]
         self._queue.extendleft(Cohort(tuple(part)) for part in reversed(parts))
         return []
 
@@ -224,5 +223,5 @@ class LocalEngine:
     def _why_no_start(self) -> str:
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").strip().splitlines()
-        reason = lines[-1] if lines else "it ended without a word"
+        reason = lines[-1] if lines else "it ended without an error message"
         return f"no worker starts: {reason}"

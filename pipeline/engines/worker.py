@@ -1,4 +1,4 @@
-"""What runs in a worker process: receive a cohort, fit it, send back what happens."""
+"""A worker process: receives cohorts, fits them, and sends back scores and outcomes."""
 
 import os
 import select
@@ -31,8 +31,8 @@ def serve(connection: Connection, fit: Fit) -> None:
     """
     for theirs in (signal.SIGINT, signal.SIGHUP):  # Ctrl-C and a closed terminal are the driver's
         signal.signal(theirs, signal.SIG_IGN)
-    # Who ends a worker from outside ends no trial: the engine starts it again. Lightning would
-    # raise an exception in the trial instead, unless it finds a handler that ends the process.
+    # A worker that is terminated from outside ends no trial: the engine restarts it. Without this
+    # handler Lightning would raise an exception in the trial.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))
     threading.Thread(target=_end_with_driver, args=(connection.fileno(),), daemon=True).start()
     try:
@@ -79,7 +79,7 @@ def _fit_safely(
 def _fit_one_by_one(
     fit: Fit, cohort: Cohort, context: Any, connection: Connection
 ) -> Sequence[TrialOutcome]:
-    """Find out whose fault it was, or whether the cohort was too large: alone, each may do."""
+    """Retrain each trial alone, to find the faulty one or because the cohort was too large."""
     alone = [Cohort((assignment,)) for assignment in cohort.assignments]
     return [outcome for one in alone for outcome in _fit_safely(fit, one, context, connection)]
 
@@ -87,8 +87,7 @@ def _fit_one_by_one(
 def _end_with_driver(descriptor: int) -> None:
     """End this process at once when the driver's end of the connection closes.
 
-    An orphan would else train on to its next message, and two drivers' workers would share
-    the machine.
+    Otherwise an orphan would train until its next message, beside the workers of a new driver.
     """
     poller = select.poll()
     poller.register(descriptor, 0)  # hang-up is always reported, and nothing else is asked for

@@ -1,4 +1,4 @@
-"""Blocks: what is asked next, and what it may see."""
+"""Lagged blocks: which trials come next, and which outcomes their suggestions see."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from pipeline.trial import Assignment, TrialRow
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """The trials of a block that were just asked for.
+    """A block of trials that was just asked for.
 
     Attributes:
         first_new: The number of the first trial that was not suggested before.
-        suggested: What the new trials try, by number from ``first_new`` on.
-        assignments: The trials that are left to be trained, by number.
+        suggested: The new trials' parameters, by number from ``first_new`` on.
+        assignments: The trials that remain to be trained, by number.
     """
 
     first_new: int
@@ -27,15 +27,15 @@ class Block:
 
 
 class Blocks:
-    """Asks for the trials of a study, a whole block at a time.
+    """Suggests the trials of a study, one block at a time.
 
-    Trial *n* stands in block *b* = *n* // ``search.block`` and may see the outcomes of blocks up
-    to *b* - 2. That is the same for all trials of a block, so they are asked for at once.
+    Trial *n* belongs to block *b* = *n* // ``search.block`` and sees the outcomes of blocks up to
+    *b* - 2. That is the same for all trials of a block, so they are suggested together.
 
     Args:
-        study: What is asked.
-        suggested: What earlier runs tried, by number.
-        finished: What came of those that are finished.
+        study: The study file.
+        suggested: Parameters of the trials of earlier runs, by number.
+        finished: Those of them that are finished.
         n_acknowledged: Failures among so many first trials have stopped an earlier run and stop
             no later one.
     """
@@ -48,44 +48,43 @@ class Blocks:
         *,
         n_acknowledged: int = 0,
     ) -> None:
-        """Start before the first block, whatever earlier runs have finished."""
         self._study = study
         self._suggested = suggested
         self._finished = {trial.number: trial for trial in finished}
         self._suggester = make_suggester(study)
         self._rule = StoppingRule(study)
         self._n_acknowledged = n_acknowledged
-        self._n_told = 0
+        self._n_seen = 0
         self._next = 0
 
     @property
     def is_next_decided(self) -> bool:
-        """Whether there is a next block, and all that it may see has happened and forbids none."""
+        """Whether there is a next block, all that it sees is finished, and no failure stops it."""
         if self._next >= self._study.search.trials:
             return False
-        if not all(n in self._finished for n in range(self._n_told, self._n_visible)):
+        if not all(n in self._finished for n in range(self._n_seen, self._n_visible)):
             return False
         return (
-            self._find_repeated_failure(range(self._n_told - FAILURE_LIMIT + 1, self._n_visible))
+            self._find_repeated_failure(range(self._n_seen - FAILURE_LIMIT + 1, self._n_visible))
             is None
         )
 
     @property
     def repeated_failure(self) -> RepeatedFailure | None:
-        """The trials that stop the study, by their failures in a row."""
+        """The equal failures in a row that stop the study."""
         return self._find_repeated_failure(range(self._study.search.trials))
 
     @property
     def is_next_finished(self) -> bool:
-        """Whether nothing of the next block is left to be trained."""
+        """Whether every trial of the next block is finished."""
         return all(number in self._finished for number in self._numbers)
 
     def ask(self) -> Block:
-        """Suggest the next block's trials; those of earlier runs are taken as they were."""
-        for number in range(self._n_told, self._n_visible):
+        """Suggest the next block's trials; those of earlier runs keep their parameters."""
+        for number in range(self._n_seen, self._n_visible):
             self._suggester.tell(self._finished[number])
             self._rule.tell(self._finished[number])
-        self._n_told, numbers = self._n_visible, self._numbers
+        self._n_seen, numbers = self._n_visible, self._numbers
         params = {number: self._params(number) for number in numbers}
         left = [number for number in numbers if number not in self._finished]
         self._next = numbers.stop
@@ -113,7 +112,7 @@ class Blocks:
 
     @property
     def _n_visible(self) -> int:
-        """How many trials, counted from the first, the next block may see the outcomes of."""
+        """How many trials, from the first on, have outcomes that the next block sees."""
         return max(self._next - self._study.search.block, 0)
 
     def _params(self, number: int) -> Params:
@@ -133,12 +132,12 @@ class Blocks:
 
 
 def resolve(study: StudyConfig, number: int, params: Mapping[str, Any]) -> TrialConfig:
-    """Write a trial down with all that its arithmetic depends on.
+    """Resolve a trial: everything that its arithmetic depends on.
 
     Args:
-        study: What is asked.
+        study: The study file.
         number: The trial's number.
-        params: What it tries; those of layers that it does not have are left out.
+        params: Its parameters; those of layers that it does not have are left out.
     """
     return TrialConfig(
         study=study.name,

@@ -1,9 +1,9 @@
-"""The driver: the one process that decides what is tried and writes what came of it.
+"""The driver: the one process that suggests trials, hands them out and records their outcomes.
 
-Lagged blocks: trial *n* stands in block *b* = *n* // ``search.block``; what it tries and when it
+Lagged blocks: trial *n* belongs to block *b* = *n* // ``search.block``; what it tries and when it
 is stopped follow from the outcomes of blocks up to *b* - 2 alone. So the table of trials is a
-function of the study file and the data, whatever the number of workers and their delays, and
-whoever is trained together with whom.
+function of the study file and the data, for any number of workers, any delays, and any grouping
+of trials into cohorts.
 """
 
 import time
@@ -30,7 +30,7 @@ from pipeline.trial import (
 )
 
 TICK_SECONDS = 0.5
-"""How long the driver sleeps at most: the ledger's buffer is looked at so often."""
+"""The driver waits at most so long for news, since the ledger's buffer is flushed in between."""
 
 News = EpochScores | TrialOutcome
 Watch = Callable[[News], None]
@@ -40,9 +40,9 @@ class Driver:
     """Runs a study, or goes on with it.
 
     Args:
-        study: What is asked.
+        study: The study file.
         store: Optuna's trials.
-        ledger: What people browse.
+        ledger: Where people browse the study.
         engine: Where trials are trained.
         seconds: The time ledger.
         watch: Called with each epoch's scores and each outcome, once.
@@ -61,7 +61,6 @@ class Driver:
         watch: Watch = lambda _news: None,
         max_cohort: int | None = None,
     ) -> None:
-        """Take up what earlier runs have finished; nothing is written yet."""
         self._study = study
         self._store = store
         self._ledger = ledger
@@ -80,8 +79,8 @@ class Driver:
     def run(self) -> list[TrialRow]:
         """Train what is left to train.
 
-        An interruption (Ctrl-C, an engine that ends) notes the trials that were asked for and not
-        finished as waiting in both ledgers before it goes on its way.
+        On an interruption (Ctrl-C, an engine that ends) unfinished trials are set to WAITING in
+        both ledgers before the exception propagates.
 
         Returns:
             The study's table.
@@ -99,7 +98,7 @@ class Driver:
             except LeaseLostError:
                 raise
             except BaseException:
-                with suppress(WorkFailedError):  # what follows from the first failure is not told
+                with suppress(WorkFailedError):  # the first failure is the one to report
                     self._release_unfinished()
                 raise
             rows = self._release_unfinished()
@@ -135,7 +134,7 @@ class Driver:
     def _hand_out(self) -> None:
         while self._asked or self._blocks.is_next_decided:
             if not self._asked and self._blocks.is_next_finished:
-                self._ask()  # of an earlier run: it is only read back
+                self._ask()  # finished in an earlier run: nothing is left to train
             elif not self._engine.wants_work or time.monotonic() > self._deadline:
                 return
             elif self._asked:
@@ -144,7 +143,7 @@ class Driver:
                 self._ask()
 
     def _ask(self) -> None:
-        """Ask for a block, write down what is new of it, and put its trials into cohorts."""
+        """Ask for a block, store its new trials, and group its unfinished ones into cohorts."""
         with self._spent("sampling"):
             block = self._blocks.ask()
         with self._spent("optuna"):
@@ -155,7 +154,7 @@ class Driver:
         self._asked.extend(cohorts)
 
     def _begin(self, cohort: Cohort) -> None:
-        """Hand a cohort over: it runs in Optuna first, and gets its MLflow runs meanwhile."""
+        """Submit a cohort: RUNNING in Optuna first; its MLflow runs are made while it trains."""
         configs = {one.config.number: one.config for one in cohort.assignments}
         with self._spent("optuna"):
             self._store.begin(cohort.numbers)
@@ -170,7 +169,7 @@ class Driver:
             self._store.note_runs(started)
 
     def _take(self, news: News) -> None:
-        """Take an epoch or an outcome; a trial trained twice sends its epochs twice."""
+        """Record an epoch or an outcome; a trial trained twice sends its epochs twice."""
         self._store.keep()
         if isinstance(news, TrialOutcome):
             self._finish(news)
@@ -181,7 +180,7 @@ class Driver:
             self._watch(news)
 
     def _finish(self, outcome: TrialOutcome) -> None:
-        """Write an outcome: Optuna's state comes last, and only then is the trial finished."""
+        """Record an outcome; Optuna's state is written last and makes the trial finished."""
         config = self._in_flight[outcome.number]
         with self._spent("mlflow"):
             self._ledger.finish(config, outcome)
@@ -229,7 +228,7 @@ def release_unfinished(study: StudyConfig, store: TrialStore, ledger: Ledger) ->
 
 
 def note_runs(store: TrialStore, ledger: Ledger) -> None:
-    """Note the MLflow runs that trials got while Optuna could not be told, or after they ended."""
+    """Store the MLflow run ids of trials whose run was made after Optuna's last write."""
     bare = [row for row in store.rows() if row.run_id is None]
     run_ids = ledger.run_ids if bare else {}
     found = [row for row in bare if row.number in run_ids]

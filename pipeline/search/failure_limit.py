@@ -9,7 +9,7 @@ from pipeline.errors import WorkFailedError
 from pipeline.trial import TrialRow, TrialState
 
 FAILURE_LIMIT: Final = 5
-"""So many trials in a row that failed for one cause stop the study."""
+"""So many trials in a row that failed for the same cause stop the study."""
 
 WHAT_TO_DO: Final = (
     "mend the cause and run the same command with --retry-failed to train failed trials again"
@@ -39,7 +39,7 @@ class RepeatedFailure:
     """Trials with numbers in a row that all failed for one cause.
 
     Attributes:
-        cause: As the first of them told it.
+        cause: That of the first.
     """
 
     first: int

@@ -1,4 +1,4 @@
-"""Optuna's journal file, kept whole when its writer is killed."""
+"""Optuna's journal file, readable also after its writer was killed in mid-line."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from pipeline.errors import WorkFailedError
 from pipeline.locks import locked
 
 STEP: Final = 4096
-"""A line's beginning is looked for so many bytes at a time, from the file's end."""
+"""Bytes that are read at a time in search of the last newline."""
 
 
 class KernelLock(BaseJournalFileLock):
@@ -41,21 +41,20 @@ class KernelLock(BaseJournalFileLock):
 
 
 class BatchedJournal(JournalFileBackend):
-    """A journal file that can write several lines with one flush to the disk, or nothing of them.
+    """A journal file that writes several lines atomically and with one fsync.
 
     Args:
         path: The file.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open the file, or make it."""
         super().__init__(str(path), lock_obj=KernelLock(_lock_of(path)))
         self._path = path
         self._held: list[dict[str, Any]] | None = None
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Hold lines back and write them at once in the end, unless there is an exception."""
+        """Buffer lines and write them at the end, unless there is an exception."""
         self._held = []
         try:
             yield
@@ -66,7 +65,7 @@ class BatchedJournal(JournalFileBackend):
             self.append_logs(held)
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Write lines, or hold them back.
+        """Write lines, or buffer them.
 
         Raises:
             WorkFailedError: There is no room; nothing of the lines is left in the file.
@@ -84,7 +83,7 @@ class BatchedJournal(JournalFileBackend):
 
 
 def written_together(storage: BaseStorage) -> AbstractContextManager[None]:
-    """Write what is set of a trial meanwhile at once, where the storage can."""
+    """Write what is set of a trial inside the context at once, where the storage can."""
     backend = getattr(storage, "_backend", None)
     return backend.together() if isinstance(backend, BatchedJournal) else nullcontext()
 
@@ -124,7 +123,7 @@ def append_whole(path: Path, lines: bytes) -> None:
 
 
 def check_lines(path: Path) -> None:
-    """Find a line that is no JSON; Optuna would read past the last one, and write after it.
+    """Find a line that is not JSON: Optuna would skip it at the end of the file and append to it.
 
     Raises:
         ValueError: Naming the line.
@@ -143,7 +142,7 @@ def check_lines(path: Path) -> None:
 
 
 def _cut_partial_line(file: FileIO) -> int:
-    """Cut a file to its last whole line, and stand at its end."""
+    """Truncate a file after its last whole line and seek to its end."""
     end = whole = file.seek(0, os.SEEK_END)
     while whole > 0:
         start = max(whole - STEP, 0)

@@ -1,9 +1,8 @@
-"""Who may write a study that lies in a shared storage: a lease, renewed while its holder lives.
+"""A lease on a study in a storage that several homes share, renewed while its holder lives.
 
-A home's lock keeps a second process of that home away; of a storage that several homes share it
-knows nothing. So the holder stands in the storage itself, in a table of our own beside Optuna's,
-which any database changes atomically. The one clock is the database's
-(docs/decisions/0019-holder-lease-and-attempts.md).
+A home's lock excludes other processes of that home only. In a shared storage the holder is
+recorded in the storage itself, in a table beside Optuna's that is changed atomically; the only clock
+is the database's (docs/decisions/0019-holder-lease-and-attempts.md).
 """
 
 import platform
@@ -37,9 +36,9 @@ from pipeline.errors import WorkFailedError, wrap_errors
 from pipeline.locks import being_run, this_process
 
 RENEW_SECONDS: Final = 10.0
-"""A holder renews its lease so often."""
+"""Interval between renewals."""
 EXPIRY_SECONDS: Final = 60.0
-"""A lease that was not renewed for so long may be taken over."""
+"""Time without a renewal after which a lease may be taken over."""
 
 HOLDERS: Final = Table(
     "pipeline_holders",
@@ -75,8 +74,7 @@ class _Held(NamedTuple):
 class Lease:
     """The right to write a study, until it is released or was not renewed for a minute.
 
-    A thread renews it. Who writes asks ``keep`` first: where the whole process was suspended, the
-    thread was as well.
+    A thread renews it. Writers call ``keep`` first: a suspended process has a suspended thread.
 
     Args:
         engine: The storage's database.
@@ -95,7 +93,7 @@ class Lease:
         self._thread.start()
 
     def keep(self) -> None:
-        """Make sure that the study is still held; called before each writing.
+        """Check that the study is still held; called before each write.
 
         Raises:
             LeaseLostError: Another process has taken the study over.
@@ -118,7 +116,7 @@ class Lease:
 
     def _renew_on(self) -> None:
         while not self._ended.wait(RENEW_SECONDS) and not self._is_lost:
-            with suppress(WorkFailedError):  # who writes next tries again, and says so
+            with suppress(WorkFailedError):  # the next ``keep`` tries again and reports it
                 self._renew_lease()
 
     @explained
@@ -149,7 +147,7 @@ def hold(storage: BaseStorage, study: str, home: Path) -> Iterator[Lease | None]
         home: The home that this process has locked: what an earlier process of it held is free.
 
     Yields:
-        The lease; ``None`` for a storage of the home's own, which the home's lock guards.
+        The lease; ``None`` for the home's own journal, which the home's lock guards.
 
     Raises:
         WorkFailedError: Another process runs the study; it is named.
@@ -176,14 +174,14 @@ def refuse_held(storage: BaseStorage | None, study: str, home: Path) -> None:
 
 
 def holder_of(storage: BaseStorage | None, study: str) -> str | None:
-    """Who holds a study in its storage; ``None``: nobody, or only its home's lock tells."""
+    """The holder of a study in a shared storage; ``None`` if there is none."""
     held = _read_lease(storage.engine, study) if isinstance(storage, RDBStorage) else None
     return held.holder if held and held.seconds_left > 0 else None
 
 
 @explained
 def _take_lease(engine: Engine, study: str, home: str) -> str:
-    """Write this process down as the holder, in place of one that is known to be dead."""
+    """Record this process as the holder, replacing one that is known to be dead."""
     if not inspect(engine).has_table(HOLDERS.name):
         with suppress(SQLAlchemyError):  # another process may be a moment faster
             HOLDERS.create(engine)
@@ -211,7 +209,7 @@ def _insert(engine: Engine, row: dict[str, Any]) -> bool:
 
 
 def _replace(engine: Engine, study: str, held: _Held, row: dict[str, Any]) -> bool:
-    """Take the place of a holder that has not renewed its lease since it was read."""
+    """Compare and swap: replace a holder that has not renewed its lease since it was read."""
     unchanged = (
         HOLDERS.c.study == study,
         HOLDERS.c.token == held.token,
@@ -252,5 +250,5 @@ def _name(home: Path) -> str:
 
 
 def _clocks() -> tuple[float, float]:
-    """Seconds by two clocks: one stands still while the machine sleeps, one may be set back."""
+    """Two clocks: the first may stop while the machine sleeps, the second may be set back."""
     return time.monotonic(), time.time()

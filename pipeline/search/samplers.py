@@ -34,12 +34,12 @@ def make_sampler(
             # Measured noise: the same setting with another seed gives another value.
             return OneThreadGPSampler(seed=seed, deterministic_objective=False)
         case "qmc":
-            place = number - len(study.trials)
-            if place < 0:  # fixed trials do not use up points of the sequence
+            index = number - len(study.trials)
+            if index < 0:  # fixed trials do not use up points of the sequence
                 return RandomSampler(seed=seed)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ExperimentalWarning)
-                return SequenceSampler(derive_seed(study.search.seed, "sequence"), place, space)
+                return SequenceSampler(derive_seed(study.search.seed, "sequence"), index, space)
         case "grid":
             message = "grid lists its settings and samples nothing"
             raise ValueError(message)
@@ -51,14 +51,13 @@ def _joint(space: Mapping[str, BaseDistribution]) -> dict[str, BaseDistribution]
 
 
 class KnownSpaceTPESampler(TPESampler):
-    """Optuna's TPE, told the space that it would find by looking through all trials.
+    """Optuna's TPE (https://arxiv.org/abs/2304.11127) with a search space that is known beforehand.
 
     Every trial of the view has every parameter, so what all have in common is the whole space,
     and it need not be sought in each trial anew. The suggestions are the same.
     """
 
     def __init__(self, seed: int, space: Mapping[str, BaseDistribution]) -> None:
-        """Sample with this seed in this space."""
         super().__init__(seed=seed)
         self._space = space
 
@@ -82,15 +81,14 @@ class OneThreadGPSampler(GPSampler):
 
 
 class SequenceSampler(QMCSampler):
-    """A point of a scrambled Sobol sequence, chosen by its place and not by a shared counter.
+    """A point of a scrambled Sobol sequence, chosen by its index and not by a shared counter.
 
     Optuna's counter is an attribute of the study; after a crash it would start again.
     """
 
-    def __init__(self, seed: int, place: int, space: Mapping[str, BaseDistribution]) -> None:
-        """Choose a sequence by its seed and a point by its place, from 0."""
+    def __init__(self, seed: int, index: int, space: Mapping[str, BaseDistribution]) -> None:
         super().__init__(qmc_type="sobol", scramble=True, seed=seed)
-        self._place = place
+        self._index = index
         self._space = space
 
     def infer_relative_search_space(
@@ -102,4 +100,4 @@ class SequenceSampler(QMCSampler):
 
     def _find_sample_id(self, study: Study, search_space: dict[str, Any]) -> int:
         del study, search_space
-        return self._place
+        return self._index

@@ -1,10 +1,11 @@
-"""Stopping rules as cut-offs by epoch, frozen when a trial is asked for.
+"""Stopping rules as cut-offs by epoch, frozen when a trial is suggested.
 
-The rules are Optuna's own (``MedianPruner``, ``SuccessiveHalvingPruner`` with the asynchronous
-promotion of Li et al. 2020, ``HyperbandPruner``), whose decision at an epoch is a comparison with
-a threshold; the tests hold these thresholds against Optuna's pruners. Computed ahead, they travel
-with the trial, and no worker has to ask. What is compared is the lowest loss so far, since that is
-what a trial is worth in the end (docs/decisions/0003-stopping-rules.md).
+The rules are Optuna's own: ``MedianPruner``, ``SuccessiveHalvingPruner`` with asynchronous
+promotion (https://arxiv.org/abs/1810.05934) and ``HyperbandPruner``
+(https://arxiv.org/abs/1603.06560). Their decision at an epoch is a comparison with a threshold; the
+tests compare these thresholds with Optuna's pruners. Computed ahead, they travel with the trial, and
+no worker has to ask. What is compared is the lowest loss so far, since that is what a trial is worth
+in the end (docs/decisions/0003-stopping-rules.md).
 """
 
 import binascii
@@ -35,7 +36,6 @@ class StoppingRule:
     """
 
     def __init__(self, study: StudyConfig) -> None:
-        """Start with no outcomes."""
         self._study = study
         self._epochs = study.training.epochs
         self._losses: dict[int, LossesByEpoch] = {}
@@ -109,8 +109,8 @@ def _halving(losses: LossesByEpoch, *, first_rung: int, reduction: int) -> tuple
 
 def _promotion_limit(others: Sequence[float], reduction: int) -> float:
     """The largest loss that is still among the best 1 / reduction, the trial itself counted."""
-    place = max((len(others) + 1) // reduction - 1, 0)
-    return others[place] if place < len(others) else math.inf
+    rank = max((len(others) + 1) // reduction - 1, 0)
+    return others[rank] if rank < len(others) else math.inf
 
 
 def hyperband_bracket(study_name: str, number: int, epochs: int) -> int:
@@ -121,10 +121,10 @@ def hyperband_bracket(study_name: str, number: int, epochs: int) -> int:
         math.ceil(n_brackets * HYPERBAND_REDUCTION**rest / (rest + 1))
         for rest in reversed(range(n_brackets))
     ]
-    place = binascii.crc32(f"{study_name}_{number}".encode()) % sum(budgets)
+    slot = binascii.crc32(f"{study_name}_{number}".encode()) % sum(budgets)
     for bracket, budget in enumerate(budgets):
-        place -= budget
-        if place < 0:
+        slot -= budget
+        if slot < 0:
             return bracket
     message = "the budgets add up to the modulus"
     raise AssertionError(message)

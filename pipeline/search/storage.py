@@ -27,7 +27,7 @@ from pipeline.search.journal import open_journal
 COPY: Final = "~copy"
 """Ends the name of a study's copy; no study has such a name."""
 IS_WHOLE: Final = "is_whole"
-"""A copy's attribute: what follows from it may be removed and written again."""
+"""A copy's attribute: the copy is complete, and the study may be deleted and written from it."""
 
 Replace = Callable[[FrozenTrial], FrozenTrial]
 Keep = Callable[[], None]
@@ -137,14 +137,14 @@ def replace_trials(
     attributes: dict[str, object],
     keep: Keep,
 ) -> None:
-    """Write a study anew with other trials in place of some, each with the number that it has.
+    """Rewrite a study with some trials replaced; all keep their numbers.
 
     Args:
         storage: Where the study lies.
         name: The study's name.
-        replace: Gives each trial's place to another, or to the trial itself.
+        replace: Returns the trial to write for each trial: another, or itself.
         attributes: User attributes of the study that change.
-        keep: Makes sure that this process holds the study still.
+        keep: Checks that this process still holds the study.
     """
     _copy(storage, name, f"{name}{COPY}", replace, attributes)
     keep()
@@ -155,7 +155,7 @@ def replace_trials(
 
 
 def finish_replacement(storage: BaseStorage, name: str, keep: Keep) -> None:
-    """Do the rest of a ``replace_trials`` that a killed process began, or undo what it did."""
+    """Complete a ``replace_trials`` of a killed process, or undo it."""
     found = [study.study_name for study in storage.get_all_studies()]
     copy = f"{name}{COPY}"
     if copy not in found:

@@ -129,7 +129,7 @@ class TrialStore:
 
     @writes
     def acknowledge_failures(self) -> None:
-        """Note that the user was told of the failures so far: they stop no later run."""
+        """Note that the failures so far were reported: they stop no later run."""
         self._study.set_user_attr("n_acknowledged", len(self._study.get_trials(deepcopy=False)))
 
     @writes
@@ -225,7 +225,7 @@ class TrialStore:
     def note_late_runs(self, run_ids: Mapping[int, str]) -> None:
         """Write down runs that were made after their trials ended.
 
-        They stand at the study, since Optuna lets nothing be added to a trial that is finished.
+        They are attributes of the study, since Optuna does not change a finished trial.
         """
         if run_ids:
             late = {str(number): run_id for number, run_id in run_ids.items()}
@@ -266,7 +266,7 @@ class TrialStore:
 
 
 def _nothing() -> None:
-    """A storage of the home's own is held by the home's lock."""
+    """The home's lock guards a storage that only this home uses."""
 
 
 def _new_attempt(trial: FrozenTrial, failed: TrialRow | None) -> FrozenTrial:

@@ -1,4 +1,4 @@
-"""What to try next, as a function of the outcomes that a trial is allowed to see."""
+"""Suggestions: a function of the outcomes that a trial is allowed to see."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
@@ -23,10 +23,10 @@ class Suggester(Protocol):
     """Suggests trials in the order of their numbers."""
 
     def ask(self, number: int) -> Params:
-        """Suggest the next trial: every parameter, inactive layers' included."""
+        """Suggest the next trial: all parameters, also those of inactive layers."""
 
     def restore(self, number: int, params: Params) -> None:
-        """Take in a trial that was suggested before, instead of asking for it."""
+        """Add a trial that an earlier run suggested, instead of asking for it."""
 
     def tell(self, trial: TrialRow) -> None:
         """Make a trial's outcome visible to all later suggestions."""
@@ -38,11 +38,11 @@ def make_suggester(study: StudyConfig) -> Suggester:
 
 
 class SampledView:
-    """An in-memory Optuna study that holds exactly what the next trial may see.
+    """An in-memory Optuna study that holds exactly what the next trial sees.
 
-    Trials whose outcome is not told yet stand in it as running, with their parameters. Every
-    trial has every parameter, so no sampler ever meets a conditional one and falls back to
-    sampling it on its own (optuna#5299); who uses the suggestion drops the inactive ones.
+    Trials whose outcome is not visible yet are in it as running, with their parameters. Every
+    trial has every parameter: a conditional one would make samplers fall back to sampling it
+    independently (https://github.com/optuna/optuna/issues/5299). The caller drops inactive ones.
 
     Args:
         study: Its search section names the sampler.
@@ -50,7 +50,6 @@ class SampledView:
     """
 
     def __init__(self, study: StudyConfig, sampler_of: SamplerOf = make_sampler) -> None:
-        """Start with no trials."""
         self._study = study
         self._sampler_of = sampler_of
         self._space = searched(study)
@@ -67,7 +66,7 @@ class SampledView:
         return self._write(trial, self._draw(sampler, trial, self._fixed(number)))
 
     def _fixed(self, number: int) -> Params:
-        """What the study file says of a trial, without the constants."""
+        """What the study file fixes of a trial, without the constants."""
         if number >= len(self._study.trials):
             return {}
         fixed = self._study.fixed_params(number)
@@ -92,7 +91,7 @@ class SampledView:
         return self._constants | self._storage.get_trial(trial_id).params
 
     def restore(self, number: int, params: Params) -> None:
-        """Take in a trial that was suggested before."""
+        """Add a trial that an earlier run suggested."""
         del number
         values = {name: params[name] for name in self._space}
         self._view.add_trial(
@@ -116,16 +115,15 @@ class Grid:
     """
 
     def __init__(self, study: StudyConfig) -> None:
-        """List the settings."""
         self._study = study
         settings = list(study.grid())
         order = np.random.default_rng(derive_seed(study.search.seed, "grid"))
         self._settings: Sequence[Params] = [
-            settings[place] for place in order.permutation(len(settings))
+            settings[index] for index in order.permutation(len(settings))
         ]
 
     def ask(self, number: int) -> Params:
-        """Take the next setting; a fixed trial's gaps are filled from the grid's first."""
+        """Take the next setting; what a fixed trial leaves out comes from the grid's first one."""
         n_fixed = len(self._study.trials)
         if number >= n_fixed:
             return self._settings[number - n_fixed]
@@ -139,7 +137,7 @@ class Grid:
         return next(fitting, self._settings[0]) | fixed
 
     def restore(self, number: int, params: Params) -> None:
-        """Nothing to do: a place in the grid follows from the number."""
+        """Nothing to do: the setting follows from the number."""
 
     def tell(self, trial: TrialRow) -> None:
         """Nothing to do: a grid does not learn."""

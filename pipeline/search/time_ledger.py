@@ -1,7 +1,7 @@
 """The time ledger: where a study's seconds went, summing to its wall time.
 
-Each moment of wall time is shared out among the workers. What they spent at work is known from
-their own clocks; what they stood idle is put down to what the driver did meanwhile.
+Wall time is divided among the workers. The time they work is measured by their own clocks; the time
+they are idle is attributed to what the driver does meanwhile.
 """
 
 import time
@@ -15,7 +15,7 @@ Activity = Literal["sampling", "optuna", "mlflow", "waiting"]
 
 STORES = ("optuna", "mlflow")
 AT_WORK = ("sampling", *STORES)
-"""What the driver does; else it waits for news."""
+"""What the driver does when it is not waiting for news."""
 
 
 class TimeLedger:
@@ -27,7 +27,6 @@ class TimeLedger:
     """
 
     def __init__(self, started: float, *, n_workers: int) -> None:
-        """Start with what has passed since ``started`` as start-up."""
         self._started = started
         self._n_workers = n_workers
         self._start_up: float | None = None
@@ -38,7 +37,7 @@ class TimeLedger:
 
     @contextmanager
     def starting(self, step: str) -> Iterator[None]:
-        """Time a step of the start-up, by the name that people are shown."""
+        """Time a step of the start-up under the name that is shown."""
         began = time.perf_counter()
         try:
             yield
@@ -110,10 +109,10 @@ class TimeLedger:
         return {"set_up": self._worked["set_up"]} | {name: self._driver[name] for name in AT_WORK}
 
     def _shared_out(self, idle_seconds: float) -> dict[str, float]:
-        """Share idle time out among what the driver did.
+        """Divide idle time among the driver's activities.
 
-        A worker that ends its work while the driver writes stands idle before the driver knows:
-        that part goes to the driver's work, by how long each kind took.
+        A worker that finishes while the driver writes is idle before the driver notices: that part
+        is attributed to the driver's activities in proportion to their durations.
         """
         seen = sum(self._idle.values())
         if seen > idle_seconds:
