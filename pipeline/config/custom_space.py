@@ -12,7 +12,7 @@ from pipeline.config.parameters import Parameter
 
 ARGUMENT: Final = "^[A-Za-z][A-Za-z0-9_]{0,99}$"
 LARGEST_WHOLE: Final = 2**53
-"""Optuna keeps numbers as floats, which hold every whole number up to here."""
+"""Optuna stores numbers as floats, which represent every whole number up to this."""
 
 
 def _check_size(number: int) -> int:
@@ -22,7 +22,7 @@ def _check_size(number: int) -> int:
 
 
 def _check_text(text: str) -> str:
-    """Refuse a text that would be read as a number from stores that hold parameters as texts."""
+    """Refuse a text that a store which holds parameters as texts would read as a number."""
     if not text.isprintable():
         raise InvalidValueError(got=shown(text), expected="a text of one line that can be printed")
     try:
@@ -51,7 +51,7 @@ def check_argument(name: str) -> None:
     """Refuse a name that a constructor's argument cannot have.
 
     Raises:
-        InvalidValueError: It is none, or one that Python keeps for itself.
+        InvalidValueError: It is no identifier, or a keyword of Python.
     """
     if not re.match(ARGUMENT, name) or keyword.iskeyword(name) or name == "self":
         problem = "not a valid argument name: letters, digits and '_', a letter first"

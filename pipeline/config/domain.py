@@ -1,4 +1,4 @@
-"""What one parameter may be: a fixed value, a range, or choices."""
+"""Domains: what a parameter can be in a study, a fixed value, a range or choices."""
 
 from typing import Annotated, Any, Generic, Self, TypeVar
 
@@ -11,11 +11,11 @@ N = TypeVar("N", bound=float)  # int included
 V = TypeVar("V", bound=Scalar)
 KINDS = {int: "a whole number", float: "a number"}
 STEP_TOLERANCE = 1e-8
-"""By what part of a step a sum of floats may be off."""
+"""Rounding error of a sum of floats that is accepted, as a fraction of a step."""
 
 
 class Range(Frozen, Generic[N]):
-    """All numbers from ``low`` to ``high``, both included; whole where the bounds are."""
+    """The numbers from ``low`` to ``high``, both included; whole numbers if the bounds are."""
 
     low: N
     high: N
@@ -48,7 +48,7 @@ class Range(Frozen, Generic[N]):
             raise InvalidValueError(key="step", got=str(step), expected=f"a divisor of {span}")
 
     def excludes(self, value: Scalar) -> str | None:
-        """Say in words which bound a value breaks, or ``None`` where it lies in the range."""
+        """Describe the allowed values, or return ``None`` if the value is one of them."""
         kind = KINDS[type(self.low)]
         if _is_of(value, type(self.low)) and self.low <= float(value) <= self.high:
             if self.step is None or _is_multiple(float(value) - self.low, self.step):
@@ -71,14 +71,14 @@ class Choices(Frozen, Generic[V]):
         return self
 
     def excludes(self, value: Scalar) -> str | None:
-        """Say in words what is allowed, or ``None`` where the value is one of the choices."""
+        """Describe the allowed values, or return ``None`` if the value is one of them."""
         if _is_of(value, type(self.choices[0])) and value in self.choices:
             return None
         return f"one of {list(self.choices)}"
 
 
 def _is_of(value: object, kind: type) -> bool:
-    """Whether a value may stand for one of this type; 1 may stand for 1.0."""
+    """Whether a value has this type; a whole number is accepted as a float."""
     kinds = (kind, int) if kind is float else (kind,)
     return isinstance(value, kinds) and not isinstance(value, bool)
 
@@ -88,23 +88,23 @@ def _is_multiple(value: float, step: float) -> bool:
 
 
 Domain = int | float | str | Range[Any] | Choices[Any]
-"""What one parameter may be: a fixed value, a range, or choices."""
+"""What a parameter can be in a study: a fixed value, a range, or choices."""
 
 
 def is_fixed(domain: Domain) -> bool:
-    """Whether a parameter is one plain value and so not searched."""
+    """Whether a parameter has one value and is not searched."""
     return not isinstance(domain, Range | Choices)
 
 
 def limit_of(domain: Domain, value: Any) -> str | None:
-    """Say in words what a parameter may be, or ``None`` where it may be this value."""
+    """Describe a parameter's allowed values, or return ``None`` if the value is one of them."""
     if isinstance(domain, Range | Choices):
         return domain.excludes(value)
     return None if _is_of(value, type(domain)) and value == domain else f"{domain}, a constant"
 
 
-def taken_as(domain: Domain, value: Any) -> Any:
-    """Give an allowed value the parameter's own type: 1 is 1.0 where floats are searched."""
+def converted(domain: Domain, value: Any) -> Any:
+    """Convert an allowed value to the type of the domain: 1 to 1.0 where floats are searched."""
     match domain:
         case Range():
             return type(domain.low)(value)

@@ -59,11 +59,11 @@ ONE_OF: Final = "give either name or class_path"
 
 
 class ModelConfig(Frozen):
-    """Which network: one of the built-in ones, or the user's own ``LightningModule``.
+    """Which network: a built-in one, or a user-defined ``LightningModule``.
 
     Attributes:
-        name: A row of the table of models.
-        class_path: The user's own; its constructor's arguments are the space's parameters.
+        name: A row of ``MODELS``.
+        class_path: A user-defined class; its constructor's arguments are the space's parameters.
     """
 
     name: ModelName | None = None
@@ -78,7 +78,7 @@ class ModelConfig(Frozen):
 
 DataName = Literal["mnist-5k", "digits", "mnist", "fashion-mnist", "cifar10", "npz", "image-folder"]
 WITH_PATH: Final = ("npz", "image-folder")
-"""The sets of the user's own; the others are found by their name."""
+"""The formats of a user's own files; all others are found by their name."""
 
 
 def _part(least: int) -> PlainValidator:
@@ -96,20 +96,20 @@ def _part(least: int) -> PlainValidator:
 
 
 class DataConfig(Frozen):
-    """Which data, and how much of it is kept for validation and for the test.
+    """Which data, and how it is split.
 
     Attributes:
-        name: One of the built-in data sets, or the form of the user's own.
-        class_path: The user's own ``LightningDataModule``, which says all else itself.
+        name: A built-in data set, or the format of a user's own files.
+        class_path: A user-defined ``LightningDataModule``, which defines the split itself.
         path: Of an ``npz`` file or an ``image-folder``: absolute, or relative to the working
             directory or to a data folder.
-        image_size: Pixels a side to which an ``image-folder``'s images are brought; ``None``
-            leaves them as they are.
-        validation: Part of the rows left after the test rows are taken: a fraction in (0, 1)
-            or a count of rows. It means nothing where there are folds.
-        test: Part of the whole: a fraction, a count, or 0 for none. ``None`` means the set's
-            own test part or, where it has none, 0.2 of the whole.
-        folds: How many folds a trial is cross-validated on, instead of one validation part.
+        image_size: Side in pixels that the images of an ``image-folder`` are resized to; ``None``:
+            they are not resized.
+        validation: A fraction in (0, 1) or a count of the rows that remain after the test rows
+            are taken. Not used with ``folds``.
+        test: A fraction or a count of all rows; 0 for none. ``None``: the data set's own test
+            part or, if it has none, 0.2 of all rows.
+        folds: Number of folds that a trial is cross-validated on, instead of one validation part.
     """
 
     name: DataName | None = None
@@ -131,7 +131,7 @@ class DataConfig(Frozen):
 
     @property
     def title(self) -> str:
-        """What people call the data: the built-in name, the file's or folder's, or the class."""
+        """The name that is shown: of the data set, the file or folder, or the class."""
         if self.class_path is not None:
             return self.class_path
         return str(self.name if self.path is None else PurePath(self.path).name or self.name)
@@ -191,9 +191,9 @@ class TrainingConfig(Frozen):
     """How every trial of the study is trained.
 
     Attributes:
-        epochs: At most so many passes over the training data.
-        threads: Arithmetic threads of a worker; part of the study, since sums of floats depend
-            on how many threads share them.
+        epochs: The largest number of passes over the training data.
+        threads: Arithmetic threads of a worker. They are part of the study, since sums of floats
+            depend on the number of threads.
     """
 
     epochs: Annotated[Count, Field(le=100_000)]
@@ -212,9 +212,10 @@ class SearchConfig(Frozen):
     """How the space is searched.
 
     Attributes:
-        trials: The study's total, fixed trials included.
-        block: Trials a block; a trial sees the outcomes of all blocks but its own and the last.
-        max_seconds: Begin no further trial after so long; the next ``run`` goes on.
+        trials: Number of trials of the study, fixed trials included.
+        block: Number of trials in a block. A trial sees the outcomes of all earlier blocks except
+            the one before its own.
+        max_seconds: Start no trial after this time; the next ``run`` continues the study.
     """
 
     trials: Annotated[Count, Field(le=100_000)]

@@ -18,7 +18,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from pipeline.config.domain import limit_of, taken_as
+from pipeline.config.domain import converted, limit_of
 from pipeline.config.frozen import Frozen, Name, Params, Text
 from pipeline.config.grid import count_settings, list_settings
 from pipeline.config.keep_prob import dropout_key, to_dropout
@@ -117,7 +117,7 @@ class StudyConfig(Frozen):
         """
         trial = self.trials[number]
         return {
-            name: taken_as(self.space.domains[name], value)
+            name: converted(self.space.domains[name], value)
             for key, value in trial.items()
             for name in _names_of(self.space, key)
             if name == key or name not in trial

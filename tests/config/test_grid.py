@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config import Range, StudyConfig, check_study, is_fixed
+from pipeline.config import StudyConfig, check_study
 from pipeline.errors import BadInputError
-from tests.config.documents import SMALLEST, spaces, study_of
+from tests.config.documents import SMALLEST, study_of
 
 STEPPED = {
     "depth": {"low": 0, "high": 2},
@@ -57,15 +57,29 @@ def test_a_grid_turns_the_last_parameter_fastest() -> None:
     ]
 
 
-def _finite(space: dict[str, Any]) -> bool:
-    study = study_of(space)
-    domains = study.space.domains.values()
-    endless = any(isinstance(d, Range) and isinstance(d.low, float) for d in domains)
-    wide = any(isinstance(d, Range) and d.high - d.low > 3 for d in domains)
-    return not endless and not wide and len([d for d in domains if not is_fixed(d)]) <= 6
+@st.composite
+def finite_studies(draw: st.DrawFn) -> StudyConfig:
+    """Studies of few settings, single layers set apart."""
+    widths = st.lists(st.integers(1, 64), min_size=1, max_size=2, unique=True)
+    rates = st.lists(st.sampled_from([0.0, 0.25, 0.5]), min_size=1, max_size=2, unique=True)
+    width = widths.map(lambda values: {"choices": values})
+    dropout = st.just({"low": 0.0, "high": 0.5, "step": 0.25}) | rates.map(
+        lambda values: {"choices": values}
+    )
+    low = draw(st.integers(0, 3))
+    high = draw(st.integers(low, 3))
+    space = {
+        "depth": {"low": low, "high": high},
+        "width": draw(width) | {"per_layer": draw(st.booleans())},
+        "dropout": draw(dropout) | {"per_layer": draw(st.booleans())},
+        "batch_size": draw(widths.map(lambda values: {"choices": values}) | st.just(8)),
+    }
+    for layer in draw(st.sets(st.integers(1, high))) if high else ():
+        space[f"width_{layer}"] = draw(width | st.just(3))
+    return study_of(space)
 
 
-@given(spaces().filter(_finite).map(study_of))
+@given(finite_studies())
 def test_a_grid_lists_each_setting_once_and_inside_the_space(study: StudyConfig) -> None:
     settings = list(study.grid())
     assert len({tuple(sorted(setting.items())) for setting in settings}) == len(settings)
