@@ -1,8 +1,8 @@
 """A lease on a study in a storage that several homes share, renewed while its holder lives.
 
 A home's lock excludes other processes of that home only. In a shared storage the holder is
-recorded in the storage itself, in a table beside Optuna's that is changed atomically; the only clock
-is the database's (docs/decisions/0019-holder-lease-and-attempts.md).
+recorded in the storage itself, in a table beside Optuna's that is changed atomically; the only
+clock is the database's (docs/decisions/0019-holder-lease-and-attempts.md).
 """
 
 import platform

@@ -2,10 +2,10 @@
 
 The rules are Optuna's own: ``MedianPruner``, ``SuccessiveHalvingPruner`` with asynchronous
 promotion (https://arxiv.org/abs/1810.05934) and ``HyperbandPruner``
-(https://arxiv.org/abs/1603.06560). Their decision at an epoch is a comparison with a threshold; the
-tests compare these thresholds with Optuna's pruners. Computed ahead, they travel with the trial, and
-no worker has to ask. What is compared is the lowest loss so far, since that is what a trial is worth
-in the end (docs/decisions/0003-stopping-rules.md).
+(https://arxiv.org/abs/1603.06560). Their decision at an epoch is a comparison with a threshold;
+the tests compare these thresholds with Optuna's pruners. Computed ahead, they travel with the
+trial, and no worker has to ask. What is compared is the lowest loss so far, since that is what a
+trial is worth in the end (docs/decisions/0003-stopping-rules.md).
 """
 
 import binascii
