@@ -29,7 +29,7 @@ from pipeline.trial import TrialState
 from tests.app.studies import PRUNED_TOO, check_ledgers_agree, table, trial_runs
 
 N_TRIALS = 24
-SEARCH: dict[str, Any] = PRUNED_TOO["search"]  # type: ignore[assignment]
+SEARCH: dict[str, Any] = PRUNED_TOO["search"]
 STUDY: dict[str, Any] = PRUNED_TOO | {
     "training": {"epochs": 10, "early_stopping": {"patience": 5}},
     "search": SEARCH | {"trials": N_TRIALS},

@@ -14,13 +14,13 @@ from pipeline.trial import (
     Assignment,
     Cohort,
     EpochScores,
+    Event,
     KnownRuns,
     TrialOutcome,
     TrialRow,
     TrialState,
 )
 
-News = EpochScores | TrialOutcome
 Fit = Callable[[Cohort, Any, Callable[[EpochScores], None]], Sequence[TrialOutcome]]
 
 
@@ -150,7 +150,7 @@ class FakeEngine:
         self._haste = [self._chance.choice([0.1, 1.0, 10.0]) for _ in range(n_workers)]
         self._fuse = fuse or Fuse()
         self._queue: deque[Cohort] = deque()
-        self._workers: list[deque[News]] = [deque() for _ in range(n_workers)]
+        self._workers: list[deque[Event]] = [deque() for _ in range(n_workers)]
 
     @property
     def n_workers(self) -> int:
@@ -180,11 +180,11 @@ class FakeEngine:
         self._queue.append(cohort)
         self._feed()
 
-    def events(self, timeout_seconds: float) -> Sequence[News]:
+    def events(self, timeout_seconds: float) -> Sequence[Event]:
         """Deliver a few pieces of news, or none."""
         del timeout_seconds
         self._fuse.burn()
-        events: list[News] = []
+        events: list[Event] = []
         for _ in range(self._chance.choice([0, 1, 1, 2, 5, 20])):
             busy = [place for place, news in enumerate(self._workers) if news]
             if not busy:
@@ -207,8 +207,8 @@ class FakeEngine:
                 cohort = self._queue.popleft()
                 news.extend(self._train(cohort))
 
-    def _train(self, cohort: Cohort) -> list[News]:
-        told: list[News] = []
+    def _train(self, cohort: Cohort) -> list[Event]:
+        told: list[Event] = []
         try:
             outcomes = self._fit(cohort, self._context, told.append)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a trial's fault is its outcome

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from pipeline.app.inputs import Data, prepare_trial, search_own_trial
+from pipeline.app.inputs import Data, find_trial_classes, prepare_trial
 from pipeline.app.training import WatchTraining, train
 from pipeline.app.workspace import Workspace
 from pipeline.config import TrialConfig
 from pipeline.errors import BadInputError
-from pipeline.trial import Assignment, Cohort, EpochScores, TrialOutcome
+from pipeline.trial import Assignment, Cohort, Event, TrialOutcome
 
 if TYPE_CHECKING:
     from pipeline.analysis import Candidate, Confirmation
@@ -45,10 +45,6 @@ class ConfirmedStudy:
             "run_id": self.run_id,
             "test_openings": self.test_openings,
         }
-
-
-def ignore(_config: TrialConfig, _news: EpochScores | TrialOutcome) -> None:
-    """Watch nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +89,7 @@ class Candidates:
         return cls(workspace=workspace, study=study, trials=trials)
 
     def confirm(
-        self, *, seeds: int = 5, workers: int | None = None, watch: WatchTraining = ignore
+        self, *, seeds: int = 5, workers: int | None = None, watch: WatchTraining | None = None
     ) -> ConfirmedStudy:
         """Train each candidate on new seeds, then score what was trained on the test part.
 
@@ -117,13 +113,14 @@ class Candidates:
             data = self._data()
             with confirming(self.trials, n_seeds=seeds) as run:
 
-                def keep(config: TrialConfig, news: EpochScores | TrialOutcome) -> None:
-                    if isinstance(news, TrialOutcome):
-                        run.write_repeat(config, news)
-                    watch(config, news)
+                def write_and_watch(config: TrialConfig, event: Event) -> None:
+                    if isinstance(event, TrialOutcome):
+                        run.write_repeat(config, event)
+                    if watch:
+                        watch(config, event)
 
                 cohorts = self._cohorts(seeds, n_workers)
-                trained = train(cohorts, data, n_workers=n_workers, watch=keep)
+                trained = train(cohorts, data, n_workers=n_workers, watch=write_and_watch)
                 return judge_trained(trained, data, run)
 
     def _data(self) -> Data:
@@ -168,7 +165,7 @@ def _check_can_be_tested(workspace: Workspace, config: TrialConfig) -> None:
         expected = "rows kept for the test, which confirming opens"
         raise BadInputError(where=where, key="data.test", got="0", expected=expected)
     if config.data.class_path is not None:
-        search_own_trial(config, workspace, where=where)
+        find_trial_classes(config, workspace, where=where)
         from pipeline.learning.custom.classes import check_has_test
 
         check_has_test(config.data.class_path, where)

@@ -2,22 +2,21 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.analysis.findings import Finding
-from pipeline.app.study import ignore
 from pipeline.app.workspace import Workspace
 from pipeline.errors import BadInputError, WorkFailedError
+from pipeline.trial import Tell, ignore
 
 if TYPE_CHECKING:
     from pipeline.app.repair import Key, StudySnapshot
     from pipeline.search.store import TrialStore
 
-Tell = Callable[[str], None]
 ROUNDS = 4
 """A repair may bring another fault to light: a restored run may have lost a file."""
 

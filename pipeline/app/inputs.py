@@ -18,38 +18,43 @@ Data = Union["PreparedData", "CustomData"]
 """What the workers are handed: decoded arrays, or the name of the user's own data module."""
 
 
-def names_own_class(config: StudyConfig | TrialConfig) -> bool:
+def names_custom_class(config: StudyConfig | TrialConfig) -> bool:
     """Whether the model or the data is a class of the user's."""
     return bool(config.model.class_path or config.data.class_path)
 
 
-def search_own_study(config: StudyConfig, workspace: Workspace, file: str) -> None:
-    """Look for the user's classes in the working folder and in the study file's too.
+def find_study_classes(
+    config: StudyConfig, workspace: Workspace, file: str
+) -> list[trust.CustomCode]:
+    """Let the user's classes be found in the working folder and in the study file's too.
 
     Call it before an engine is made: its workers search where this process does.
+
+    Returns:
+        The code of the classes; none where the study names no class.
 
     Raises:
         BadInputError: The file or the code is somebody else's.
     """
-    if names_own_class(config):
-        trust.check_study(config, workspace, file)
-        _search(Path(file).parent)
+    if not names_custom_class(config):
+        return []
+    code = trust.check_study(config, workspace, file)
+    _extend_search_path(Path(file).parent)
+    return code
 
 
-def search_own_trial(config: TrialConfig, workspace: Workspace, *, where: str) -> None:
-    """Look for a recorded trial's classes in the working folder, if this user has run them.
+def find_trial_classes(config: TrialConfig, workspace: Workspace, *, where: str) -> None:
+    """Let a recorded trial's classes be found in the working folder, if this user has run them.
 
     Raises:
         BadInputError: The record names code that this user has not run in its study.
     """
-    if names_own_class(config):
-        code = trust.check_trial(config, workspace, where=where)
-        _search()
-        if workspace.trusts_code:
-            trust.remember(config.study, code, workspace)
+    if names_custom_class(config):
+        trust.check_trial(config, workspace, where=where)
+        _extend_search_path()
 
 
-def _search(*folders: Path) -> None:
+def _extend_search_path(*folders: Path) -> None:
     """Only now: Python imports more than it is asked for, if it finds it."""
     from pipeline.learning.custom.sources import extend_search_path
 
@@ -111,8 +116,8 @@ def prepare_trial(config: TrialConfig, workspace: Workspace, *, where: str) -> D
     Raises:
         BadInputError: A class or the data is not here, or the class is not the user's own.
     """
-    if names_own_class(config):
-        search_own_trial(config, workspace, where=where)
+    if names_custom_class(config):
+        find_trial_classes(config, workspace, where=where)
         from pipeline.learning.custom.classes import check_custom_trial
 
         check_custom_trial(config, where)

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.app.inputs import prepare_trial
-from pipeline.app.study import Watch, ignore
-from pipeline.app.training import train
+from pipeline.app.training import train_alone
 from pipeline.app.workspace import Workspace
 from pipeline.errors import BadInputError, WorkFailedError
-from pipeline.trial import Assignment, Cohort, TrialOutcome, TrialState
+from pipeline.trial import Assignment, TrialOutcome, TrialState, Watch, ignore
 
 if TYPE_CHECKING:
     from pipeline.trial import RecordedTrial
@@ -71,9 +70,7 @@ def refit(
     assignment = _assignment(study, original)
     config = assignment.config
     data = prepare_trial(config, workspace, where=original.run_id)
-    [(_, outcome)] = train(
-        [Cohort((assignment,))], data, n_workers=1, watch=lambda _config, news: watch(news)
-    )
+    outcome = train_alone(assignment, data, watch)
     logged = log_refit(original, config, outcome)
     return Refit(
         study=study,

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from pipeline.trial import (
     EpochScores,
     RunSnapshot,
     StudyRuns,
+    Tell,
     TrialOutcome,
     TrialRow,
     TrialState,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from pipeline.search.store import TrialStore
     from pipeline.tracking.ledger import MlflowLedger
 
-Tell = Callable[[str], None]
 Key = tuple[str, int | None, str | None]
 """What a finding is known by."""
 

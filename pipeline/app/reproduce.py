@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.app.inputs import prepare_trial
-from pipeline.app.study import Watch, ignore
-from pipeline.app.training import train
+from pipeline.app.training import train_alone
 from pipeline.app.workspace import Workspace
-from pipeline.trial import Assignment, Cohort, TrialOutcome, TrialState
+from pipeline.trial import Assignment, TrialOutcome, TrialState, Watch, ignore
 
 if TYPE_CHECKING:
     from pipeline.analysis import Comparison
@@ -123,7 +122,4 @@ def _train_again(workspace: Workspace, original: "RecordedTrial", watch: Watch) 
         epochs=longest if has_failed else min(record.epochs_run, longest),
         is_refit=original.is_refit,
     )
-    [(_, outcome)] = train(
-        [Cohort((assignment,))], data, n_workers=1, watch=lambda _config, news: watch(news)
-    )
-    return outcome
+    return train_alone(assignment, data, watch)

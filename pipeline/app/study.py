@@ -10,42 +10,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from pipeline.app import trust
+from pipeline.app import training, trust
 from pipeline.app.inputs import (
     Data,
+    find_study_classes,
     first_setting,
     locate_data,
-    names_own_class,
+    names_custom_class,
     prepare_data,
-    search_own_study,
 )
 from pipeline.app.workspace import Workspace
-from pipeline.config import StudyConfig, differences, digest, load_study
+from pipeline.config import StudyConfig, check_study, differences, digest, load_study
 from pipeline.errors import BadInputError
-from pipeline.trial import EpochScores, TrialOutcome, TrialRow, best_row
+from pipeline.trial import Event, Tell, TrialOutcome, TrialRow, Watch, best_row, ignore
 
 if TYPE_CHECKING:
-    from pipeline.engines import LocalEngine
     from pipeline.learning.checkpoints import CheckpointFolder
     from pipeline.learning.data import Source
     from pipeline.search.store import TrialStore
     from pipeline.search.time_ledger import TimeLedger
 
-FIT = "pipeline.learning.cohort.fit:fit_cohort"
-"""What a worker does with a cohort; a string, so that the driver need not import torch."""
-
-Begun = Callable[[Sequence[TrialRow]], None]
-Watch = Callable[[EpochScores | TrialOutcome], None]
-Tell = Callable[[str], None]
-
-
-def ignore(_news: object) -> None:
-    """Watch nothing."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class StudyResult:
-    """What a study came to.
+    """The table of a study, and where the seconds of a run went.
 
     Attributes:
         trials: The table, by number.
@@ -90,37 +78,45 @@ class StudyResult:
         }
 
 
-def _unfinished(store: "TrialStore") -> set[int]:
-    return {row.number for row in store.rows() if not row.state.is_finished}
-
-
-def _removing(folder: "CheckpointFolder", watch: Watch) -> Watch:
-    """Remove the checkpoint of a trial once its end stands in both ledgers."""
-
-    def watch_and_remove(news: EpochScores | TrialOutcome) -> None:
-        if isinstance(news, TrialOutcome):
-            folder.remove(news.number)
-        watch(news)
-
-    return watch_and_remove
-
-
 def _rounded(seconds: Mapping[str, float]) -> dict[str, float]:
     return {name: round(spent, 3) for name, spent in seconds.items()}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, init=False)
 class Study:
     """A study and where it lives: ``Study.load(path).run(workers=2).best.params``.
 
-    Attributes:
-        config: The study file.
-        file: What errors call it.
+    ``Study(name=..., data=..., model=..., space=..., training=..., search=...)`` takes the keys of
+    a study file, with the same checks and errors.
+
+    Args:
+        config: A study that is checked already, in place of the keys.
+        workspace: Where its state lives; by default ``./mlruns`` and the embedded stores.
+        file: What errors call the study.
+        sections: The keys of a study file.
+
+    Raises:
+        BadInputError: Naming key, value and limit.
     """
 
     config: StudyConfig
-    workspace: Workspace = field(default_factory=Workspace)
-    file: str = "study"
+    workspace: Workspace
+    file: str
+
+    def __init__(
+        self,
+        *,
+        config: StudyConfig | None = None,
+        workspace: Workspace | None = None,
+        file: str = "study",
+        **sections: Any,
+    ) -> None:
+        if config is not None and sections:
+            message = f"give a config or the keys of a study file, not both: {', '.join(sections)}"
+            raise TypeError(message)
+        object.__setattr__(self, "config", config or check_study(sections, file))
+        object.__setattr__(self, "workspace", workspace or Workspace())
+        object.__setattr__(self, "file", file)
 
     @classmethod
     def load(
@@ -137,7 +133,7 @@ class Study:
             BadInputError: Naming file, key, value and limit.
         """
         config = load_study(Path(path), overrides)
-        return cls(config=config, workspace=workspace or Workspace(), file=str(path))
+        return cls(config=config, workspace=workspace, file=str(path))
 
     def run(
         self,
@@ -145,7 +141,7 @@ class Study:
         workers: int | None = None,
         max_cohort: int | None = None,
         retry_failed: bool = False,
-        begun: Begun = ignore,
+        begun: Callable[[Sequence[TrialRow]], None] = ignore,
         watch: Watch = ignore,
         tell: Tell = ignore,
         started: float | None = None,
@@ -169,72 +165,42 @@ class Study:
                 row for one cause, a ledger cannot be written, or MLflow's server stays away.
         """
         from pipeline.engines import LocalEngine
-        from pipeline.locks import hold_study
-
-        started = time.perf_counter() if started is None else started
-        n_workers = workers or len(os.sched_getaffinity(0))
-        self.workspace.check_home(to_write=True)
-        search_own_study(self.config, self.workspace, self.file)
-        with (
-            hold_study(self.workspace.home, self.config.name),
-            # Before all else: the workers' imports take longest, and the rest is done meanwhile.
-            LocalEngine(FIT, n_workers=n_workers) as engine,
-        ):
-            return self._run_on(
-                engine,
-                begun=begun,
-                watch=watch,
-                tell=tell,
-                started=started,
-                max_cohort=max_cohort,
-                retry_failed=retry_failed,
-            )
-
-    def _run_on(
-        self,
-        engine: "LocalEngine",
-        *,
-        begun: Begun,
-        watch: Watch,
-        tell: Tell,
-        started: float,
-        max_cohort: int | None,
-        retry_failed: bool,
-    ) -> StudyResult:
         from pipeline.learning.checkpoints import CheckpointFolder, Resumable
+        from pipeline.locks import hold_study
         from pipeline.search.driver import Driver
         from pipeline.search.time_ledger import TimeLedger
 
-        seconds = TimeLedger(started, n_workers=engine.n_workers)
-        with seconds.starting("checks"):
-            source = self._check()
-        with seconds.starting("data"):
-            data = self._prepare(source)
-        if names_own_class(self.config):
-            code = trust.own_code(self.config, [Path(self.file).parent], where=self.file)
+        n_workers = workers or len(os.sched_getaffinity(0))
+        seconds = TimeLedger(started or time.perf_counter(), n_workers=n_workers)
+        self.workspace.check_home(to_write=True)
+        code = find_study_classes(self.config, self.workspace, self.file)
+        with (
+            hold_study(self.workspace.home, self.config.name),
+            # Before all else: the workers' imports take longest, and the rest is done meanwhile.
+            LocalEngine(training.FIT, n_workers=n_workers) as engine,
+        ):
+            with seconds.starting("checks"):
+                source = self._check()
+            with seconds.starting("data"):
+                data = self._prepare(source)
             trust.remember(self.config.name, code, self.workspace)
-        folder = CheckpointFolder(self.workspace.checkpoints.resolve() / self.config.name)
-        engine.open(Resumable(data, folder))
-        with self._held_store(seconds, retry_failed=retry_failed) as store:
-            begun(store.rows())
-            with seconds.starting("mlflow"):
-                ledger = self.workspace.make_ledger(tell)
-            folder.keep_only(_unfinished(store))
-            driver = Driver(
-                self.config,
-                store=store,
-                ledger=ledger,
-                engine=engine,
-                seconds=seconds,
-                watch=_removing(folder, watch),
-                max_cohort=max_cohort,
-            )
-            gc.freeze()  # what is imported stays; the collector need not look through it each time
-            try:
-                rows = driver.run()
-            finally:
-                gc.unfreeze()
-            folder.keep_only(_unfinished(store))
+            checkpoints = CheckpointFolder(self.workspace.checkpoints.resolve() / self.config.name)
+            engine.open(Resumable(data, checkpoints))
+            with self._held_store(seconds, retry_failed=retry_failed) as store:
+                begun(store.rows())
+                with seconds.starting("mlflow"):
+                    ledger = self.workspace.make_ledger(tell)
+                driver = Driver(
+                    self.config,
+                    store=store,
+                    ledger=ledger,
+                    engine=engine,
+                    seconds=seconds,
+                    watch=_removing(checkpoints, watch),
+                    max_cohort=max_cohort,
+                )
+                with _only_unfinished(checkpoints, store), _imports_frozen():
+                    rows = driver.run()
         return StudyResult(
             study=self.config.name,
             trials=rows,
@@ -279,7 +245,7 @@ class Study:
         """Find everything that is wrong before anything is written."""
         self._check_same()
         self.workspace.confine_artifacts()
-        if names_own_class(self.config):
+        if names_custom_class(self.config):
             from pipeline.learning.custom.classes import check_custom
 
             check_custom(self.config, self.file)
@@ -312,8 +278,8 @@ class Study:
             raise BadInputError(
                 where=self.file,
                 key=changed[0].partition(":")[0] if changed else "name",
-                got=f"another study under the name {self.config.name!r} ({'; '.join(changed)})",
-                expected="the file as it was first run, or a new name",
+                problem=f"study {self.config.name!r} was run with other settings "
+                f"({'; '.join(changed)}); run the file as it was, or give it a new name",
             )
         before = store.document["search"]["trials"]
         if self.config.search.trials < before:
@@ -321,5 +287,38 @@ class Study:
                 where=self.file,
                 key="search.trials",
                 got=str(self.config.search.trials),
-                expected=f"at least {before}, which the study was given before",
+                expected=f"at least {before}, the number of the run before",
             )
+
+
+def _removing(checkpoints: "CheckpointFolder", watch: Watch) -> Watch:
+    """Remove a trial's checkpoint as soon as both ledgers hold its end."""
+
+    def remove_and_watch(event: Event) -> None:
+        if isinstance(event, TrialOutcome):
+            checkpoints.remove(event.number)
+        watch(event)
+
+    return remove_and_watch
+
+
+@contextmanager
+def _only_unfinished(checkpoints: "CheckpointFolder", store: "TrialStore") -> Iterator[None]:
+    """Keep no checkpoint but those of unfinished trials, before a run and after it."""
+
+    def remove_finished() -> None:
+        checkpoints.keep_only({row.number for row in store.rows() if not row.state.is_finished})
+
+    remove_finished()
+    yield
+    remove_finished()
+
+
+@contextmanager
+def _imports_frozen() -> Iterator[None]:
+    """Spare the garbage collector what is imported: it would look through it each time."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()

@@ -3,20 +3,22 @@
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from pipeline.app import study
 from pipeline.app.inputs import Data
 from pipeline.config import TrialConfig
-from pipeline.trial import Cohort, EpochScores, TrialKey, TrialOutcome
+from pipeline.trial import Assignment, Cohort, Event, TrialKey, TrialOutcome, Watch
 
 TICK_SECONDS = 1.0
 
-WatchTraining = Callable[[TrialConfig, EpochScores | TrialOutcome], None]
+FIT = "pipeline.learning.cohort.fit:fit_cohort"
+"""What a worker does with a cohort; a string, so that the driver need not import torch."""
+
+WatchTraining = Callable[[TrialConfig, Event], None]
 
 
 def train(
     cohorts: Sequence[Cohort], data: Data, *, n_workers: int, watch: WatchTraining
 ) -> list[tuple[TrialConfig, TrialOutcome]]:
-    """Train cohorts in fresh processes and collect what came of them.
+    """Train cohorts in fresh processes and collect their outcomes.
 
     Args:
         cohorts: Begun in this order.
@@ -35,16 +37,27 @@ def train(
     waiting = deque(cohorts)
     in_flight: dict[TrialKey, TrialConfig] = {}
     ended: list[tuple[TrialConfig, TrialOutcome]] = []
-    with LocalEngine(study.FIT, n_workers=min(n_workers, len(waiting))) as engine:
+    with LocalEngine(FIT, n_workers=min(n_workers, len(waiting))) as engine:
         engine.open(data)
         while waiting or in_flight:
             while waiting and engine.wants_work:
                 cohort = waiting.popleft()
                 in_flight |= {one.key: one.config for one in cohort.assignments}
                 engine.submit(cohort)
-            for news in engine.events(TICK_SECONDS):
-                config = in_flight[news.key]
-                if isinstance(news, TrialOutcome):
-                    ended.append((in_flight.pop(news.key), news))
-                watch(config, news)
+            for event in engine.events(TICK_SECONDS):
+                config = in_flight[event.key]
+                if isinstance(event, TrialOutcome):
+                    ended.append((in_flight.pop(event.key), event))
+                watch(config, event)
     return ended
+
+
+def train_alone(assignment: Assignment, data: Data, watch: Watch) -> TrialOutcome:
+    """Train one setting in a fresh process.
+
+    Raises:
+        WorkFailedError: No worker starts.
+    """
+    cohort = Cohort((assignment,))
+    [(_, outcome)] = train([cohort], data, n_workers=1, watch=lambda _config, event: watch(event))
+    return outcome

@@ -16,11 +16,11 @@ from pipeline.config import StudyConfig, TrialConfig
 from pipeline.errors import BadInputError, without_password
 from pipeline.learning.custom.sources import is_installed, source_files
 
-FLAG = "--trust-code if you trust it"
+TO_TRUST = "--trust-code imports it if you trust it"
 
 
 @dataclass(frozen=True, kw_only=True)
-class OwnCode:
+class CustomCode:
     """A class that a study names, and the files that importing it runs first."""
 
     key: str
@@ -28,20 +28,14 @@ class OwnCode:
     files: Sequence[Path]
 
 
-def trusted_file() -> Path:
-    """Where it is remembered which studies with code of their own this user has run."""
-    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(state).expanduser() / "dropout-search" / "trusted.jsonl"
-
-
-def own_code(
+def find_code(
     config: StudyConfig | TrialConfig, folders: Sequence[Path] = (), *, where: str
-) -> list[OwnCode]:
+) -> list[CustomCode]:
     """Find the code that a study's class paths name; nothing of it is run.
 
     Args:
         config: The study, or a trial of it.
-        folders: Where it is looked for beside the working folder and Python's own places.
+        folders: Searched after the working folder and Python's search path.
         where: What an error names.
 
     Raises:
@@ -50,14 +44,14 @@ def own_code(
     paths = {"model.class_path": config.model.class_path, "data.class_path": config.data.class_path}
     searched = [Path.cwd(), *folders]
     return [
-        OwnCode(key=key, path=path, files=source_files(path, searched, where=where, key=key))
+        CustomCode(key=key, path=path, files=source_files(path, searched, where=where, key=key))
         for key, path in paths.items()
         if path is not None
     ]
 
 
-def check_study(config: StudyConfig, workspace: Workspace, file: str) -> list[OwnCode]:
-    """Refuse to run a study whose file, or whose code, belongs to another user of the machine.
+def check_study(config: StudyConfig, workspace: Workspace, file: str) -> list[CustomCode]:
+    """Refuse to run a study whose file or code belongs to another user of the machine.
 
     To run a file of one's own is to trust it, as with ``python FILE``.
 
@@ -67,49 +61,45 @@ def check_study(config: StudyConfig, workspace: Workspace, file: str) -> list[Ow
         file: The study file; its folder is searched too.
 
     Returns:
-        The code that may be imported.
+        The code that may be imported, to be remembered once the study is found right.
 
     Raises:
         BadInputError: Naming the file and its owner; nothing of it was imported.
     """
-    code = own_code(config, [Path(file).parent], where=file)
-    if workspace.trusts_code or _is_remembered(config.name, code, workspace):
-        return code
-    for one in code:
-        for path in (Path(file), *one.files):
-            owner = _stranger(path)
-            if owner is not None:
-                got = f"{one.path}, where {path} belongs to another user (uid {owner})"
-                expected = f"files of your own, or {FLAG}"
-                raise BadInputError(where=file, key=one.key, got=got, expected=expected)
+    code = find_code(config, [Path(file).parent], where=file)
+    if not _is_trusted(config.name, code, workspace):
+        for one in code:
+            for path in (Path(file), *one.files):
+                _check_owner(path, one, file)
     return code
 
 
-def check_trial(config: TrialConfig, workspace: Workspace, *, where: str) -> list[OwnCode]:
+def check_trial(config: TrialConfig, workspace: Workspace, *, where: str) -> None:
     """Refuse a recorded trial whose code this user has not run in its study.
+
+    With ``--trust-code`` the code is remembered.
 
     Args:
         config: The record's.
         workspace: Where the record was read.
         where: What an error names.
 
-    Returns:
-        The code that may be imported.
-
     Raises:
         BadInputError: Naming the class and its file; nothing of it was imported.
     """
-    code = own_code(config, where=where)
-    if workspace.trusts_code or _is_remembered(config.study, code, workspace):
-        return code
-    for one in code:
-        if one.files:  # else nothing can be imported, and the import says where it looked
-            got = f"{one.path} ({one.files[-1]}), code that you have not run in this study"
-            raise BadInputError(where=where, key=one.key, got=got, expected=FLAG)
-    return code
+    code = find_code(config, where=where)
+    if workspace.trusts_code:
+        remember(config.study, code, workspace)
+    elif not _is_trusted(config.study, code, workspace):
+        for one in code:
+            if one.files:  # else nothing can be imported, and the import says where it looked
+                problem = (
+                    f"{one.path} ({one.files[-1]}) is code that you have not run in this study"
+                )
+                raise BadInputError(where=where, key=one.key, problem=f"{problem}; {TO_TRUST}")
 
 
-def remember(study: str, code: Sequence[OwnCode], workspace: Workspace) -> None:
+def remember(study: str, code: Sequence[CustomCode], workspace: Workspace) -> None:
     """Note that this user runs a study with this code: its records may be trained again.
 
     Where the user's folder cannot be written, ``--trust-code`` has to be typed then.
@@ -123,8 +113,14 @@ def remember(study: str, code: Sequence[OwnCode], workspace: Workspace) -> None:
                 file.writelines(f"{claim}\n" for claim in sorted(new))
 
 
-def _is_remembered(study: str, code: Sequence[OwnCode], workspace: Workspace) -> bool:
-    return _claims(study, code, workspace) <= _remembered()
+def trusted_file() -> Path:
+    """Where it is remembered which studies with custom code this user has run."""
+    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(state).expanduser() / "dropout-search" / "trusted.jsonl"
+
+
+def _is_trusted(study: str, code: Sequence[CustomCode], workspace: Workspace) -> bool:
+    return workspace.trusts_code or _claims(study, code, workspace) <= _remembered()
 
 
 def _remembered() -> set[str]:
@@ -134,20 +130,22 @@ def _remembered() -> set[str]:
         return set()
 
 
-def _claims(study: str, code: Sequence[OwnCode], workspace: Workspace) -> set[str]:
+def _claims(study: str, code: Sequence[CustomCode], workspace: Workspace) -> set[str]:
     """What is remembered: which study, in which ledger, with which class of which files."""
-    said = {"study": study, "ledger": without_password(workspace.ledger_uri)}
+    claim = {"study": study, "ledger": without_password(workspace.ledger_uri)}
     return {
-        json.dumps(said | {"class": one.path, "files": list(map(str, one.files))}) for one in code
+        json.dumps(claim | {"class": one.path, "files": list(map(str, one.files))}) for one in code
     }
 
 
-def _stranger(path: Path) -> int | None:
-    """The owner of a file, unless it is this user, root, or whoever installed Python."""
+def _check_owner(path: Path, code: CustomCode, file: str) -> None:
+    """Refuse a file unless it belongs to this user, root, or whoever installed Python."""
     if is_installed(path):
-        return None
+        return
     try:
         owner = path.stat().st_uid
     except OSError:
-        return None  # what cannot be read is told where it is read
-    return None if owner in (0, os.geteuid()) else owner
+        return  # a file that cannot be read is refused where it is read
+    if owner not in (0, os.geteuid()):
+        problem = f"{code.path} cannot be imported: {path} belongs to another user (uid {owner})"
+        raise BadInputError(where=file, key=code.key, problem=f"{problem}; {TO_TRUST}")

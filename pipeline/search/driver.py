@@ -8,7 +8,7 @@ of trials into cohorts.
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, closing, suppress
 
 from pipeline.config import StudyConfig, TrialConfig
@@ -22,18 +22,17 @@ from pipeline.search.time_ledger import Activity, TimeLedger
 from pipeline.trial import (
     Cohort,
     Engine,
-    EpochScores,
+    Event,
     Ledger,
     TrialOutcome,
     TrialRow,
     TrialState,
+    Watch,
+    ignore,
 )
 
 TICK_SECONDS = 0.5
 """The driver waits at most so long for news, since the ledger's buffer is flushed in between."""
-
-News = EpochScores | TrialOutcome
-Watch = Callable[[News], None]
 
 
 class Driver:
@@ -58,7 +57,7 @@ class Driver:
         ledger: Ledger,
         engine: Engine,
         seconds: TimeLedger,
-        watch: Watch = lambda _news: None,
+        watch: Watch = ignore,
         max_cohort: int | None = None,
     ) -> None:
         self._study = study
@@ -168,16 +167,16 @@ class Driver:
         with self._spent("optuna"):
             self._store.note_runs(started)
 
-    def _take(self, news: News) -> None:
+    def _take(self, event: Event) -> None:
         """Record an epoch or an outcome; a trial trained twice sends its epochs twice."""
         self._store.keep()
-        if isinstance(news, TrialOutcome):
-            self._finish(news)
-        elif news.epoch > self._epochs.get(news.number, 0):
-            self._epochs[news.number] = news.epoch
+        if isinstance(event, TrialOutcome):
+            self._finish(event)
+        elif event.epoch > self._epochs.get(event.number, 0):
+            self._epochs[event.number] = event.epoch
             with self._spent("mlflow"):
-                self._ledger.report(news)
-            self._watch(news)
+                self._ledger.report(event)
+            self._watch(event)
 
     def _finish(self, outcome: TrialOutcome) -> None:
         """Record an outcome; Optuna's state is written last and makes the trial finished."""

@@ -1,6 +1,6 @@
 """The records that travel between the rooms, and the ports that they travel through."""
 
-from pipeline.trial.ports import NO_RUNS, Engine, KnownRuns, Ledger
+from pipeline.trial.ports import NO_RUNS, Engine, Event, KnownRuns, Ledger, Tell, Watch, ignore
 from pipeline.trial.records import (
     PHASES,
     Assignment,
@@ -26,6 +26,7 @@ __all__ = [
     "Cutoffs",
     "Engine",
     "EpochScores",
+    "Event",
     "Facts",
     "FoldScores",
     "KnownRuns",
@@ -36,12 +37,15 @@ __all__ = [
     "RunRank",
     "RunSnapshot",
     "StudyRuns",
+    "Tell",
     "TrialKey",
     "TrialOutcome",
     "TrialRecord",
     "TrialRow",
     "TrialState",
+    "Watch",
     "best_row",
     "curve_sha256",
+    "ignore",
     "sha256_of",
 ]

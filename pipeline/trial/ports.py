@@ -1,12 +1,23 @@
 """The ports that records travel through; the five rooms know each other by them alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from pipeline.config import StudyConfig, TrialConfig
 from pipeline.trial.records import Cohort, TrialOutcome, TrialRow
 from pipeline.trial.scores import EpochScores
+
+Event = EpochScores | TrialOutcome
+"""What an engine sends while it trains: each epoch of a trial, then its end."""
+Watch = Callable[[Event], None]
+"""Called with each event."""
+Tell = Callable[[str], None]
+"""Called with a line for the user: what is being done or waited for."""
+
+
+def ignore(_said: object) -> None:
+    """Do nothing; for whoever need not watch or be told."""
 
 
 class Engine(Protocol):
@@ -27,8 +38,8 @@ class Engine(Protocol):
     def submit(self, cohort: Cohort) -> None:
         """Hand over a cohort; cohorts are begun in the order in which they come."""
 
-    def events(self, timeout_seconds: float) -> Sequence[EpochScores | TrialOutcome]:
-        """Wait for news, at most so long; a trial's outcome comes after all its epochs.
+    def events(self, timeout_seconds: float) -> Sequence[Event]:
+        """Wait for events, at most so long; a trial's outcome comes after all its epochs.
 
         Raises:
             EndOfEngineError: No worker can be started.

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from pipeline.app import study
+from pipeline.app import training
 from pipeline.learning.checkpoints import keeper
 from pipeline.learning.cohort.fit import fit_cohort
 from pipeline.learning.data import PreparedData
@@ -156,7 +156,7 @@ if __name__ == "__main__":
     from pipeline.cli import main
 
     fit = sys.argv.pop(1)
-    study.FIT = f"tests.app.fits:{fit}"
+    training.FIT = f"tests.app.fits:{fit}"
     if fit == fit_while_the_clock_goes_back.__name__:
         set_clock_back()
     main()

@@ -23,7 +23,7 @@ from pipeline.tracking.reader import read_run
 from pipeline.tracking.store import artifact_root, tracking_uri
 from pipeline.trial import curve_sha256
 
-PRUNED_TOO = {
+PRUNED_TOO: dict[str, Any] = {
     "name": "small",
     "question": "Do |tables| stay the same?",
     "data": {"name": "digits", "validation": 0.25},
@@ -73,7 +73,7 @@ def study_in(home: Path, **changes: Any) -> Study:
 
 def searched(home: Path, **search: Any) -> Study:
     """The small study with other settings of the search."""
-    return study_in(home, search=PRUNED_TOO["search"] | search)  # type: ignore[operator]
+    return study_in(home, search=PRUNED_TOO["search"] | search)
 
 
 def command(*words: str | Path, fit: str | None = None) -> list[str]:

@@ -170,7 +170,7 @@ def test_repeat_is_reproduced_from_its_own_run_with_the_test_part_closed(
     home: Path, confirmed: ConfirmedStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = openings(home)
-    monkeypatch.setattr("pipeline.app.reproduce.train", train_here)
+    monkeypatch.setattr("pipeline.app.training.train", train_here)
     original = repeats_of(home, confirmed.run_id, 0)[1]
     answer = reproduce(Workspace(home=home, tracking_uri=None), original.info.run_id)
     assert (answer.comparison.verdict, answer.comparison.differences) == ("identical", ())
@@ -208,7 +208,7 @@ def test_opening_is_on_record_before_the_test_part_is_opened(
 def test_failed_repeat_is_recorded_and_its_candidate_cannot_win(
     home: Path, confirmed: ConfirmedStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.app.study.FIT", FAILING_FIT)
+    monkeypatch.setattr("pipeline.app.training.FIT", FAILING_FIT)
     loser = confirmed.answer.winner
     monkeypatch.setenv("FAILING", f"{loser}/2")
     answer = candidates(home).confirm(seeds=2, workers=2)
@@ -226,7 +226,7 @@ def test_failed_repeat_is_recorded_and_its_candidate_cannot_win(
 def test_test_part_stays_closed_where_every_candidate_fails(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.app.study.FIT", FAILING_FIT)
+    monkeypatch.setattr("pipeline.app.training.FIT", FAILING_FIT)
     monkeypatch.setenv("FAILING", "all")
     before = openings(home)
     answer = candidates(home, top=1).confirm(seeds=2, workers=1)
@@ -264,7 +264,7 @@ def test_study_that_cannot_be_confirmed_is_refused_before_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, data: dict[str, Any], words: str
 ) -> None:
     if name == "small":
-        monkeypatch.setattr("pipeline.app.study.FIT", FAILING_FIT)
+        monkeypatch.setattr("pipeline.app.training.FIT", FAILING_FIT)
         monkeypatch.setenv("FAILING", "all")
     search = {"trials": 2, "sampler": "random"}
     study_in(tmp_path, name=name, data=data, search=search).run(workers=1)

@@ -35,7 +35,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with the study run to its end; nobody may change it."""
     path = tmp_path_factory.mktemp("sick") / "home"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipeline.app.study.FIT", FIT)
+        patch.setattr("pipeline.app.training.FIT", FIT)
         patch.setenv("FAILING", "4/0")
         sick_study(path).run(workers=1)
     assert [row[1] for row in table(path)] == ["COMPLETE"] * 3 + ["PRUNED", "FAIL"]
@@ -56,7 +56,7 @@ def home(template: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def _trial_4_fails_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.app.study.FIT", FIT)
+    monkeypatch.setattr("pipeline.app.training.FIT", FIT)
     monkeypatch.setenv("FAILING", "4/0")
 
 
@@ -127,7 +127,7 @@ def test_planted_faults_are_found_and_mended_without_training(
     monkeypatch: pytest.MonkeyPatch,
     planted: dict[tuple[str, int | None], faults.Plant],
 ) -> None:
-    monkeypatch.setattr("pipeline.app.study.FIT", "nowhere:at_all")
+    monkeypatch.setattr("pipeline.app.training.FIT", "nowhere:at_all")
     for (_, number), plant in planted.items():
         plant(home, number if number in (0, 1, 2) else 3)
     faults.add_point("of_somebody_else", 1)(home, 3)
@@ -222,7 +222,7 @@ def test_training_that_comes_out_otherwise_is_not_accepted(
 ) -> None:
     faults.file_of(home, 0, "weights.safetensors").write_bytes(b"another network")
     faults.erase_run(home, 4)
-    monkeypatch.setattr("pipeline.app.study.FIT", "tests.app.fits:fit_nothing")
+    monkeypatch.setattr("pipeline.app.training.FIT", "tests.app.fits:fit_nothing")
     lost, failed = doctor(home, fix=True).findings
     assert (lost.kind.value, lost.is_fixed) == ("damaged-weights", False)
     assert lost.how == ("trained again, it ends FAIL (out of luck) where Optuna says COMPLETE")

@@ -28,11 +28,11 @@ SOUND = {"learning_rate": 0.01, "weight_decay": 0.0}
 def test_each_failure_is_recorded_with_its_cause_and_the_study_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.app.study.FIT", "tests.app.fits:fit_and_suffer")
+    monkeypatch.setattr("pipeline.app.training.FIT", "tests.app.fits:fit_and_suffer")
     rates = {"learning_rate": {"low": 1e-4, "high": 1e3}, "weight_decay": {"low": 0.0, "high": 1.0}}
     study = study_in(
         tmp_path,
-        space=PRUNED_TOO["space"] | rates,  # type: ignore[operator]
+        space=PRUNED_TOO["space"] | rates,
         trials=[DIVERGING, *[SOUND] * 8],
         training={"epochs": 2, "optimizer": "sgd"},
         search={"trials": 9, "block": 3, "sampler": "random"},

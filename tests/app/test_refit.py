@@ -68,7 +68,7 @@ def test_command_prints_json_alone_on_stdout(home: Path) -> None:
 
 
 def test_trial_that_failed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.app.study.FIT", FAILING_FIT)
+    monkeypatch.setattr("pipeline.app.training.FIT", FAILING_FIT)
     monkeypatch.setenv("FAILING", "1/0")
     study_in(tmp_path, search={"trials": 2, "sampler": "random"}).run(workers=1)
     with pytest.raises(BadInputError, match=r"trial: got 1, which failed \(diverged: on purpose\)"):

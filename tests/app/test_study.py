@@ -54,7 +54,7 @@ def test_study_has_complete_and_pruned_trials(home: Path) -> None:
 def test_table_stays_the_same_for_any_number_of_workers_with_random_delays(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
-    monkeypatch.setattr("pipeline.app.study.FIT", "tests.app.fits:fit_with_delays")
+    monkeypatch.setattr("pipeline.app.training.FIT", "tests.app.fits:fit_with_delays")
     study_in(tmp_path).run(workers=workers)
     assert table(tmp_path) == table(home)
     check_ledgers_agree(tmp_path, N_TRIALS)
@@ -105,7 +105,7 @@ def test_worker_ended_by_sigterm_in_mid_trial_changes_nothing(
 ) -> None:
     monkeypatch.setenv("KILLED_ONCE", str(tmp_path / "killed"))
     monkeypatch.setenv("KILLED_WITH", "SIGTERM")
-    monkeypatch.setattr("pipeline.app.study.FIT", "tests.app.fits:fit_and_die_once")
+    monkeypatch.setattr("pipeline.app.training.FIT", "tests.app.fits:fit_and_die_once")
     study_in(tmp_path / "home").run(workers=2)
     assert (tmp_path / "killed").exists()
     assert table(tmp_path / "home") == table(home)
@@ -220,3 +220,12 @@ def test_python_runs_a_study_in_one_line(home: Path, tmp_path: Path) -> None:
     best = Study.load(path, workspace=Workspace(home=home, tracking_uri=None)).run(workers=2).best
     assert best is not None
     assert best.params == table(home)[best.number][4]
+
+
+def test_study_of_keywords_is_that_of_a_file_with_the_same_keys(tmp_path: Path) -> None:
+    assert Study(**PRUNED_TOO).config == Study.load(_file(tmp_path)).config
+    with pytest.raises(BadInputError, match=r"^study: training.epochs: got 0, expected") as refused:
+        Study(**PRUNED_TOO | {"training": {"epochs": 0}})
+    assert (refused.value.key, refused.value.exit_code) == ("training.epochs", 2)
+    with pytest.raises(TypeError, match="not both: name"):
+        Study(config=Study(**PRUNED_TOO).config, name="twice")

@@ -134,8 +134,8 @@ def test_a_stranger_s_record_runs_no_code_before_it_is_trusted(
     for command in ("reproduce", "confirm", "refit"):
         assert answer(monkeypatch, command, "theirs") == 2
         told = capsys.readouterr().err
-        assert f"{section}.class_path: got {class_path} ({home.parent}/{MODULE}" in told
-        assert "code that you have not run in this study, expected --trust-code" in told
+        assert f"{section}.class_path: {class_path} ({home.parent}/{MODULE}" in told
+        assert "is code that you have not run in this study; --trust-code imports it" in told
         assert not Path("imported").exists()
         assert not trust.trusted_file().exists()
         assert sys.path == before, "else Python's own imports would find the stranger's files"
@@ -161,7 +161,7 @@ def test_what_was_run_is_trusted_in_its_own_study_home_and_file_alone(folder: Pa
     trust.remember(config.name, code, workspace)
     trust.remember(config.name, code, workspace)
     assert len(trust.trusted_file().read_text().splitlines()) == 1
-    assert trust.check_trial(trial, workspace, where="run") == code
+    trust.check_trial(trial, workspace, where="run")
     elsewhere = replace(workspace, home=folder / "copy")
     of_another_class = own_trial(f"{MODULE}_package.inner.Net")
     of_another_study = trial.model_copy(update={"study": "other"})
@@ -177,7 +177,7 @@ def test_what_was_run_is_trusted_in_its_own_study_home_and_file_alone(folder: Pa
 
 def test_a_password_is_not_remembered(folder: Path) -> None:
     workspace = Workspace(home=folder, tracking_uri="postgresql://me:secret@host/db")
-    code = trust.own_code(own_study(f"{MODULE}.Net"), where="theirs.yaml")
+    code = trust.find_code(own_study(f"{MODULE}.Net"), where="theirs.yaml")
     trust.remember("theirs", code, workspace)
     assert "secret" not in trust.trusted_file().read_text()
 
@@ -185,9 +185,9 @@ def test_a_password_is_not_remembered(folder: Path) -> None:
 def test_a_folder_that_cannot_be_written_costs_the_trust_alone(folder: Path) -> None:
     (folder / "state").write_text("no folder")
     workspace = Workspace(home=folder, tracking_uri=None)
-    code = trust.own_code(own_study(f"{MODULE}.Net"), where="theirs.yaml")
+    code = trust.find_code(own_study(f"{MODULE}.Net"), where="theirs.yaml")
     trust.remember("theirs", code, workspace)
-    with pytest.raises(BadInputError, match="expected --trust-code"):
+    with pytest.raises(BadInputError, match="--trust-code imports it if you trust it"):
         trust.check_trial(own_trial(f"{MODULE}.Net"), workspace, where="run")
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.engines import LocalEngine
-from pipeline.trial import TrialOutcome, TrialState
+from pipeline.trial import Event, TrialOutcome, TrialState
 from tests.engines.fits import cohort_of, fit
-from tests.fakes import FakeEngine, News
+from tests.fakes import FakeEngine
 
 AnyEngine = LocalEngine | FakeEngine
 SECONDS = 20.0
@@ -38,9 +38,9 @@ def opened(kind: str, n_workers: int, folder: Path) -> Iterator[AnyEngine]:
         engine.close()
 
 
-def news_until(engine: AnyEngine, n_outcomes: int) -> list[News]:
+def news_until(engine: AnyEngine, n_outcomes: int) -> list[Event]:
     """Collect what comes until so many trials have ended."""
-    news: list[News] = []
+    news: list[Event] = []
     deadline = time.monotonic() + SECONDS
     while sum(isinstance(one, TrialOutcome) for one in news) < n_outcomes:
         assert time.monotonic() < deadline, f"only {news} came"
@@ -48,7 +48,7 @@ def news_until(engine: AnyEngine, n_outcomes: int) -> list[News]:
     return news
 
 
-def outcomes(news: list[News]) -> dict[int, TrialOutcome]:
+def outcomes(news: list[Event]) -> dict[int, TrialOutcome]:
     return {one.number: one for one in news if isinstance(one, TrialOutcome)}
 
 

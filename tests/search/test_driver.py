@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from pipeline.search.driver import Driver
 from pipeline.search.store import TrialStore
 from pipeline.search.time_ledger import TimeLedger
-from tests.fakes import FakeEngine, FakeLedger, News
+from pipeline.trial import Event
+from tests.fakes import FakeEngine, FakeLedger
 from tests.search.studies import Stores, study, table_of
 
 SAMPLERS = ("tpe", "random", "qmc", "grid")
@@ -145,7 +146,7 @@ def test_sequence_has_no_setting_twice_and_does_not_depend_on_outcomes() -> None
 
 
 def test_watch_sees_each_epoch_and_each_outcome_once() -> None:
-    stores, seen = Stores(), list[News]()
+    stores, seen = Stores(), list[Event]()
     driver = Driver(
         study(trials=6),
         store=TrialStore.create(stores.storage, study(trials=6)),

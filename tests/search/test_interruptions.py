@@ -10,8 +10,8 @@ from pipeline.search.blocks import Blocks
 from pipeline.search.driver import Driver
 from pipeline.search.store import TrialStore
 from pipeline.search.time_ledger import TimeLedger
-from pipeline.trial import TrialState
-from tests.fakes import Browsable, FakeEngine, FakeLedger, News
+from pipeline.trial import Event, TrialState
+from tests.fakes import Browsable, FakeEngine, FakeLedger
 from tests.search.studies import Stores, study, table_of
 
 
@@ -23,7 +23,7 @@ class TimelyEngine(FakeEngine):
         self.n_left = n_trials
         self.driver: Driver
 
-    def events(self, timeout_seconds: float) -> Sequence[News]:
+    def events(self, timeout_seconds: float) -> Sequence[Event]:
         """Deliver news, and end the time when enough trials were handed over."""
         if len(self.order) >= self.n_left:
             self.driver._deadline = 0.0
@@ -74,7 +74,7 @@ class StumblingEngine(FakeEngine):
         self.error = error
         self.n_calls = n_calls
 
-    def events(self, timeout_seconds: float) -> Sequence[News]:
+    def events(self, timeout_seconds: float) -> Sequence[Event]:
         """Deliver news, or stumble."""
         self.n_calls -= 1
         if self.n_calls < 0:

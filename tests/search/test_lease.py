@@ -22,7 +22,8 @@ from pipeline.search.lease import (
 from pipeline.search.storage import open_storage
 from pipeline.search.store import TrialStore
 from pipeline.search.time_ledger import TimeLedger
-from tests.fakes import Browsable, FakeEngine, FakeLedger, News
+from pipeline.trial import Event
+from tests.fakes import Browsable, FakeEngine, FakeLedger
 from tests.search.studies import Stores, study
 
 
@@ -151,7 +152,7 @@ def test_driver_that_was_suspended_and_lost_its_study_writes_nothing_more(
     n_outcomes = 0
     after: list[object] = []
 
-    def suspend(news: News) -> None:
+    def suspend(news: Event) -> None:
         nonlocal n_outcomes
         n_outcomes += hasattr(news, "state")
         if n_outcomes != 2 or after:
