@@ -63,12 +63,13 @@ def test_table_stays_the_same_for_any_number_of_workers_with_random_delays(
 def test_table_stays_the_same_fused_or_not_and_fused_trials_are_reproduced(tmp_path: Path) -> None:
     homes = {cohort: tmp_path / str(cohort) for cohort in (1, 6)}
     for cohort, home in homes.items():
-        study = searched(home, shapes=1, block=6)
+        space = PRUNED_TOO["space"] | {"depth": 1, "width": 32, "batch_size": 32}
+        study = study_in(home, space=space, search=PRUNED_TOO["search"] | {"block": 6})
         study.run(workers=cohort % 5 + 1, max_cohort=cohort)
         check_ledgers_agree(home, N_TRIALS)
     assert table(homes[6]) == table(homes[1])
     records = [read_trial(tracking_uri(homes[6]), "small", n).record for n in range(N_TRIALS)]
-    assert [record.facts and record.facts.stack_size for record in records[6:]] == [6] * 6 + [2] * 2
+    assert [record.facts and record.facts.stack_size for record in records] == [6] * 12 + [2] * 2
     assert len({record.epochs_run for record in records}) > 1, "members leave at other epochs"
     for number in (7, 13):
         workspace = Workspace(home=homes[6], tracking_uri=None)
