@@ -118,8 +118,8 @@ def prepare_trial(config: TrialConfig, workspace: Workspace, *, where: str) -> D
     """
     if names_custom_class(config):
         find_trial_classes(config, workspace, where=where)
-        from pipeline.learning.custom.classes import check_custom_trial
+        from pipeline.learning.custom.classes import find_classes
 
-        check_custom_trial(config, where)
+        find_classes(config, where)
     source = locate_data(config.data, workspace, where=where)
     return prepare_data(config.data, config.params, workspace, source=source, where=where)

@@ -1,4 +1,4 @@
-"""What ends a trial by mistake, told in one line."""
+"""Descriptions of failures in one line, as a trial's record holds them."""
 
 import traceback
 
@@ -17,10 +17,10 @@ def describe_failure(error: Exception) -> str:
     # On the CPU torch raises a plain RuntimeError, and words it by the platform.
     if isinstance(error, RuntimeError) and any(words in text for words in OUT_OF_MEMORY):
         return f"out of memory: {text}"
-    return f"{type(error).__name__}: {text}{_place(error)}"
+    return f"{type(error).__name__}: {text}{_raising_line(error)}"
 
 
-def _place(error: Exception) -> str:
+def _raising_line(error: Exception) -> str:
     trace = error.__traceback__
     while trace and trace.tb_next:
         trace = trace.tb_next
@@ -38,17 +38,17 @@ def describe_user_failure(error: BaseException, *class_paths: str) -> str:
     if isinstance(error, SystemExit) and isinstance(error.__context__, KeyboardInterrupt):
         error = error.__context__
     if isinstance(error, Exception):
-        told = describe_failure(error)
+        text = describe_failure(error)
     else:
-        told = without_password(f"{type(error).__name__}: {error}").removesuffix(": ")
-    place = _own_place(error, {path.partition(".")[0] for path in class_paths})
-    return told if place is None or place in told else f"{told}, in {place}"
+        text = without_password(f"{type(error).__name__}: {error}").removesuffix(": ")
+    line = _last_line_in(error, {path.partition(".")[0] for path in class_paths})
+    return text if line is None or line in text else f"{text}, in {line}"
 
 
-def _own_place(error: BaseException, packages: set[str]) -> str | None:
-    places = [
+def _last_line_in(error: BaseException, packages: set[str]) -> str | None:
+    lines = [
         (str(frame.f_globals.get("__name__")), line)
         for frame, line in traceback.walk_tb(error.__traceback__)
     ]
-    own = [place for place in places if place[0].partition(".")[0] in packages]
-    return f"{own[-1][0]}:{own[-1][1]}" if own else None
+    found = [one for one in lines if one[0].partition(".")[0] in packages]
+    return f"{found[-1][0]}:{found[-1][1]}" if found else None

@@ -113,8 +113,8 @@ def evaluate(config: TrialConfig, data: PreparedData, weights: bytes, rows: Rows
         The ``val_loss`` and ``val_accuracy`` that the module logs; NaN where it logs none.
     """
     parts = SplitTensors(rows, rows, rows, image_shape=data.image_shape, n_classes=data.n_classes)
-    feed = {"dataloaders": in_order(rows, data.image_shape)}
-    return _validate(config, row_arguments(parts), weights, feed)
+    arguments = {"dataloaders": in_order(rows, data.image_shape)}
+    return _validate(config, row_arguments(parts), weights, arguments)
 
 
 def evaluate_own_data(config: TrialConfig, weights: bytes) -> Scores:
@@ -125,16 +125,16 @@ def evaluate_own_data(config: TrialConfig, weights: bytes) -> Scores:
     path = str(config.data.class_path)
     module = open_module(path, config.params, seed=config.seeds["split"])
     module.setup("test")
-    known = module_arguments(module, path)
-    feed = {"dataloaders": module.test_dataloader()}
-    return _validate(config, known, weights, feed)
+    of_data = module_arguments(module, path)
+    arguments = {"dataloaders": module.test_dataloader()}
+    return _validate(config, of_data, weights, arguments)
 
 
 def _validate(
-    config: TrialConfig, known: DataArguments, weights: bytes, feed: dict[str, Any]
+    config: TrialConfig, of_data: DataArguments, weights: bytes, arguments: dict[str, Any]
 ) -> Scores:
-    model = build_model(config, known)
+    model = build_model(config, of_data)
     model.load_state_dict(load(weights))
     with expected_of_loaders():
-        (scores,) = make_trainer(config.training).validate(model, verbose=False, **feed)
+        (scores,) = make_trainer(config.training).validate(model, verbose=False, **arguments)
     return tuple(float(scores.get(name, math.nan)) for name in ("val_loss", "val_accuracy"))  # type: ignore[return-value]

@@ -138,7 +138,7 @@ VALUES: dict[str, tuple[Damage, str]] = {
             with_("trial", "model", value={"class_path": "os.system"})(file),
             with_("trial", "params", value={"command": "touch hacked"})(file),
         ),
-        "got os.system, of Python's own library",
+        "os.system is of Python's own library",
     ),
     "epochs without end": (with_("trial", "training", "epochs", value=10**9), "training.epochs: "),
     "no such device": (with_("trial", "training", "device", value="/dev/sda"), "training.device: "),

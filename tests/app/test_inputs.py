@@ -48,5 +48,5 @@ def test_data_without_test_rows_is_refused_before_anything_is_trained(tmp_path: 
     data = {"class_path": f"{MODULES}.Untested"}
     study_in(tmp_path, **OWN | {"data": data}).run(workers=1)
     workspace = Workspace(home=tmp_path, tracking_uri=None)
-    with pytest.raises(BadInputError, match="expected a data module with a test_dataloader"):
+    with pytest.raises(BadInputError, match="has no test_dataloader, which confirming needs"):
         Candidates.read(workspace, "small", top=1)

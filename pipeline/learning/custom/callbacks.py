@@ -1,4 +1,4 @@
-"""What is recorded, scored and saved at each epoch of a user's module."""
+"""What is recorded and scored at each epoch of a user's module."""
 
 import copy
 import math
@@ -20,36 +20,35 @@ from pipeline.learning.lightning import (
 from pipeline.trial import EpochScores
 
 
-class Probe:
-    """Validates a copy of the module in a Trainer of its own.
+class NoDropoutScore:
+    """Scores a module in eval mode on a fixed part of the training rows: ``train_loss_no_dropout``.
 
-    The copy's ``validation_step`` runs with every layer in eval mode. The module that is trained,
-    its Trainer, its metrics and the random generators are left as they are. The score is one curve
-    more and never worth a trial: what cannot be copied or scored so has none.
+    A copy of the module is validated in a Trainer of its own, so that the module in training, its
+    Trainer, its metrics and the random generators are left as they are. A module that cannot be
+    copied or scored in this way has no such curve, and its trial goes on.
 
     Args:
-        trainer: For nothing else.
-        feed: The arguments of ``Trainer.validate``; ``None``: there is nothing to score.
+        trainer: Used for nothing else.
+        arguments: Of ``Trainer.validate``; ``None``: there is nothing to score.
     """
 
-    def __init__(self, trainer: Trainer, feed: Mapping[str, Any] | None) -> None:
-        """Score nothing yet."""
+    def __init__(self, trainer: Trainer, arguments: Mapping[str, Any] | None) -> None:
         self._trainer = trainer
-        self._feed = feed
+        self._arguments = arguments
 
     def loss(self, module: LightningModule) -> float:
-        """The ``val_loss`` that the module logs on the probe; NaN where there is none."""
-        if self._feed is None:
+        """The ``val_loss`` that the module logs on these rows; NaN where there is none."""
+        if self._arguments is None:
             return math.nan
         try:
-            return self._score(_copy_of(module), self._feed)
+            return self._score(_copy_of(module), self._arguments)
         except Exception:  # noqa: BLE001 - the same step has just passed where it decides
-            self._feed = None
+            self._arguments = None
             return math.nan
 
-    def _score(self, twin: LightningModule, feed: Mapping[str, Any]) -> float:
+    def _score(self, twin: LightningModule, arguments: Mapping[str, Any]) -> float:
         with isolate_rng():
-            (scores,) = self._trainer.validate(twin, verbose=False, **feed)
+            (scores,) = self._trainer.validate(twin, verbose=False, **arguments)
         return float(scores.get("val_loss", math.nan))
 
 
@@ -64,34 +63,33 @@ Report = Callable[[EpochScores], None]
 
 
 class EpochRecorder(Checkpoint):
-    """Takes each epoch's scores, keeps the best weights, and stops where the trial ends.
+    """Records each epoch's scores and the best weights, and stops where the trial ends.
 
     A ``Checkpoint`` is called last, so what the module logs in ``on_train_epoch_end`` counts.
 
     Args:
-        progress: Decides.
+        progress: Decides whether the trial goes on.
         report: Called with each epoch's scores.
-        probe: Scores the fixed part of the training rows.
+        no_dropout: Scores the fixed part of the training rows.
 
     Attributes:
         weights: Of the best epoch; of a refit, the last.
         seconds: By phase.
     """
 
-    def __init__(self, progress: Progress, *, report: Report, probe: Probe) -> None:
-        """Start before the first epoch."""
+    def __init__(self, progress: Progress, *, report: Report, no_dropout: NoDropoutScore) -> None:
         self.weights: dict[str, Tensor] | None = None
         self.seconds = {"training": 0.0, "validation": 0.0}
         self._progress = progress
         self._report = report
-        self._probe = probe
+        self._no_dropout = no_dropout
         self._losses: list[Tensor] = []
         self._rate = math.nan
         self._started = self._validating = 0.0
         self._validation_seconds = 0.0
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Start the training's own chances, once loaders and module are there."""
+        """Seed the global generators for training, once loaders and module are built."""
         del trainer, pl_module, stage
         seed_all(self._progress.assignment.config.seeds["dropout"])
 
@@ -164,14 +162,14 @@ class EpochRecorder(Checkpoint):
 
     def _take(self, logged: Mapping[str, float], module: LightningModule) -> None:
         started = time.perf_counter()
-        no_dropout = self._probe.loss(module)
+        no_dropout = self._no_dropout.loss(module)
         ended = time.perf_counter()
         validation = self._validation_seconds + ended - started
         self.seconds["validation"] += validation
         self.seconds["training"] += ended - self._started - validation
         scores = self._scores(logged, no_dropout, ended - self._started)
         if self._progress.take(scores):
-            self.weights = kept(module)
+            self.weights = copy_weights(module)
         self._report(scores)
 
     def _scores(
@@ -195,7 +193,7 @@ class EpochRecorder(Checkpoint):
         )
 
 
-def kept(module: LightningModule) -> dict[str, Tensor]:
+def copy_weights(module: LightningModule) -> dict[str, Tensor]:
     """Copy a module's weights to where no step changes them; tied ones become two.
 
     Raises:

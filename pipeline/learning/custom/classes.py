@@ -59,13 +59,15 @@ def find_class(path: str, section: Section, *, where: str) -> CustomClass:
     key = f"{section}.class_path"
     module_name, _, name = path.rpartition(".")
     module = _import(path, module_name, where=where, key=key)
-    place = getattr(module, "__file__", None) or module_name
     found = getattr(module, name, None)
     ancestor = ANCESTORS[section]
     if not (isinstance(found, type) and issubclass(found, ancestor)):
-        expected = f"a class that derives from pytorch_lightning's {ancestor.__name__}"
-        got = f"{path}, {_what_it_is(module, name)} ({place})"
-        raise BadInputError(where=where, key=key, got=got, expected=expected)
+        file = getattr(module, "__file__", None) or module_name
+        problem = (
+            f"{path} {_what_it_is(module, name)} ({file}); "
+            f"it must derive from pytorch_lightning's {ancestor.__name__}"
+        )
+        raise BadInputError(where=where, key=key, problem=problem)
     return _described(path, found)
 
 
@@ -74,31 +76,30 @@ def _import(path: str, module_name: str, *, where: str, key: str) -> Any:
         return importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name and f"{module_name}.".startswith(f"{error.name}."):
-            got = f"{path}, whose module {error.name} is not found"
-            expected = (
-                "a module in the working folder, the study file's folder, a folder of PYTHONPATH "
-                "or an installed package"
+            problem = (
+                f"no module {error.name} of {path} in the working folder, the study file's folder, "
+                "the folders of PYTHONPATH and the installed packages"
             )
-            raise BadInputError(where=where, key=key, got=got, expected=expected) from None
+            raise BadInputError(where=where, key=key, problem=problem) from None
         raise _broken(path, error, where=where, key=key) from error
     except (Exception, SystemExit) as error:  # a user's module may do anything when it is imported
         raise _broken(path, error, where=where, key=key) from error
 
 
 def _broken(path: str, error: BaseException, *, where: str, key: str) -> BadInputError:
-    got = f"{path}, whose import raises {describe_user_failure(error, path)}"
-    return BadInputError(where=where, key=key, got=got, expected="a module that can be imported")
+    problem = f"importing {path} raises {describe_user_failure(error, path)}"
+    return BadInputError(where=where, key=key, problem=problem)
 
 
 def _what_it_is(module: Any, name: str) -> str:
     if not hasattr(module, name):
-        return f"and there is no {name} in that module"
+        return "is not in its module"
     found = getattr(module, name)
     if not isinstance(found, type):
-        return f"which is no class but of type {type(found).__name__}"
+        return f"is no class but of type {type(found).__name__}"
     if any(ancestor.__module__.startswith("lightning.") for ancestor in found.__mro__):
-        return "which derives from the package `lightning`: import pytorch_lightning instead of it"
-    return f"which derives from {', '.join(base.__name__ for base in found.__bases__)}"
+        return "derives from the package `lightning`, which does not mix with pytorch_lightning"
+    return f"derives from {', '.join(base.__name__ for base in found.__bases__)}"
 
 
 def _described(path: str, cls: type) -> CustomClass:
@@ -117,28 +118,49 @@ FROM_DATA: Final = ("n_classes", "n_inputs", "image_shape")
 """What a module's constructor may ask for by name where the space does not set it."""
 
 
-def build(own: CustomClass, params: Mapping[str, Any], known: DataArguments | None = None) -> Any:
+def build(
+    custom: CustomClass, params: Mapping[str, Any], of_data: DataArguments | None = None
+) -> Any:
     """Construct a user's class.
 
     Args:
-        own: The class.
+        custom: The class.
         params: The trial's parameters; those that the constructor takes are given to it.
-        known: What the data knows, asked only where the constructor names it.
+        of_data: Arguments that the data gives, worked out only where the constructor names them.
     """
-    given = {name: value for name, value in params.items() if own.takes(name)}
+    given = {name: value for name, value in params.items() if custom.takes(name)}
     asked = {
-        name: tell()
-        for name, tell in (known or {}).items()
-        if name in own.names and name not in given
+        name: work_out()
+        for name, work_out in (of_data or {}).items()
+        if name in custom.names and name not in given
     }
-    return own.cls(**given, **asked)
+    return custom.cls(**given, **asked)
 
 
 BATCH_SIZE = "batch_size"
 
 
+def find_classes(config: StudyConfig | TrialConfig, where: str) -> dict[Section, CustomClass]:
+    """Import the user's classes that a study or a recorded trial names.
+
+    Args:
+        config: The study or the trial.
+        where: What an error names.
+
+    Raises:
+        BadInputError: A class cannot be used.
+    """
+    paths: dict[Section, str | None] = {
+        "model": config.model.class_path,
+        "data": config.data.class_path,
+    }
+    return {
+        section: find_class(path, section, where=where) for section, path in paths.items() if path
+    }
+
+
 def check_custom(config: StudyConfig, where: str) -> None:
-    """Import the user's classes and hold the space against their constructors.
+    """Import the user's classes and check the space against their constructors.
 
     Args:
         config: The study.
@@ -148,32 +170,15 @@ def check_custom(config: StudyConfig, where: str) -> None:
         BadInputError: A class cannot be used, a parameter of the space is nobody's, or a
             constructor asks for one that the space does not have.
     """
-    found = {
-        section: find_class(path, section, where=where)
-        for section, path in _paths(config).items()
-        if path
-    }
+    found = find_classes(config, where)
     if not found:
         return
-    if getattr(config.data, "folds", None):
-        expected = "no folds, since they are trained by the built-in models only"
-        raise BadInputError(
-            where=where, key="data.folds", got=str(config.data.folds), expected=expected
-        )
-    _check_known(config, list(found.values()), where=where)
-    for section, own in found.items():
-        _check_complete(config, own, section, where=where)
-
-
-def check_custom_trial(config: TrialConfig, where: str) -> None:
-    """Import the user's classes that a recorded trial names.
-
-    Raises:
-        BadInputError: A class cannot be used.
-    """
-    for section, path in _paths(config).items():
-        if path:
-            find_class(path, section, where=where)
+    if config.data.folds:
+        problem = "folds are trained by the built-in models only"
+        raise BadInputError(where=where, key="data.folds", problem=problem)
+    _check_taken(config, list(found.values()), where=where)
+    for section, custom in found.items():
+        _check_complete(config, custom, section, where=where)
 
 
 def check_has_test(path: str, where: str) -> None:
@@ -182,35 +187,32 @@ def check_has_test(path: str, where: str) -> None:
     Raises:
         BadInputError: It cannot be used, or does not define ``test_dataloader``.
     """
-    own = find_class(path, "data", where=where)
-    if own.cls.test_dataloader is LightningDataModule.test_dataloader:
-        expected = "a data module with a test_dataloader"
-        raise BadInputError(where=where, key="data.class_path", got=path, expected=expected)
+    custom = find_class(path, "data", where=where)
+    if custom.cls.test_dataloader is LightningDataModule.test_dataloader:
+        problem = f"{path} has no test_dataloader, which confirming needs"
+        raise BadInputError(where=where, key="data.class_path", problem=problem)
 
 
-def _paths(config: StudyConfig | TrialConfig) -> dict[Section, str | None]:
-    return {"model": config.model.class_path, "data": config.data.class_path}
-
-
-def _check_known(config: StudyConfig, classes: list[CustomClass], *, where: str) -> None:
+def _check_taken(config: StudyConfig, classes: list[CustomClass], *, where: str) -> None:
     """Refuse a parameter that nobody takes."""
     built_in = parameters_of(config.model, config.data)
     for name in config.space.domains:
-        if built_in.find(name) is None and not any(own.takes(name) for own in classes):
-            names = dict.fromkeys([BATCH_SIZE, *(name for own in classes for name in own.names)])
-            takers = " and ".join(own.path for own in classes)
-            got = f"a parameter that {takers} {'do' if len(classes) > 1 else 'does'} not take"
-            expected = f"one of {', '.join(names)}"
-            raise BadInputError(where=where, key=f"space.{name}", got=got, expected=expected)
+        if built_in.find(name) is None and not any(custom.takes(name) for custom in classes):
+            names = dict.fromkeys([BATCH_SIZE, *(name for one in classes for name in one.names)])
+            takers = " or ".join(custom.path for custom in classes)
+            problem = f"not an argument of {takers}; there are {', '.join(names)}"
+            raise BadInputError(where=where, key=f"space.{name}", problem=problem)
 
 
-def _check_complete(config: StudyConfig, own: CustomClass, section: Section, *, where: str) -> None:
+def _check_complete(
+    config: StudyConfig, custom: CustomClass, section: Section, *, where: str
+) -> None:
     """Refuse a space that leaves out what a constructor must have."""
     known = (*config.space.domains, *(FROM_DATA if section == "model" else ()))
-    for name in own.required:
+    for name in custom.required:
         if name not in known:
-            expected = f"a value, which the constructor of {own.path} asks for"
-            raise BadInputError(where=where, key=f"space.{name}", got="nothing", expected=expected)
+            problem = f"missing, and the constructor of {custom.path} has no default for it"
+            raise BadInputError(where=where, key=f"space.{name}", problem=problem)
 
 
 def seed_all(seed: int) -> None:

@@ -39,10 +39,10 @@ class Content(NamedTuple):
 
 
 def open_module(path: str, params: Mapping[str, Any], *, seed: int) -> LightningDataModule:
-    """Construct a user's data module and set it up for fitting, all its chances from one seed."""
-    own = find_class(path, "data", where="trial")
+    """Construct a user's data module and set it up for fitting, all generators seeded before."""
+    custom = find_class(path, "data", where="trial")
     seed_all(seed)
-    module: LightningDataModule = build(own, params)
+    module: LightningDataModule = build(custom, params)
     module.setup("fit")
     return module
 
@@ -51,8 +51,8 @@ def open_module(path: str, params: Mapping[str, Any], *, seed: int) -> Lightning
 def content_of(path: str, params: tuple[tuple[str, Any], ...], seed: int) -> Content:
     """Digest a data module's content, once a worker for each setting that it takes.
 
-    It is an instance of its own, so that no loader that trains is moved on. Values are digested
-    in the order in which they come and whatever the batches' size.
+    It uses an instance of its own, so that the loaders that train are not advanced. Values are
+    digested in the order in which they come and whatever the batches' size.
 
     Args:
         path: The class path.
@@ -70,11 +70,11 @@ def content_of(path: str, params: tuple[tuple[str, Any], ...], seed: int) -> Con
 
 def _shape_of(module: LightningDataModule, path: str) -> tuple[tuple[int, ...] | None, int | None]:
     """What a record says of the rows, as far as a data module tells it."""
-    known = module_arguments(module, path)
+    arguments = module_arguments(module, path)
     found = []
     for name in ("image_shape", "n_classes"):
         try:
-            found.append(known[name]())
+            found.append(arguments[name]())
         except Exception:  # noqa: BLE001 - a user's code may raise anything, and may not need it
             found.append(None)
     return found[0], found[1]
@@ -95,26 +95,26 @@ def _digest(loaders: Any) -> tuple[str, int]:
     parts: dict[str, Any] = {}
     n_rows = 0
     for batch in chain.from_iterable(flat_loaders(loaders)):
-        for number, (place, value) in enumerate(_leaves(batch, "")):
+        for number, (key_path, value) in enumerate(_leaves(batch, "")):
             if number == 0 and isinstance(value, Tensor) and value.ndim:
                 n_rows += value.shape[0]
-            parts.setdefault(place, hashlib.sha256()).update(_bytes(value))
-    whole = "\n".join(f"{place} {part.hexdigest()}" for place, part in sorted(parts.items()))
+            parts.setdefault(key_path, hashlib.sha256()).update(_bytes(value))
+    whole = "\n".join(f"{key_path} {part.hexdigest()}" for key_path, part in sorted(parts.items()))
     return hashlib.sha256(whole.encode()).hexdigest(), n_rows
 
 
-def _leaves(value: Any, place: str) -> Iterator[tuple[str, Any]]:
-    """A batch's values by their place in it; of tensors, type and row shape are part of that."""
+def _leaves(value: Any, key_path: str) -> Iterator[tuple[str, Any]]:
+    """A batch's values by their key path in it; of tensors, type and row shape are part of that."""
     if isinstance(value, Tensor):
-        yield f"{place}/{value.dtype}{list(value.shape[1:])}", value
+        yield f"{key_path}/{value.dtype}{list(value.shape[1:])}", value
     elif isinstance(value, Mapping):
         for key, one in value.items():
-            yield from _leaves(one, f"{place}/{key}")
+            yield from _leaves(one, f"{key_path}/{key}")
     elif isinstance(value, list | tuple):
         for number, one in enumerate(value):
-            yield from _leaves(one, f"{place}/{number}")
+            yield from _leaves(one, f"{key_path}/{number}")
     else:
-        yield place, value
+        yield key_path, value
 
 
 def tensor_bytes(value: Tensor) -> bytes:
@@ -134,7 +134,7 @@ def _bytes(value: Any) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class CustomData:
-    """Data that a user's own data module yields: prepared once, opened by each worker.
+    """A user's data module: prepared once, opened by each worker.
 
     Attributes:
         name: The data module's class path.
@@ -156,15 +156,12 @@ def prepare_custom_data(config: DataConfig, params: Mapping[str, Any], *, where:
     """
     assert config.class_path is not None, "called for the user's own data only"  # noqa: S101
     path = config.class_path
-    own = find_class(path, "data", where=where)
+    custom = find_class(path, "data", where=where)
     try:
-        build(own, params).prepare_data()
+        build(custom, params).prepare_data()
     except (Exception, SystemExit) as error:  # a user's code may raise anything
-        got = f"{path}, whose prepare_data raises {describe_user_failure(error, path)}"
-        expected = "data that can be prepared"
-        raise BadInputError(
-            where=where, key="data.class_path", got=got, expected=expected
-        ) from error
+        problem = f"prepare_data of {path} raises {describe_user_failure(error, path)}"
+        raise BadInputError(where=where, key="data.class_path", problem=problem) from error
     return CustomData(path)
 
 
@@ -182,38 +179,37 @@ class DataModuleLoaders:
     """
 
     def __init__(self, assignment: Assignment) -> None:
-        """Construct the data module and set it up."""
         config = assignment.config
         self._path = str(config.data.class_path)
         if assignment.is_refit:
             message = f"a refit needs built-in data: {self._path} decides what it trains on"
             raise ValueError(message)
-        own = find_class(self._path, "data", where="trial")
-        params = {name: value for name, value in config.params.items() if own.takes(name)}
+        custom = find_class(self._path, "data", where="trial")
+        params = {name: value for name, value in config.params.items() if custom.takes(name)}
         seed = config.seeds["split"]
         content = content_of(self._path, tuple(params.items()), seed)
         self.facts = content.facts
         self._module = open_module(self._path, params, seed=seed)
         self._probe = _first_rows(self._module, content.n_validation)
-        self.known = module_arguments(self._module, self._path)
+        self.arguments = module_arguments(self._module, self._path)
 
     def fit_arguments(self) -> dict[str, Any]:
         """The module itself; it has been prepared and set up already."""
         return {"datamodule": _without(self._module, "prepare_data", "setup")}
 
     def no_dropout_arguments(self) -> dict[str, Any] | None:
-        """A twin of the module, for the sake of its hooks, that yields the probe."""
+        """A copy of the module, for the sake of its hooks, that validates on the probe's rows."""
         if self._probe is None:
             return None
-        probe = _Kept(self._probe)
+        loader = _Batches(self._probe)
         twin = _without(copy.copy(self._module), "prepare_data", "setup", "teardown")
-        vars(twin)["val_dataloader"] = lambda: probe
+        vars(twin)["val_dataloader"] = lambda: loader
         return {"datamodule": twin}
 
 
 @dataclass(frozen=True)
-class _Kept:
-    """Batches in a loader's place: the Trainer takes a list for several loaders."""
+class _Batches:
+    """A loader of batches that are there: the Trainer would take a list for several loaders."""
 
     batches: list[Any]
 
@@ -225,7 +221,7 @@ class _Kept:
 
 
 def module_arguments(module: LightningDataModule, path: str) -> DataArguments:
-    """What a model may ask of a data module: its attributes; the shape also of a batch."""
+    """The arguments that a data module gives a model: its attributes, or the shape of a batch."""
 
     def image_shape() -> tuple[int, ...]:
         if hasattr(module, "image_shape"):
@@ -255,29 +251,23 @@ def _without(module: LightningDataModule, *hooks: str) -> LightningDataModule:
 def _first_rows(module: LightningDataModule, n_rows: int) -> list[Any] | None:
     """The first batches of the training loader with as many rows as validate, or what fits.
 
-    They are kept, so that each epoch is scored on the same. ``None`` where there are several
-    loaders, or no telling how many rows a batch has.
+    Every epoch is scored on these same batches. ``None`` where there are several loaders, or where
+    the rows of a batch cannot be counted.
     """
-    kept: list[Any] = []
+    batches: list[Any] = []
     n_bytes = 0
     loader = module.train_dataloader()
     if isinstance(loader, list | tuple | Mapping):
         return None
     for batch in loader:
-        tensors = [value for value in _values(batch) if isinstance(value, Tensor) and value.ndim]
+        tensors = [
+            value for _, value in _leaves(batch, "") if isinstance(value, Tensor) and value.ndim
+        ]
         if not tensors or n_rows <= 0:
             break
-        kept.append(batch)
+        batches.append(batch)
         n_rows -= tensors[0].shape[0]
         n_bytes += sum(value.nbytes for value in tensors)
         if n_bytes > LARGEST_PROBE_BYTES:
             break
-    return kept or None
-
-
-def _values(batch: Any) -> list[Any]:
-    if isinstance(batch, Mapping):
-        return [value for one in batch.values() for value in _values(one)]
-    if isinstance(batch, list | tuple):
-        return [value for one in batch for value in _values(one)]
-    return [batch]
+    return batches or None

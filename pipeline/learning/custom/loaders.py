@@ -19,7 +19,7 @@ EVALUATION_VALUES = 2**21
 Batch = tuple[Tensor, Tensor]
 
 DataArguments = Mapping[str, Callable[[], Any]]
-"""What a model's constructor may ask of the data, by name; it is only worked out when asked."""
+"""Arguments of a model's constructor that the data gives, by name; worked out when asked for."""
 
 
 class TrialLoaders(Protocol):
@@ -27,11 +27,11 @@ class TrialLoaders(Protocol):
 
     Attributes:
         facts: What a record says of the data.
-        known: What a module's constructor may ask for, by name.
+        arguments: What a module's constructor may ask for, by name.
     """
 
     facts: DataFacts
-    known: DataArguments
+    arguments: DataArguments
 
     def fit_arguments(self) -> dict[str, Any]:
         """The arguments of ``Trainer.fit``."""
@@ -58,7 +58,6 @@ class RowBatches:
         batch_size: int,
         order_seed: int | None = None,
     ) -> None:
-        """Start before the first epoch."""
         self.rows = rows
         self.shape = batch_shape(image_shape)
         self.batch_size = batch_size
@@ -71,7 +70,7 @@ class RowBatches:
 
     @property
     def _n_rows(self) -> int:
-        """Rows of an epoch: a last training row that would stand alone is left out.
+        """Rows of an epoch: a last training batch of a single row is left out.
 
         Batch-norm cannot be trained on a batch of one.
         """
@@ -109,7 +108,7 @@ def batch_shape(image_shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def in_order(rows: Rows, image_shape: tuple[int, ...]) -> RowBatches:
-    """Batch rows as they stand, for an evaluation."""
+    """Batch rows in their order, for an evaluation."""
     n_rows = max(1, min(EVALUATION_ROWS, EVALUATION_VALUES // math.prod(image_shape)))
     return RowBatches(rows, image_shape=image_shape, batch_size=n_rows)
 
@@ -123,7 +122,6 @@ class RowLoaders:
     """
 
     def __init__(self, assignment: Assignment, data: PreparedData) -> None:
-        """Map the rows; they are shared by all trials of a worker."""
         self.config = assignment.config
         (parts,), split_sha256 = load_splits(
             data,
@@ -133,7 +131,7 @@ class RowLoaders:
         )
         self.facts = DataFacts(data.sha256, split_sha256, data.image_shape, data.n_classes)
         self._parts = parts.to(torch.device(resolve_device(self.config.training.device)))
-        self.known = row_arguments(self._parts)
+        self.arguments = row_arguments(self._parts)
 
     def fit_arguments(self) -> dict[str, Any]:
         """Shuffle the training rows as for a built-in model."""
@@ -153,7 +151,7 @@ class RowLoaders:
 
 
 def row_arguments(parts: SplitTensors) -> DataArguments:
-    """What a module's constructor may ask of built-in data."""
+    """The arguments that built-in data gives a module's constructor."""
     return {
         "n_classes": lambda: parts.n_classes,
         "n_inputs": lambda: math.prod(parts.image_shape),

@@ -16,7 +16,7 @@ def extend_search_path(*folders: Path) -> None:
     """Look for modules in these folders too, after all others.
 
     ``python -m pipeline`` searches the working folder and the console script does not; here both
-    do. A worker searches where the driver that starts it does. The folders stand last, so that a
+    do. A worker searches where the driver that starts it does. The folders come last, so that a
     file of the user's never takes the place of a package that this project needs.
 
     Args:
@@ -31,7 +31,7 @@ def extend_search_path(*folders: Path) -> None:
 INSTALLED: Final = tuple(
     Path(sysconfig.get_path(kind)) for kind in ("purelib", "platlib", "stdlib")
 )
-"""Where Python and its packages are."""
+"""The folders of Python and its packages."""
 PROGRAM: Final = "__main__"
 PACKAGES: Final = ("site-packages", "dist-packages")
 
@@ -50,7 +50,7 @@ def source_files(
 
     Args:
         class_path: ``my_package.my_module.MyClass``.
-        folders: Where it is looked for beside Python's own places.
+        folders: Searched beside Python's own search path.
         where: What an error names.
         key: The class path's key.
 
@@ -61,14 +61,13 @@ def source_files(
         BadInputError: The module is a package's program, or of Python's own library. No such class
             is there, and some of these do things when they are imported.
     """
-    expected = "a class of your own or of an installed package"
     first, *rest = class_path.split(".")[:-1]
     if PROGRAM in rest:
-        raise BadInputError(where=where, key=key, got=f"{class_path}, a program", expected=expected)
+        raise BadInputError(where=where, key=key, problem=f"{class_path} is in a program")
     specs = [_outermost(first, folders)]
     if specs[0] is not None and _is_of_python(specs[0]):
-        got = f"{class_path}, of Python's own library"
-        raise BadInputError(where=where, key=key, got=got, expected=expected)
+        problem = f"{class_path} is of Python's own library"
+        raise BadInputError(where=where, key=key, problem=problem)
     for name in rest:
         inside = specs[-1] and specs[-1].submodule_search_locations
         specs.append(PathFinder.find_spec(name, list(inside)) if inside else None)
@@ -121,12 +120,12 @@ def _files(cls: type) -> tuple[Path, set[Path]]:
     root = path.parent if package is None else package.parent
     if is_installed(path):
         return root, {path}
-    own = set(_imported_from(root)) | {path}
-    return root, own if package is None else own | set(package.rglob("*.py"))
+    files = set(_imported_from(root)) | {path}
+    return root, files if package is None else files | set(package.rglob("*.py"))
 
 
 def _package(cls: type, path: Path) -> Path | None:
-    """The outermost regular package that a module stands in; namespaces have no file."""
+    """The outermost regular package of a module; namespace packages have no file."""
     folders = [path.parent, *path.parents[1 : len(cls.__module__.split("."))]]
     packages = [folder for folder in folders if (folder / "__init__.py").is_file()]
     return packages[-1] if packages else None

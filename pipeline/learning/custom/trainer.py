@@ -4,7 +4,6 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from safetensors.torch import save
 from torch import nn
@@ -20,10 +19,10 @@ from pipeline.learning.checkpoints.keeper import (
 from pipeline.learning.cohort.member import Progress
 from pipeline.learning.custom.callbacks import (
     EpochRecorder,
-    Probe,
+    NoDropoutScore,
     Report,
 )
-from pipeline.learning.custom.classes import Section, build, find_class, seed_all
+from pipeline.learning.custom.classes import build, find_class, find_classes, seed_all
 from pipeline.learning.custom.datamodule import CustomData, DataModuleLoaders
 from pipeline.learning.custom.loaders import DataArguments, RowLoaders, TrialLoaders
 from pipeline.learning.custom.resume import IN_MEMORY, EpochCheckpoint, NotResumedError
@@ -85,33 +84,23 @@ def expected_of_loaders() -> Iterator[None]:
         yield
 
 
-def build_model(config: TrialConfig, known: DataArguments) -> LightningModule:
+def build_model(config: TrialConfig, of_data: DataArguments) -> LightningModule:
     """Build a user's module, or a built-in one for a user's data, on the CPU.
 
     Args:
         config: The trial.
-        known: What the data knows.
+        of_data: Arguments that the data gives.
     """
     seed_all(config.seeds["initialisation"])
     path = config.model.class_path
     if path is not None:
         module: LightningModule = build(
-            find_class(path, "model", where="trial"), config.params, known
+            find_class(path, "model", where="trial"), config.params, of_data
         )
         return module
     is_classifier = network_class(str(config.model.name)).is_classifier
-    n_classes = known["n_classes"]() if is_classifier else 0
-    return build_network(config, image_shape=known["image_shape"](), n_classes=n_classes)
-
-
-def custom_classes(config: TrialConfig) -> tuple[Any, ...]:
-    """The user's classes that a trial names, imported."""
-    paths: dict[Section, str | None] = {
-        "model": config.model.class_path,
-        "data": config.data.class_path,
-    }
-    found = (find_class(path, name, where="trial") for name, path in paths.items() if path)
-    return tuple(own.cls for own in found)
+    n_classes = of_data["n_classes"]() if is_classifier else 0
+    return build_network(config, image_shape=of_data["image_shape"](), n_classes=n_classes)
 
 
 def count_parameters(module: LightningModule | None) -> int:
@@ -169,18 +158,18 @@ class _Fit:
         self._progress = Progress(assignment)
         self._facts: Facts | None = None
         self._module: LightningModule | None = None
-        self._watch: EpochRecorder | None = None
+        self._recorder: EpochRecorder | None = None
         self._data_seconds = 0.0
 
     def run(self, data: PreparedData | CustomData) -> TrialOutcome:
         paths = [self._config.model.class_path, self._config.data.class_path]
         with ending(self._progress, *filter(None, paths)):
-            classes = custom_classes(self._config)
-            sources = custom_sources(*classes)
-            feed = self._open(data)
-            self._facts = self._collect_facts(feed, sources)
+            classes = find_classes(self._config, "trial")
+            sources = custom_sources(*(custom.cls for custom in classes.values()))
+            loaders = self._open(data)
+            self._facts = self._collect_facts(loaders, sources)
             try:
-                self._train(feed, self._find())
+                self._train(loaders, self._find())
             except NotResumedError:
                 self._forget()
                 self._train(self._open(data), None)
@@ -196,15 +185,15 @@ class _Fit:
         finally:
             self._data_seconds = time.perf_counter() - started
 
-    def _train(self, feed: TrialLoaders, saved: State | None) -> None:
+    def _train(self, loaders: TrialLoaders, saved: State | None) -> None:
         training = self._config.training
-        self._module = build_model(self._config, feed.known)
+        self._module = build_model(self._config, loaders.arguments)
         with expected_of_loaders():
-            probe = None if self._assignment.is_refit else feed.no_dropout_arguments()
-            self._watch = EpochRecorder(
+            probe = None if self._assignment.is_refit else loaders.no_dropout_arguments()
+            self._recorder = EpochRecorder(
                 self._progress,
                 report=self._report,
-                probe=Probe(make_trainer(training), probe),
+                no_dropout=NoDropoutScore(make_trainer(training), probe),
             )
             checkpoint = EpochCheckpoint(
                 saved and saved["training"], is_due=lambda: self._keeper.is_due, save=self._save
@@ -214,12 +203,12 @@ class _Fit:
             trainer = make_trainer(
                 training,
                 epochs=self._assignment.epochs,
-                callbacks=[checkpoint, self._watch],
+                callbacks=[checkpoint, self._recorder],
                 plugins=[checkpoint.io],
             )
             try:
                 path = None if saved is None else IN_MEMORY
-                trainer.fit(self._module, ckpt_path=path, **feed.fit_arguments())
+                trainer.fit(self._module, ckpt_path=path, **loaders.fit_arguments())
             except Exception as error:
                 if checkpoint.is_resuming:
                     raise NotResumedError(str(error)) from error
@@ -233,8 +222,8 @@ class _Fit:
 
     def _report_again(self, saved: State) -> None:
         """Report the epochs behind it again, and go on with their curve and weights."""
-        assert self._watch is not None  # noqa: S101 - it was just made
-        self._watch.weights = saved["weights"]
+        assert self._recorder is not None  # noqa: S101 - it was just made
+        self._recorder.weights = saved["weights"]
         for scores in curve_of(saved["curve"]):
             self._progress.take(scores)
             self._report(scores)
@@ -247,14 +236,14 @@ class _Fit:
     def _save(self, training: Callable[[], State]) -> None:
         """Write a checkpoint; a module whose state cannot be written down has none."""
         started = time.perf_counter()
-        watch, curve = self._watch, self._progress.curve
-        assert watch is not None  # noqa: S101 - it was made before the training
+        recorder, curve = self._recorder, self._progress.curve
+        assert recorder is not None  # noqa: S101 - it was made before the training
         self._keeper.keep(
             self._fingerprint(),
             self._config.number,
             lambda: {
                 "curve": curve_state(curve),
-                "weights": watch.weights,
+                "weights": recorder.weights,
                 "training": training(),
             },
         )
@@ -272,18 +261,18 @@ class _Fit:
         elif progress.state is None:
             progress.state = TrialState.COMPLETE
 
-    def _collect_facts(self, feed: TrialLoaders, sources: dict[str, str]) -> Facts:
+    def _collect_facts(self, loaders: TrialLoaders, sources: dict[str, str]) -> Facts:
         is_own_model = self._config.model.class_path is not None
         return collect_facts(
             self._config.training,
-            feed.facts,
+            loaders.facts,
             alone_because=ALONE_BECAUSE if is_own_model else ALONE_BECAUSE_OF_DATA,
             custom_sources=sources,
         )
 
     def _outcome(self) -> TrialOutcome:
-        watch, progress = self._watch, self._progress
-        weights = watch.weights if watch else None
+        recorder, progress = self._recorder, self._progress
+        weights = recorder.weights if recorder else None
         return TrialOutcome(
             number=self._config.number,
             state=progress.state or TrialState.FAIL,
@@ -298,7 +287,7 @@ class _Fit:
 
     def _seconds(self) -> dict[str, float]:
         """The worker's seconds by phase; what no phase claims is ``set_up``."""
-        phases = self._watch.seconds if self._watch else {"training": 0.0, "validation": 0.0}
+        phases = self._recorder.seconds if self._recorder else {"training": 0.0, "validation": 0.0}
         total = time.perf_counter() - self._started
         claimed = self._data_seconds + sum(phases.values())
         return {"data": self._data_seconds, "set_up": total - claimed, **phases}

@@ -70,7 +70,7 @@ def test_a_refit_on_an_own_data_module_is_refused() -> None:
 
 def test_data_that_cannot_be_prepared_is_bad_input() -> None:
     config = own_trial(data="Unprepared").data
-    with pytest.raises(BadInputError, match="prepare_data raises OSError: the disk is elsewhere"):
+    with pytest.raises(BadInputError, match="Unprepared raises OSError: the disk"):
         prepare_custom_data(config, {"batch_size": 8}, where="study.yaml")
 
 

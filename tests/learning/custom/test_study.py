@@ -55,8 +55,8 @@ def test_a_study_of_an_own_module_is_a_function_and_its_best_trial_is_reproduced
 @pytest.mark.parametrize(
     ("model", "space", "said"),
     [
-        ("NotThere", {}, "there is no NotThere in that module"),
-        ("Plain", {"hiden": 3}, "space.hiden: got a parameter that"),
+        ("NotThere", {}, "NotThere is not in its module"),
+        ("Plain", {"hiden": 3}, "space.hiden: not an argument of"),
     ],
     ids=["class", "space"],
 )

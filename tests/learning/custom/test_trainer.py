@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load
 
 from pipeline.learning.cohort.rows import load_splits
-from pipeline.learning.custom.callbacks import Probe
+from pipeline.learning.custom.callbacks import NoDropoutScore
 from pipeline.learning.custom.trainer import ALONE_BECAUSE, fit_custom
 from pipeline.learning.data import PreparedData
 from pipeline.learning.sealed_scores import evaluate
@@ -93,7 +93,7 @@ def test_the_curve_without_dropout_is_measured_and_changes_no_bit(
     digits: PreparedData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_probe = fit(digits, own_trial("NoisyValidation"))
-    monkeypatch.setattr(Probe, "loss", lambda *_: math.nan)
+    monkeypatch.setattr(NoDropoutScore, "loss", lambda *_: math.nan)
     without = fit(digits, own_trial("NoisyValidation"))
     assert all(0 < scores.train_loss_no_dropout < 2 for scores in with_probe.curve)
     assert all(math.isnan(scores.train_loss_no_dropout) for scores in without.curve)
@@ -180,7 +180,7 @@ def test_a_module_that_ends_its_own_training_is_complete(digits: PreparedData) -
         ("Leaving", "SystemExit: enough, in tests.learning.custom.modules:", 0),
         ("Interrupting", "KeyboardInterrupt, in tests.learning.custom.modules:", 0),
         ("WithNotes", "TypeError: state_dict()['_extra_state'] is a dict", 1),
-        ("NotThere", "BadInputError: trial: model.class_path: got", 0),
+        ("NotThere", "BadInputError: trial: model.class_path: ", 0),
     ],
 )
 def test_what_a_module_does_wrong_ends_its_trial_with_a_cause(
