@@ -4,6 +4,8 @@
 >>> result = Study.load("studies/mnist_5k_mlp.yaml").run(workers=2)  # doctest: +SKIP
 >>> result.best.params  # doctest: +SKIP
 {'depth': 2, 'width': 512, 'input_dropout': 0.17, 'dropout_1': 0.31, ...}
+>>> from pipeline import MLP  # a LightningModule for any Trainer
+>>> network = MLP(784, 10, widths=[128, 64], dropouts=[0.2, 0.3])  # doctest: +SKIP
 """
 
 from typing import TYPE_CHECKING
@@ -12,8 +14,14 @@ if TYPE_CHECKING:
     from pipeline.app.study import Study, StudyResult
     from pipeline.config import StudyConfig, TrialConfig
     from pipeline.errors import BadInputError, DropoutSearchError, WorkFailedError
+    from pipeline.learning.modules.autoencoder import Autoencoder
+    from pipeline.learning.modules.cnn import CNN
+    from pipeline.learning.modules.mlp import MLP
 
 __all__ = [
+    "CNN",
+    "MLP",
+    "Autoencoder",
     "BadInputError",
     "DropoutSearchError",
     "Study",
@@ -28,6 +36,9 @@ _HOMES = {
     "StudyResult": "app.study",
     "StudyConfig": "config",
     "TrialConfig": "config",
+    "MLP": "learning.modules.mlp",
+    "CNN": "learning.modules.cnn",
+    "Autoencoder": "learning.modules.autoencoder",
     "BadInputError": "errors",
     "DropoutSearchError": "errors",
     "WorkFailedError": "errors",

@@ -78,7 +78,7 @@ def reproduce(
 
     workspace.check_has_studies(target)
     workspace.check_home(to_write=True)
-    original = _read(workspace, target, trial)
+    original = read_recorded(workspace, target, trial)
     again = _train_again(workspace, original, watch)
     comparison = compare(original, again)
     run_id = log_reproduction(
@@ -98,9 +98,10 @@ def reproduce(
     )
 
 
-def _read(
+def read_recorded(
     workspace: Workspace, target: str, trial: int | Literal["best"] | None
 ) -> "RecordedTrial":
+    """Read a trial from its record: as ``reproduce`` names it."""
     from pipeline.tracking.reader import read_run, read_trial
 
     if trial is None and RUN_ID.match(target):

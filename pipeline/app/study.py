@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pipeline.app import training, trust
 from pipeline.app.inputs import (
@@ -27,6 +27,7 @@ from pipeline.trial import Event, Tell, TrialOutcome, TrialRow, Watch, best_row,
 if TYPE_CHECKING:
     from pipeline.learning.checkpoints import CheckpointFolder
     from pipeline.learning.data import Source
+    from pipeline.learning.modules.network import Network
     from pipeline.search.store import TrialStore
     from pipeline.search.time_ledger import TimeLedger
 
@@ -134,6 +135,14 @@ class Study:
         """
         config = load_study(Path(path), overrides)
         return cls(config=config, workspace=workspace, file=str(path))
+
+    def load_model(
+        self, trial: int | Literal["best"] = "best", *, fold: int | None = None
+    ) -> "Network":
+        """Build a trial's network with the weights of its best epoch: see ``browse.load_model``."""
+        from pipeline.app.browse import load_model
+
+        return load_model(self.workspace, self.config.name, trial=trial, fold=fold)
 
     def run(
         self,

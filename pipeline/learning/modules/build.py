@@ -72,8 +72,8 @@ def check_model_fits_data(study: StudyConfig, image_shape: tuple[int, ...], *, w
         raise BadInputError(
             where=where,
             key="model.name",
-            got=f"{study.model.name} for rows of {image_shape[0]} values",
-            expected="mlp or autoencoder, since these are no images",
+            problem=f"{study.model.name} needs images, but the data has rows of "
+            f"{image_shape[0]} values",
         )
     for name, (largest, reason) in network.limits(image_shape).items():
         value = max(values_of(study.space.domains[name], corners=True))

@@ -35,7 +35,7 @@ def test_more_blocks_than_an_image_can_be_halved_are_refused() -> None:
 
 
 def test_rows_that_are_no_images_do_not_suit_a_cnn() -> None:
-    with pytest.raises(BadInputError, match=r"model\.name.*cnn for rows of 20 values"):
+    with pytest.raises(BadInputError, match=r"model\.name: cnn needs images, .* rows of 20 values"):
         check_model_fits_data(study("cnn"), (20,), where="suits.yaml")
 
 
