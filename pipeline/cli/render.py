@@ -246,7 +246,7 @@ def diagnosis_lines(diagnosis: "Diagnosis", *, home: Path, fix: bool) -> list[st
     Args:
         diagnosis: What was found.
         home: Where it was looked.
-        fix: Whether it was to be mended.
+        fix: Whether it was asked to fix.
     """
     if not diagnosis.studies:
         return [f"no study in {home}: nothing can be off"]
@@ -268,7 +268,7 @@ def _finding_lines(finding: "Finding") -> Iterator[str]:
     yield f"  {who}: {finding.kind.value}"
     yield f"    found: {finding.what}"
     if finding.how:
-        yield f"    {'mended' if finding.is_fixed else 'not mended'}: {finding.how}"
+        yield f"    {'fixed' if finding.is_fixed else 'not fixed'}: {finding.how}"
 
 
 def _last_line(diagnosis: "Diagnosis", home: Path, *, fix: bool) -> str:
@@ -277,8 +277,8 @@ def _last_line(diagnosis: "Diagnosis", home: Path, *, fix: bool) -> str:
     if not n_found:
         return "healthy: the two ledgers agree"
     if diagnosis.is_healthy:
-        return f"healthy: {counted(n_found, 'finding')}, all mended"
+        return f"healthy: {counted(n_found, 'finding')}, all fixed"
     if not fix:
         again = f"pipeline doctor --fix{home_option(home)}"
-        return f"{counted(n_found, 'finding')}, nothing was changed; `{again}` mends what it can"
-    return f"{counted(n_found, 'finding')}, {n_fixed} mended, {n_found - n_fixed} left"
+        return f"{counted(n_found, 'finding')}, nothing was changed; `{again}` fixes what it can"
+    return f"{counted(n_found, 'finding')}, {n_fixed} fixed, {n_found - n_fixed} left"

@@ -1,5 +1,6 @@
 """PatientLedger: a ledger behind a network, whose server may not answer for a while."""
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -13,6 +14,8 @@ from pipeline.tracking.client import failing_fast, is_away
 from pipeline.trial import NO_RUNS, EpochScores, KnownRuns, Ledger, TrialOutcome, TrialRow
 
 SECONDS_BETWEEN_TRIES: Final = 1.0
+STATUS: Final = re.compile(r"failed with error code (\d{3})")
+"""How MLflow's client words an answer that is an error."""
 
 T = TypeVar("T")
 
@@ -148,11 +151,7 @@ class PatientLedger:
         Raises:
             WorkFailedError: The server stayed away.
         """
-        message = (
-            f"MLflow at {self._address} has not answered since {absence.since} ({reason}): run "
-            "the same command again when it does, and the study goes on"
-        )
-        self._given_up = given_up = WorkFailedError(message)
+        self._given_up = given_up = WorkFailedError(self._message(absence, reason))
         while time.monotonic() < absence.deadline:
             time.sleep(self._pause)
             with suppress(DropoutSearchError), failing_fast():
@@ -161,6 +160,14 @@ class PatientLedger:
                 self._tell(f"MLflow at {self._address} answers again")
                 return
         raise given_up from reason
+
+    def _message(self, absence: Absence, reason: DropoutSearchError) -> str:
+        status = STATUS.search(str(reason))
+        how = f"has answered with HTTP status {status[1]} alone" if status else "has not answered"
+        return (
+            f"MLflow at {self._address} {how} since {absence.since}: "
+            "run the same command again when it answers, and the study goes on"
+        )
 
     def _reopen(self) -> None:
         ledger = self._connect()

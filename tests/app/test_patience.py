@@ -175,7 +175,7 @@ def test_server_that_stays_away_ends_the_study_and_the_next_run_goes_on(
     world, network = World(), Network([calls, 10**9], seed)
     with pytest.raises(
         WorkFailedError,
-        match=r"^MLflow at http://host has not answered since 20\S+ \(no answer\): run the same",
+        match=r"^MLflow at http://host has not answered since 20\S+: run the same command again",
     ):
         world.run(network, seed=seed, patience_seconds=0.01)
     assert sum("does not answer" in line for line in world.told) == 1, "it waits once"

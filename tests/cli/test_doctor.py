@@ -63,7 +63,7 @@ def test_finding_is_told_with_the_command_that_mends_it() -> None:
         "study small: 1 finding",
         "  trial 3: damaged-weights",
         "    found: weights.safetensors has SHA-256 0…, Optuna says 1…",
-        "1 finding, nothing was changed; `pipeline doctor --fix --home there` mends what it can",
+        "1 finding, nothing was changed; `pipeline doctor --fix --home there` fixes what it can",
     ]
 
 
@@ -73,11 +73,11 @@ def test_what_was_done_is_told() -> None:
     told = _told(mended, left)
     assert told[3:6] == [
         f"    found: {LOST.what}",
-        "    mended: trained again",
+        "    fixed: trained again",
         "  study: " + LOST.kind,
     ]
-    assert told[-2:] == ["    not mended: no data", "2 findings, 1 mended, 1 left"]
-    assert _told(mended)[-1] == "healthy: 1 finding, all mended"
+    assert told[-2:] == ["    not fixed: no data", "2 findings, 1 fixed, 1 left"]
+    assert _told(mended)[-1] == "healthy: 1 finding, all fixed"
     assert Diagnosis(findings=[mended]).is_healthy
     assert not Diagnosis(findings=[mended, left]).is_healthy
 
