@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from pipeline.trial import Tell, ignore
 
 if TYPE_CHECKING:
     from pipeline.app.repair import Key, StudySnapshot
+    from pipeline.locks import LockState
     from pipeline.search.store import TrialStore
 
 ROUNDS = 4
@@ -99,16 +100,28 @@ def look_at_studies(workspace: Workspace, tell: Tell) -> Diagnosis:
         names = sorted({*stored, *names_in_mlflow(copied.ledger_uri)})
         stores = {name: TrialStore.find(storage, name) for name in names}
         snapshots = [_look(copied, name, stores[name], workspace.artifacts, tell) for name in names]
-    after = lock_states(workspace.home)
-    held = {name for seen in (before, after) for name, state in seen.items() if state.holder}
+    held = _held_since(before, workspace.home)
     held |= {name for name in names if holder_of(storage, name)}
-    running = [name for name in names if name in held or before.get(name) != after.get(name)]
+    running = [name for name in names if name in held]
     findings = [
         finding
         for snapshot in snapshots
         for finding in snapshot.findings(is_running=snapshot.study in running)
     ]
     return Diagnosis(studies=names, running=running, findings=findings)
+
+
+def _held_since(before: "Mapping[str, LockState]", home: Path) -> set[str]:
+    """The studies that some process holds, or has held since their locks were seen."""
+    from pipeline.locks import lock_states
+
+    after = lock_states(home)
+    names = {*before, *after}
+    return {
+        name
+        for name in names
+        if before.get(name) != after.get(name) or (name in after and after[name].holder)
+    }
 
 
 def _look(

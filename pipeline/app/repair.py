@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -25,7 +25,7 @@ from pipeline.trial import (
 )
 
 if TYPE_CHECKING:
-    from pipeline.analysis import Finding
+    from pipeline.analysis import Action, Finding
     from pipeline.search.store import TrialStore
     from pipeline.tracking.ledger import MlflowLedger
 
@@ -84,7 +84,7 @@ def repair(snapshot: StudySnapshot, findings: "Sequence[Finding]", tell: Tell) -
         if snapshot.store is not None and rest:
             done |= Repair(snapshot, snapshot.store, tell).run(rest)
     except DropoutSearchError as error:
-        done |= {one.key: str(error) for one in findings if one.key not in done}
+        return dict.fromkeys((finding.key for finding in findings), str(error)) | done
     return done
 
 
@@ -131,6 +131,7 @@ class Repair:
     def __init__(self, snapshot: StudySnapshot, store: "TrialStore", tell: Tell) -> None:
         self._snapshot = snapshot
         self._workspace = snapshot.workspace
+        self._trials = snapshot.trials or ()
         self._store = store
         self._tell = tell
         self._study = _read_study(store, snapshot.study)
@@ -140,19 +141,10 @@ class Repair:
         """Release what waits, write what is known, train what is lost; then close the study."""
         from pipeline.analysis import Action
 
-        to_release = {one.trial for one in findings if one.action is Action.RELEASE}
-        to_write = {one.trial for one in findings if one.action in (Action.WRITE, Action.RESTORE)}
-        done: dict[int, str] = {}
-        lost: dict[int, TrialRow] = {}
         with self._opened():
-            for trial in self._snapshot.trials or ():
-                if trial.number in to_release:
-                    done[trial.number] = self._release(trial)
-                elif trial.number in to_write and self._write_known(trial):
-                    done[trial.number] = WRITTEN
-                elif trial.number in to_write:
-                    lost[trial.number] = trial
-            done |= self._train(lost)
+            released = self._release(_trials_of(findings, Action.RELEASE))
+            written = self._write_all(_trials_of(findings, Action.WRITE, Action.RESTORE))
+        done = released | written
         return {
             finding.key: CLOSED if finding.trial is None else done.get(finding.trial, "")
             for finding in findings
@@ -173,11 +165,20 @@ class Repair:
             is_done = are_over and len(rows) >= self._study.search.trials
             self._ledger.close(rows, is_done=is_done)
 
-    def _release(self, trial: TrialRow) -> str:
-        if trial.state is TrialState.RUNNING:
-            self._store.release(trial.number)
-        self._ledger.release(trial.number)
-        return RELEASED
+    def _release(self, numbers: Container[int]) -> dict[int, str]:
+        released = [trial for trial in self._trials if trial.number in numbers]
+        for trial in released:
+            if trial.state is TrialState.RUNNING:
+                self._store.release(trial.number)
+            self._ledger.release(trial.number)
+        return {trial.number: RELEASED for trial in released}
+
+    def _write_all(self, numbers: Container[int]) -> dict[int, str]:
+        """Write trials' runs from sound records; those without one are trained again."""
+        trials = [trial for trial in self._trials if trial.number in numbers]
+        written = {trial.number: WRITTEN for trial in trials if self._write_known(trial)}
+        lost = {trial.number: trial for trial in trials if trial.number not in written}
+        return written | self._train(lost)
 
     def _run_of(self, trial: TrialRow) -> RunSnapshot | None:
         from pipeline.analysis import run_of
@@ -262,6 +263,12 @@ class Repair:
             self._write(trial, known_failure(trial, now_ms=time.time_ns() // 1_000_000))
             return FROM_OPTUNA
         return f"trained again, {why}"
+
+
+def _trials_of(findings: "Sequence[Finding]", *actions: "Action") -> set[int]:
+    """The trials for which findings ask one of some actions."""
+    asked = (finding for finding in findings if finding.action in actions)
+    return {finding.trial for finding in asked if finding.trial is not None}
 
 
 def _read_study(store: "TrialStore", name: str) -> StudyConfig:
