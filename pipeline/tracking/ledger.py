@@ -188,9 +188,9 @@ class MlflowLedger:
                 self._set_aside(number, run, attempt=earlier.index(run.info.run_id) + 1)
             else:
                 found.setdefault(number, []).append(run)
-        kept = {n: self._keep_one(same, known.current.get(n)) for n, same in found.items()}
-        self._infos = {number: run.info for number, run in kept.items()}
-        self._running = {n for n, run in kept.items() if run.info.status == "RUNNING"}
+        single = {n: self._delete_doubles(same, known.current.get(n)) for n, same in found.items()}
+        self._infos = {number: run.info for number, run in single.items()}
+        self._running = {n for n, run in single.items() if run.info.status == "RUNNING"}
 
     def _set_aside(self, number: int, run: Run, *, attempt: int) -> None:
         """Make a run an earlier attempt; the tag that makes it the trial's run is deleted last."""
@@ -200,18 +200,18 @@ class MlflowLedger:
         self._client.update_run(run_id, name=names.attempt_run(number, attempt))
         self._client.delete_tag(run_id, names.TRIAL_NUMBER)
 
-    def _keep_one(self, same: Sequence[Run], named: str | None) -> Run:
-        """Delete all but one of a trial's runs."""
+    def _delete_doubles(self, same: Sequence[Run], named: str | None) -> Run:
+        """Delete all but one of a trial's runs, and return that one."""
 
         def rank(run: Run) -> RunRank:
             is_finished = run.info.status == "FINISHED"
             return RunRank(run.info.run_id == named, is_finished, len(run.data.metrics))
 
-        kept = max(same, key=rank)
+        highest = max(same, key=rank)
         for run in same:
-            if run is not kept:
+            if run is not highest:
                 self._client.delete_run(run.info.run_id)
-        return kept
+        return highest
 
     def _run_id(self, number: int) -> str:
         return str(self._infos[number].run_id)

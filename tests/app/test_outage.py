@@ -52,6 +52,7 @@ def back_after_a_while(leave: Callable[[], None], come_back: Callable[[], None])
     threading.Timer(OUTAGE_SECONDS, come_back).start()
 
 
+@pytest.mark.timeout(900)
 def test_server_that_stays_away_ends_the_study_and_one_that_comes_back_is_waited_for(
     home: Path, tmp_path: Path
 ) -> None:
