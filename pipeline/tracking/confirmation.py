@@ -17,7 +17,7 @@ from pipeline.tracking import names, runs
 from pipeline.tracking.client import connect, explained
 from pipeline.tracking.note import with_confirmed
 from pipeline.tracking.points import Points
-from pipeline.tracking.retraining import log_retraining, settle_the_dead, settled
+from pipeline.tracking.retraining import log_retraining, terminate_abandoned, terminating
 from pipeline.trial import RecordedTrial, TrialOutcome
 
 Repeated = tuple[int, int]
@@ -51,7 +51,7 @@ def confirming(trials: Sequence[RecordedTrial], *, n_seeds: int) -> Iterator["Co
     """Open the run ``confirm`` of a study while its candidates are trained again.
 
     A repeat's run is made when the repeat has ended, so after Ctrl-C this run is KILLED and no
-    other is open. What a process that was killed outright has left is settled first: the study
+    other is open. What a process that was killed outright has left is terminated first: the study
     is to be held meanwhile.
 
     Args:
@@ -59,7 +59,7 @@ def confirming(trials: Sequence[RecordedTrial], *, n_seeds: int) -> Iterator["Co
         n_seeds: How many repeats each is to have.
     """
     run = _begin(trials, n_seeds)
-    with settled(run.client, run.run_id):
+    with terminating(run.client, run.run_id):
         yield run
 
 
@@ -69,7 +69,7 @@ def _begin(trials: Sequence[RecordedTrial], n_seeds: int) -> "ConfirmRun":
     client = connect(first.tracking_uri)
     study_run = _study_run(client, first.run_id)
     for tag in (names.CONFIRM_OF_STUDY, names.CONFIRMS):
-        settle_the_dead(client, study_run.info.experiment_id, tag)
+        terminate_abandoned(client, study_run.info.experiment_id, tag)
     run = client.create_run(
         study_run.info.experiment_id,
         run_name=names.CONFIRM_RUN,

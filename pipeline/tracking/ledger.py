@@ -138,7 +138,7 @@ class MlflowLedger:
         points.add_outcome(outcome)
         state = {names.TRIAL_STATE: record.state.value}
         points.write(self._client, state | runs.outcome_tags(record, outcome))
-        self._settle(number, STATUS[outcome.state])
+        self._terminate(number, STATUS[outcome.state])
 
     @explained
     def release(self, number: int) -> None:
@@ -163,7 +163,7 @@ class MlflowLedger:
         finished = {row.number: row.state for row in rows if row.state.is_finished}
         for number in sorted(self._running):
             if number in finished:
-                self._settle_as(number, finished[number])
+                self._terminate_as(number, finished[number])
             else:
                 self.release(number)
         info = self._study_run.info
@@ -249,12 +249,12 @@ class MlflowLedger:
         if best is not None and best.run_id is not None:
             runs.copy_pictures(self._client, best.run_id, self._study_run.info)
 
-    def _settle_as(self, number: int, state: TrialState) -> None:
+    def _terminate_as(self, number: int, state: TrialState) -> None:
         points = self._live.get(number) or Points(self._run_id(number), {})
         points.write(self._client, {names.TRIAL_STATE: state.value})
-        self._settle(number, STATUS[state])
+        self._terminate(number, STATUS[state])
 
-    def _settle(self, number: int, status: str) -> None:
+    def _terminate(self, number: int, status: str) -> None:
         self._client.set_terminated(self._run_id(number), status)
         self._live.pop(number, None)
         self._running.discard(number)

@@ -52,7 +52,7 @@ def log_reproduction(
         points = Points(_create(client, original, experiment_id), original.record.trial.params)
         for scores in curve:
             points.add(scores.metrics, step=scores.epoch, timestamp_ms=scores.ended_at_ms)
-        with settled(client, points.run_id):
+        with terminating(client, points.run_id):
             points.write(client, tags)
     return points.run_id
 
@@ -120,7 +120,7 @@ def _place_of_weights(info: RunInfo, tracking_uri: str) -> str:
 
 
 @contextmanager
-def settled(client: MlflowClient, run_id: str, *, status: str = "FINISHED") -> Iterator[None]:
+def terminating(client: MlflowClient, run_id: str, *, status: str = "FINISHED") -> Iterator[None]:
     """Leave a run not running, whatever happens: KILLED where the writing is broken off."""
     ended = "KILLED"
     try:
@@ -137,7 +137,7 @@ def _end_run(client: MlflowClient, run_id: str, status: str) -> None:
 
 @contextmanager
 def written_alone(client: MlflowClient, experiment_id: str, tag: str) -> Iterator[None]:
-    """Write a run of one kind while no other process does, and settle those of the dead first.
+    """Write a run of one kind while no other process does, and end those that were abandoned.
 
     Only runs of an embedded store can be known to have no writer: a server's are left as they are.
 
@@ -149,12 +149,12 @@ def written_alone(client: MlflowClient, experiment_id: str, tag: str) -> Iterato
     database = database_of(client.tracking_uri)
     with locked(lock_of(database)) if database else nullcontext():
         if database:
-            settle_the_dead(client, experiment_id, tag)
+            terminate_abandoned(client, experiment_id, tag)
         yield
 
 
-def settle_the_dead(client: MlflowClient, experiment_id: str, tag: str) -> None:
-    """Settle runs that a killed process left running; the caller knows that nobody writes them."""
+def terminate_abandoned(client: MlflowClient, experiment_id: str, tag: str) -> None:
+    """End runs that a killed process left RUNNING; the caller knows that nobody writes them."""
     condition = f"attributes.status = 'RUNNING' AND tags.{tag} != ''"
     for run in list(runs.search(client, experiment_id, condition)):
         client.set_terminated(run.info.run_id, "KILLED")
@@ -184,7 +184,7 @@ def log_retraining(
         experiment_id, start_time=_began_at_ms(outcome), tags=dict(tags), run_name=run_name
     ).info
     is_failed = outcome.state is TrialState.FAIL
-    with settled(client, info.run_id, status="FAILED" if is_failed else "FINISHED"):
+    with terminating(client, info.run_id, status="FAILED" if is_failed else "FINISHED"):
         record = TrialRecord.of(config, outcome)
         runs.put_outcome(client, info, record, outcome)
         points = Points(info.run_id, config.params)
