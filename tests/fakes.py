@@ -62,7 +62,7 @@ def fake_losses(config: TrialConfig, epochs: int) -> list[float]:
     text = repr((sorted(config.params.items()), config.seeds["initialisation"]))
     chance = random.Random(hashlib.sha256(text.encode()).hexdigest())  # noqa: S311 - no secret
     rate = float(config.params.get("learning_rate", 1e-3))  # a model of the user's may have none
-    off = abs(math.log10(rate) + 3) + abs(sum(config.dropouts) - 0.5)
+    off = abs(math.log10(rate) + 3) + abs(sum(config.values_of("dropout")) - 0.5)
     floor, speed, turn = 0.2 + 0.2 * off, chance.uniform(0.1, 1.0), chance.randint(2, 12)
     return [
         floor + math.exp(-speed * epoch) + 0.1 * max(epoch - turn, 0) + chance.uniform(0, 0.05)

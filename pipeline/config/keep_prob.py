@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from pipeline.config.messages import MISSING, InvalidValueError, at_key, shown
 
-KEEP_KEY = re.compile(r"^((?:input_|block_)?)keep_prob(_[1-9][0-9]*)?$")
+KEEP_KEY: Final = re.compile(r"^((?:[a-z_]+_)?)keep_prob(_[1-9][0-9]*)?$")
 DIGITS: Final = 12
 """Decimals that are kept, since 1 - 0.8 is 0.19999999999999996 in floats."""
 

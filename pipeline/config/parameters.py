@@ -43,6 +43,14 @@ class Parameter:
         """What checks and describes each form of it in a study file: a range only of numbers."""
         return _forms_of(self.values)
 
+    def convert(self, value: object) -> Any:
+        """Check a value and give it the parameter's type: 3 is 3.0 where floats are expected.
+
+        Raises:
+            ValidationError: It breaks a limit.
+        """
+        return self.forms["value"].validate_python(value)
+
     def read(self, given: object) -> Domain:
         """Check what a study file says of the parameter: a value, a range or choices.
 
@@ -127,7 +135,8 @@ class ParameterTable:
         Raises:
             KeyError: The model has no such parameter.
         """
-        return params[name] if name in params else self.by_name[name].default
+        parameter = self.by_name[name]
+        return parameter.convert(params[name]) if name in params else parameter.default
 
     def count(self, params: Mapping[str, Any], name: str) -> int:
         """The number of layers or blocks; 0 where the model has none."""
@@ -141,7 +150,8 @@ class ParameterTable:
         """
         n_layers = self.count(params, self.layered.get(kind, ""))
         named = (f"{kind}_{layer}" for layer in range(1, n_layers + 1))
-        return tuple(params[name if name in params else kind] for name in named)
+        given = (params[name if name in params else kind] for name in named)
+        return tuple(map(self.by_name[kind].convert, given)) if n_layers else ()
 
     def shape(self, params: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         """The parameters that trials must share to be trained in one loop, with their values.
@@ -182,6 +192,6 @@ def check_params(table: ParameterTable, params: Mapping[str, Any]) -> None:
 def _check_value(table: ParameterTable, name: str, value: object) -> None:
     parameter = table.find(name)
     if parameter is not None:
-        parameter.forms["value"].validate_python(value)
+        parameter.convert(value)
     elif not table.is_open:
         raise InvalidValueError(problem=unknown_key(name, table.keys))

@@ -76,78 +76,9 @@ class TrialConfig(Frozen):
         return self._table.values_of(self.params, kind)
 
     @property
-    def depth(self) -> int:
-        """How many hidden layers the network has; of an autoencoder, its encoder."""
-        return self._table.count(self.params, "depth")
-
-    @property
-    def widths(self) -> tuple[int, ...]:
-        """Units of each hidden layer, first layer first."""
-        return self._table.values_of(self.params, "width")
-
-    @property
-    def dropouts(self) -> tuple[float, ...]:
-        """The probability to drop a unit of each hidden layer, first layer first."""
-        return tuple(map(float, self._table.values_of(self.params, "dropout")))
-
-    @property
-    def blocks(self) -> int:
-        """How many blocks of convolutions the network has; 0 where the model has none."""
-        return self._table.count(self.params, "blocks")
-
-    @property
-    def filters(self) -> tuple[int, ...]:
-        """Channels of each block, first block first."""
-        return self._table.values_of(self.params, "filters")
-
-    @property
-    def block_dropouts(self) -> tuple[float, ...]:
-        """The probability to drop after each block, first block first."""
-        return tuple(map(float, self._table.values_of(self.params, "block_dropout")))
-
-    @property
-    def input_dropout(self) -> float:
-        """The probability that an input value is dropped."""
-        return float(self.params["input_dropout"])
-
-    @property
-    def schedule(self) -> str:
-        """How the learning rate goes over the epochs: ``constant`` where the study says nothing."""
-        return str(self._table.value(self.params, "schedule"))
-
-    @property
-    def regularizer(self) -> str:
-        """What is dropped: ``dropout`` (units), ``dropconnect``, ``channel-dropout``."""
-        return str(self._table.value(self.params, "regularizer"))
-
-    @property
-    def activation(self) -> str:
-        """What follows each hidden layer: ``relu`` where the study does not say."""
-        return str(self._table.value(self.params, "activation"))
-
-    @property
-    def max_norm(self) -> float | None:
-        """The largest Euclidean norm of a hidden unit's incoming weights, if there is one.
-
-        Srivastava et al. 2014, section 5.1.
-        """
-        norm = self._table.value(self.params, "max_norm")
-        return None if norm is None else float(norm)
-
-    @property
     def batch_size(self) -> int:
-        """Rows a step; 64 where a user's own module does not say."""
-        return int(self._table.value(self.params, "batch_size"))
-
-    @property
-    def learning_rate(self) -> float:
-        """The optimizer's step size."""
-        return float(self.params["learning_rate"])
-
-    @property
-    def weight_decay(self) -> float:
-        """The optimizer's weight decay."""
-        return float(self.params["weight_decay"])
+        """Rows a step; 64 where the trial of a user-defined module leaves it out."""
+        return int(self.value("batch_size"))
 
     @property
     def shape(self) -> Shape:

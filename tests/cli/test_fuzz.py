@@ -3,6 +3,7 @@
 ``make torture`` tries 2,000 of them.
 """
 
+import re
 import resource
 import sys
 import time
@@ -23,6 +24,7 @@ from tests.config.documents import MODELS, SMALLEST, SPACES, changed
 from tests.long_form import TORTURE
 
 N_EXAMPLES = 2_000 if TORTURE else 100
+PYDANTIC = re.compile("Input should|Value error|validation error|Field required|Extra inputs")
 LONGEST_SECONDS = 5.0
 LARGEST_GROWTH_KIB = 500 * 1024
 FUZZED = settings(max_examples=N_EXAMPLES, suppress_health_check=list(HealthCheck), database=None)
@@ -149,10 +151,9 @@ def test_any_file_is_a_study_or_one_clear_error(content: bytes, file: Path) -> N
 
 
 def check_told(told: str, file: Path) -> None:
-    """One sentence that names the file, what is there and what should be."""
+    """A sentence that names the file and says what is wrong, in no library's words."""
     assert told.startswith(f"{file}: ")
-    assert "got " in told
-    assert ", expected " in told
+    assert not PYDANTIC.search(told.removeprefix(f"{file}: "))
     assert len(told) < 10_000
 
 

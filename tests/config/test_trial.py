@@ -34,14 +34,14 @@ def trial(**changes: Any) -> TrialConfig:
 
 
 def test_a_trial_tells_each_layers_width_and_dropout() -> None:
-    assert trial().widths == (128, 64)
-    assert trial().dropouts == (0.2, 0.3)
+    assert trial().values_of("width") == (128, 64)
+    assert trial().values_of("dropout") == (0.2, 0.3)
 
 
 def test_a_trial_of_depth_0_has_no_layers() -> None:
     rest = {"input_dropout": 0.0, "batch_size": 8, "learning_rate": 0.1, "weight_decay": 0.0}
     linear = trial(params={"depth": 0} | rest)
-    assert (linear.widths, linear.dropouts) == ((), ())
+    assert linear.values_of("width") == linear.values_of("dropout") == ()
 
 
 @pytest.mark.parametrize(
@@ -93,27 +93,32 @@ def of_model(model: str, **params: Any) -> TrialConfig:
 
 def test_a_cnns_trial_tells_each_blocks_filters_and_dropout() -> None:
     cnn = of_model("cnn")
-    assert (cnn.blocks, cnn.filters, cnn.block_dropouts) == (3, (16, 16, 32), (0.1, 0.2, 0.0))
-    assert (cnn.depth, cnn.widths, cnn.dropouts) == (2, (128, 64), (0.2, 0.3))
+    assert cnn.count("blocks") == 3
+    assert cnn.values_of("filters") == (16, 16, 32)
+    assert cnn.values_of("block_dropout") == (0.1, 0.2, 0.0)
+    assert cnn.values_of("width") == (128, 64)
 
 
 def test_a_trial_without_blocks_has_no_filters() -> None:
-    assert (trial().blocks, trial().filters, trial().block_dropouts) == (0, (), ())
+    assert trial().count("blocks") == 0
+    assert trial().values_of("filters") == ()
 
 
 @pytest.mark.parametrize("model", ["mlp", "cnn", "autoencoder"])
 def test_a_trial_drops_units_behind_rectifiers_where_it_does_not_say(model: str) -> None:
     plain = of_model(model)
-    assert (plain.regularizer, plain.activation, plain.max_norm) == ("dropout", "relu", None)
+    names = ("regularizer", "activation", "max_norm")
+    assert [plain.value(name) for name in names] == ["dropout", "relu", None]
     other = of_model(model, regularizer="dropconnect", activation="tanh", max_norm=3)
-    assert (other.regularizer, other.activation, other.max_norm) == ("dropconnect", "tanh", 3.0)
+    assert [other.value(name) for name in names] == ["dropconnect", "tanh", 3.0]
+    assert type(other.value("max_norm")) is float
 
 
 def test_an_own_modules_trial_is_its_parameters_and_its_batch_size() -> None:
     assert of_model("own").params == OWN
     assert of_model("own").batch_size == 64
     assert of_model("own", batch_size=8).batch_size == 8
-    assert of_model("own").widths == ()
+    assert of_model("own").values_of("width") == ()
 
 
 @pytest.mark.parametrize("model", ["mlp", "cnn", "autoencoder"])

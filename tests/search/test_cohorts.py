@@ -104,7 +104,7 @@ def test_members_of_a_cohort_have_one_shape_and_their_own_rates() -> None:
     configs = {number: one.config for number, one in engine.assignments.items()}
     for cohort in engine.cohorts:
         assert len({configs[number].shape for number in cohort}) == 1
-        assert len({configs[number].learning_rate for number in cohort}) == len(cohort)
+        assert len({configs[number].value("learning_rate") for number in cohort}) == len(cohort)
 
 
 @pytest.mark.parametrize(

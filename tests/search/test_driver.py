@@ -111,10 +111,10 @@ def test_fixed_trials_come_first_with_what_they_leave_out_suggested(sampler: str
     assert {key: first.params[key] for key in FIXED[0] if key != "dropout"} == {
         key: value for key, value in FIXED[0].items() if key != "dropout"
     }
-    assert first.dropouts == (0.25, 0.25)
-    assert 0 <= first.input_dropout <= 0.3
-    assert (second.depth, second.dropouts[0]) == (3, 0.5)
-    assert 0 <= second.dropouts[1] <= 0.6
+    assert first.values_of("dropout") == (0.25, 0.25)
+    assert 0 <= first.value("input_dropout") <= 0.3
+    assert (second.count("depth"), second.values_of("dropout")[0]) == (3, 0.5)
+    assert 0 <= second.values_of("dropout")[1] <= 0.6
     assert third.params != engine.assignments[3].config.params
 
 
@@ -133,7 +133,7 @@ def test_grid_tries_each_setting_once_and_fixed_trials_beside_it() -> None:
         str(sorted(engine.assignments[n].config.params.items())) for n in range(1, n_settings + 1)
     ]
     assert len(tried) == len(set(tried)) == n_settings
-    assert engine.assignments[0].config.depth == 1
+    assert engine.assignments[0].config.count("depth") == 1
 
 
 def test_sequence_has_no_setting_twice_and_does_not_depend_on_outcomes() -> None:
@@ -142,7 +142,7 @@ def test_sequence_has_no_setting_twice_and_does_not_depend_on_outcomes() -> None
     one, two = Stores().run(asked), Stores().run(asked, n_workers=8, seed=11, context=added)
     configs = [one.assignments[number].config for number in range(64)]
     assert configs == [two.assignments[number].config for number in range(64)]
-    assert len({config.learning_rate for config in configs}) == 64
+    assert len({config.value("learning_rate") for config in configs}) == 64
 
 
 def test_watch_sees_each_epoch_and_each_outcome_once() -> None:

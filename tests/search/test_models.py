@@ -112,5 +112,5 @@ def test_a_fixed_trials_gaps_are_filled_from_a_setting_of_its_counts(
     )
     config = Stores().run(asked).assignments[0].config
     assert fixed.items() <= config.params.items()
-    assert counts[0] in {None, config.blocks}
-    assert counts[1] in {None, config.depth}
+    assert counts[0] in {None, config.count("blocks")}
+    assert counts[1] in {None, config.count("depth")}

@@ -108,8 +108,8 @@ class CNN(Network):
         return {
             "image_shape": image_shape,
             "n_classes": n_classes,
-            "filters": config.filters,
-            "block_dropouts": config.block_dropouts,
+            "filters": config.values_of("filters"),
+            "block_dropouts": config.values_of("block_dropout"),
         } | shared_arguments(config)
 
     @classmethod

@@ -45,7 +45,7 @@ def sequential(config: TrialConfig, n_inputs: int) -> nn.Sequential:
     """An ordinary network, its initial weights drawn as torch draws them."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seeds["initialisation"])
-        sizes = [n_inputs, *config.widths]
+        sizes = [n_inputs, *config.values_of("width")]
         hidden = [(nn.Linear(before, after), nn.ReLU()) for before, after in pairwise(sizes)]
         layers = [layer for pair in hidden for layer in pair]
         return nn.Sequential(*layers, nn.Linear(sizes[-1], 10))
@@ -62,8 +62,8 @@ def dropped(x: Tensor, rate: float, *, seed: int, layer: int, step: int) -> Tens
 def trained_scores(network: nn.Sequential, x: Tensor, config: TrialConfig, step: int) -> Tensor:
     """Logits with dropout on."""
     seed = config.seeds["dropout"]
-    x = dropped(x, config.input_dropout, seed=seed, layer=0, step=step)
-    for layer, rate in enumerate(config.dropouts, start=1):
+    x = dropped(x, config.value("input_dropout"), seed=seed, layer=0, step=step)
+    for layer, rate in enumerate(config.values_of("dropout"), start=1):
         linear, relu = network[2 * layer - 2], network[2 * layer - 1]
         x = dropped(relu(linear(x)), rate, seed=seed, layer=layer, step=step)
     logits: Tensor = network[-1](x)
@@ -97,7 +97,10 @@ def bare_loop(config: TrialConfig, data: PreparedData) -> tuple[dict[str, Tensor
     train, validation, probe = parts_of(config, data)
     network = sequential(config, train.images.shape[1])
     optimizer: Optimizer = OPTIMIZERS[config.training.optimizer](
-        network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+        network.parameters(),
+        lr=config.value("learning_rate"),
+        weight_decay=config.value("weight_decay"),
+        fused=True,
     )
     is_mixed = config.training.precision == "bf16-mixed"
     step, lowest, best, curve = 0, math.inf, {}, []
