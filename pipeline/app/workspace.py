@@ -1,7 +1,7 @@
 """Workspace: where a command finds and leaves things."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,7 +12,7 @@ from pipeline.errors import BadInputError, without_password
 
 if TYPE_CHECKING:
     from pipeline.search.lease import Lease
-    from pipeline.trial import Ledger
+    from pipeline.trial import Ledger, Tell
 
 PATIENCE_SECONDS = 120.0
 """A server that restarts is back in less; waiting for longer wastes the workers."""
@@ -69,7 +69,7 @@ class Workspace:
 
         return None if self.tracking_uri else artifact_root(self.home)
 
-    def make_ledger(self, tell: Callable[[str], None]) -> "Ledger":
+    def make_ledger(self, tell: "Tell") -> "Ledger":
         """Make the ledger of a study; nothing is opened yet.
 
         Args:

@@ -11,7 +11,15 @@ from typing import Final, TypeVar
 from pipeline.config import StudyConfig, TrialConfig
 from pipeline.errors import DropoutSearchError, WorkFailedError
 from pipeline.tracking.client import failing_fast, is_away
-from pipeline.trial import NO_RUNS, EpochScores, KnownRuns, Ledger, TrialOutcome, TrialRow
+from pipeline.trial import (
+    NO_RUNS,
+    EpochScores,
+    KnownRuns,
+    Ledger,
+    Tell,
+    TrialOutcome,
+    TrialRow,
+)
 
 SECONDS_BETWEEN_TRIES: Final = 1.0
 STATUS: Final = re.compile(r"failed with error code (\d{3})")
@@ -48,7 +56,7 @@ class PatientLedger:
         connect: Callable[[], Ledger],
         *,
         address: str,
-        tell: Callable[[str], None],
+        tell: Tell,
         patience_seconds: float,
         seconds_between_tries: float = SECONDS_BETWEEN_TRIES,
     ) -> None:

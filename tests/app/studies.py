@@ -19,9 +19,9 @@ from pipeline.app.study import Study
 from pipeline.app.workspace import Workspace
 from pipeline.config import check_study
 from pipeline.tracking.client import connect
-from pipeline.tracking.reader import read_run
+from pipeline.tracking.points import read_curve
 from pipeline.tracking.store import artifact_root, tracking_uri
-from pipeline.trial import curve_sha256
+from pipeline.trial import TrialRecord, curve_sha256
 
 PRUNED_TOO: dict[str, Any] = {
     "name": "small",
@@ -147,7 +147,14 @@ def check_ledgers_agree(home: Path, n_trials: int, name: str = "small") -> None:
 def check_curve_is_whole(home: Path, run: Run, val_losses: Sequence[float]) -> None:
     """MLflow's points are those that the record was made from, and Optuna's."""
     assert tuple(loss for _, loss in points(home, run, "val_loss")) == val_losses
-    recorded = read_run(tracking_uri(home), run.info.run_id)
-    assert curve_sha256(recorded.curve) == recorded.record.curves_sha256, run.info.run_name
+    (file,) = (home / "artifacts").rglob(f"{run.info.run_id}/artifacts/record.json")
+    record = TrialRecord.model_validate_json(file.read_bytes())
+    curve = read_curve(
+        MlflowClient(tracking_uri(home)),
+        run.info.run_id,
+        record.trial.number,
+        n_folds=record.trial.data.folds or 0,
+    )
+    assert curve_sha256(curve) == record.curves_sha256, run.info.run_name
     for metric in ("generalization_gap", "epoch_seconds"):  # no part of what the record digests
         assert len(points(home, run, metric)) == len(val_losses), (run.info.run_name, metric)
