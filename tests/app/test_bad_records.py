@@ -4,9 +4,8 @@ import hashlib
 import json
 import os
 import shutil
-import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -36,17 +35,15 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def files(recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def files(recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of the trial's files, in a home of its own below the working folder."""
     for name in ("PIPELINE_HOME", "PIPELINE_DATA", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     shutil.copytree(recorded, tmp_path / "mlruns")
     confine_artifacts(tmp_path / "mlruns")
-    on_sigterm = signal.getsignal(signal.SIGTERM)
     (found,) = Path("mlruns").rglob("record.json")
-    yield found.parent
-    signal.signal(signal.SIGTERM, on_sigterm)
+    return found.parent
 
 
 def with_(*path: str, value: Any) -> Damage:

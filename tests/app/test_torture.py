@@ -12,16 +12,14 @@ from tests.app.studies import PRUNED_TOO, table
 pytestmark = pytest.mark.slow
 
 ACTS: list[Act] = [
-    [Blow(victim="driver", phase="start-up", delay=0.4)],
     [
         Blow(victim="fork-server", phase="start-up", delay=0.9),
         Blow(victim="worker", phase="training", delay=0.05),
         Blow(victim="driver", phase="writing", jitter=0.004),
     ],
-    [Blow(victim="group", phase="shut-down", signal="SIGTERM", jitter=0.02)],
     [
         Blow(victim="worker", phase="writing", delay=0.1),
-        Blow(victim="driver", phase="shut-down", jitter=0.02),
+        Blow(victim="group", phase="shut-down", signal="SIGTERM", jitter=0.02),
     ],
 ]
 

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -44,9 +43,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     package.mkdir()
     (package / "__init__.py").write_text(CODE)
     (package / "inner.py").touch()
-    on_sigterm = signal.getsignal(signal.SIGTERM)
     yield tmp_path
-    signal.signal(signal.SIGTERM, on_sigterm)
     for name in [name for name in sys.modules if name.startswith(MODULE)]:
         del sys.modules[name]
 

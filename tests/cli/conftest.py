@@ -1,8 +1,6 @@
 """The command line, typed in this process."""
 
-import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,14 +10,12 @@ from tests.cli.typed import Answer, TypeIn, snapshot
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder; the default home would lie in it."""
     for name in ("PIPELINE_HOME", "PIPELINE_DATA", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
-    on_sigterm = signal.getsignal(signal.SIGTERM)
-    yield tmp_path
-    signal.signal(signal.SIGTERM, on_sigterm)
+    return tmp_path
 
 
 @pytest.fixture
