@@ -9,7 +9,6 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import settings
 
-from tests.app.studies import study_in
 from tests.long_form import TORTURE
 from tests.warm.python import PYTHON, warm_python
 
@@ -32,6 +31,8 @@ def _handlers() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with the small study run to its end by two workers."""
+    from tests.app.studies import study_in  # imports MLflow, which many tests need not
+
     path = tmp_path_factory.mktemp("undisturbed")
     study_in(path).run(workers=2)
     return path

@@ -57,6 +57,7 @@ def run_until_killed(
     return True
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(
     lives=st.lists(st.integers(0, 250), max_size=5),

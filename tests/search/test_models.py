@@ -33,6 +33,7 @@ def of_model(model: str, *fixed: dict[str, Any], **search: Any) -> StudyConfig:
     return study(model=MODELS[model], space=space, fixed=fixed, epochs=3, **search)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", sorted(MODELS))
 @pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "gp"])
 def test_every_sampler_stays_inside_every_models_space(sampler: str, model: str) -> None:
