@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS :=
-# Folders whose tests import neither torch nor MLflow.
+# Folders whose tests do not import torch.
 QUICK := tests/analysis tests/config tests/docs tests/search tests/test_house.py tests/test_locks.py
 
 .PHONY: demo install quick test check format bench torture clean
