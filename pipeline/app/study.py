@@ -316,7 +316,7 @@ def _only_unfinished(checkpoints: "CheckpointFolder", store: "TrialStore") -> It
     """Keep no checkpoint but those of unfinished trials, before a run and after it."""
 
     def remove_finished() -> None:
-        checkpoints.keep_only({row.number for row in store.rows() if not row.state.is_finished})
+        checkpoints.remove_others({row.number for row in store.rows() if not row.state.is_finished})
 
     remove_finished()
     yield

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from pipeline.app import training
-from pipeline.learning.checkpoints import keeper
+from pipeline.learning.checkpoints import states
 from pipeline.learning.cohort.fit import fit_cohort
 from pipeline.learning.data import PreparedData
 from pipeline.trial import Cohort, EpochScores, TrialOutcome, TrialState
@@ -80,7 +80,7 @@ def fit_long(cohort: Cohort, data: PreparedData, report: Report) -> Sequence[Tri
 
     The first worker dies when its first trial's fourth epoch is over.
     """
-    vars(keeper).update(CHECKPOINT_SECONDS=0.0, COST_FACTOR=0)
+    vars(states).update(CHECKPOINT_SECONDS=0.0, COST_FACTOR=0)
     log = Path(os.environ["EPOCHS_LOG"])
 
     def report_late(scores: EpochScores) -> None:

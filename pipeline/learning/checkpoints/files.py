@@ -76,14 +76,14 @@ class CheckpointFolder:
         _remove(self.file(number))
         self._fold()
 
-    def keep_only(self, numbers: Collection[int]) -> None:
-        """Remove all but the checkpoints of these trials: what ended ones and deaths left over.
+    def remove_others(self, numbers: Collection[int]) -> None:
+        """Remove all but the checkpoints of these trials: what ended or killed ones left behind.
 
         The study must be held, and none of its workers may be at work.
         """
-        kept = {self.file(number) for number in numbers}
+        retained = {self.file(number) for number in numbers}
         for path in self.path.glob("*"):
-            if path not in kept:
+            if path not in retained:
                 _remove(path)
         self._fold()
 

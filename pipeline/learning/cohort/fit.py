@@ -1,12 +1,12 @@
 """Fit a cohort: what a worker does with what the driver hands over."""
 
 import time
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from pipeline.learning.arithmetic import arithmetic
 from pipeline.learning.checkpoints import Resumable
-from pipeline.learning.checkpoints.cohorts import CohortCheckpoints, at_one_epoch
-from pipeline.learning.checkpoints.keeper import Keeper
+from pipeline.learning.checkpoints.states import Checkpoints, fingerprint_of
 from pipeline.learning.cohort.member import Member
 from pipeline.learning.cohort.module import CohortModule, Report
 from pipeline.learning.cohort.rows import SplitTensors, load_splits
@@ -17,7 +17,7 @@ from pipeline.learning.failures import describe_failure
 from pipeline.learning.lightning import Trainer, expected_warnings
 from pipeline.learning.modules.network import weights_by_fold
 from pipeline.learning.provenance import DataFacts, collect_facts, resolve_device
-from pipeline.trial import Cohort, Facts, TrialOutcome, TrialState
+from pipeline.trial import Cohort, EpochScores, Facts, TrialOutcome, TrialState
 
 N_PICTURES: Final = 16
 """So many rows of the validation set are drawn beside their reconstructions."""
@@ -29,8 +29,7 @@ def fit_cohort(
     """Train the trials of a cohort together and report how each ended.
 
     A fault of a trial (a loss that is not finite, an exception, memory exhausted) fails that trial
-    with its cause; it is never raised. Where several fail as one, each is retrained alone to find
-    the faulty one.
+    with its cause; it is not raised.
 
     Args:
         cohort: The trials; they share data, batch size and training section.
@@ -40,20 +39,25 @@ def fit_cohort(
 
     Returns:
         One outcome a trial, in the cohort's order.
+
+    Raises:
+        Exception: Several trials failed as one; trained alone, the faulty one fails.
     """
     config = cohort.assignments[0].config
     data, folder = (
         (context.data, context.folder) if isinstance(context, Resumable) else (context, None)
     )
-    keeper = Keeper(folder)
+    checkpoints = Checkpoints(folder)
     with arithmetic(config.training.threads):
         if config.model.class_path or config.data.class_path:
-            return [fit_custom(one, data, report, keeper) for one in cohort.assignments]
+            return [fit_custom(one, data, report, checkpoints) for one in cohort.assignments]
         assert isinstance(data, PreparedData), "the user's own data has its class named"  # noqa: S101
-        return _fit(cohort, data, report, keeper)
+        return _fit(cohort, data, report, checkpoints)
 
 
-def _fit(cohort: Cohort, data: PreparedData, report: Report, keeper: Keeper) -> list[TrialOutcome]:
+def _fit(
+    cohort: Cohort, data: PreparedData, report: Report, checkpoints: Checkpoints
+) -> list[TrialOutcome]:
     clock = _Clock()
     first = cohort.assignments[0]
     config = first.config
@@ -63,27 +67,86 @@ def _fit(cohort: Cohort, data: PreparedData, report: Report, keeper: Keeper) -> 
     clock.mark("data")
     n_folds = len(splits) if len(splits) > 1 else 0
     members = [Member(assignment, n_folds=n_folds) for assignment in cohort.assignments]
-    checkpoints = CohortCheckpoints(keeper, cohort, lambda one: _facts(one, data, split_sha256))
-    checkpoints.restore(members, report)
-    for same in at_one_epoch(members):
-        module = CohortModule(same, splits, report=report, save_checkpoints=checkpoints.save)
-        cause = _train(module)
-        for member in module.active:
-            member.fail(cause or "ended without a verdict")
-            member.needs_solo_retry = len(same) > 1
+    saved = _CohortCheckpoints(checkpoints, cohort, lambda one: _facts(one, data, split_sha256))
+    saved.restore(members, report)
+    for same in _group_by_epoch(members):
+        module = CohortModule(same, splits, report=report, save_checkpoints=saved.save)
+        _train(module)
         clock.add(module.seconds)
         del module
     facts = [_facts(member, data, split_sha256) for member in members]
     pictures = [_pictures(member, splits[0]) for member in members]
     clock.share(len(members))
     found = zip(members, facts, pictures, strict=True)
-    outcomes = [_outcome(*one, clock) for one in found]
-    return [
-        _fit(Cohort((member.assignment,)), data, report, keeper)[0]
-        if member.needs_solo_retry
-        else outcome
-        for member, outcome in zip(members, outcomes, strict=True)
-    ]
+    return [_outcome(*one, clock) for one in found]
+
+
+class _CohortCheckpoints:
+    """Saves and restores the members of a cohort.
+
+    Args:
+        checkpoints: Those of the worker.
+        cohort: The trials that are trained together.
+        facts: Collects the facts of a member; called only where they are needed.
+    """
+
+    def __init__(
+        self, checkpoints: Checkpoints, cohort: Cohort, facts: Callable[[Member], Facts]
+    ) -> None:
+        self._checkpoints = checkpoints
+        self._cohort = cohort
+        self._facts = facts
+
+    def restore(self, members: Sequence[Member], report: Callable[[EpochScores], None]) -> None:
+        """Restore members from their checkpoints, and report their epochs again."""
+        for member in members:
+            number = member.config.number
+            if not self._checkpoints.has(number):
+                continue
+            state = self._checkpoints.load(self._fingerprint(member), number)
+            if state is not None:
+                member.load_state_dict(state)
+                for scores in member.curve:
+                    report(scores)
+
+    def save(self, members: Sequence[Member]) -> None:
+        """Write the members' checkpoints if it is time; of one that has ended, once.
+
+        One that failed is not written: retrained from its last checkpoint it fails again.
+        """
+        if not self._checkpoints.is_due:
+            return
+        started = time.perf_counter()
+        for member in members:
+            if member.state is TrialState.FAIL or member.is_checkpointed:
+                continue
+            number = member.config.number
+            is_written = self._checkpoints.save(
+                self._fingerprint(member), number, member.state_dict
+            )
+            member.is_checkpointed = is_written and member.state is not None
+        self._checkpoints.restart_clock(time.perf_counter() - started)
+
+    def _fingerprint(self, member: Member) -> str:
+        return fingerprint_of(member.assignment, self._facts(member), self._cohort.keys)
+
+
+def _group_by_epoch(members: Sequence[Member]) -> list[list[Member]]:
+    """Group members by the number of epochs behind them: a step of one is a step of all.
+
+    Members restored from several cohorts, or from one that died while it wrote checkpoints, differ
+    in their epochs. The groups are trained one after another, which changes no bit.
+
+    Args:
+        members: In the cohort's order; those that have ended go with the first group.
+    """
+    found: dict[int, list[Member]] = {}
+    for member in members:
+        if member.state is None:
+            found.setdefault(len(member.curve), []).append(member)
+    ended = [member for member in members if member.state is not None]
+    groups = list(found.values()) or [[]]
+    return [ended + groups[0], *groups[1:]]
 
 
 class _Clock:
@@ -108,16 +171,20 @@ class _Clock:
         self.seconds = {phase: spent / n_members for phase, spent in self.seconds.items()}
 
 
-def _train(module: CohortModule) -> str | None:
-    """Train until every member has ended, or return what stopped it."""
+def _train(module: CohortModule) -> None:
+    """Train until every member has ended; what stops a lone one is its cause."""
+    module.build()
     try:
-        module.build()
         if module.active:
             with expected_warnings():
                 _trainer(module).fit(module)
-    except Exception as error:  # noqa: BLE001 - recorded as the cause of all active members
-        return describe_failure(error)
-    return None
+    except Exception as error:
+        if len(module.active) > 1:
+            raise
+        for member in module.active:
+            member.fail(describe_failure(error))
+    for member in module.active:
+        member.fail("ended without a verdict")
 
 
 def _trainer(module: CohortModule) -> Trainer:

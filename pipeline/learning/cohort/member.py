@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from pipeline.config import TrialConfig
-from pipeline.learning.checkpoints.keeper import State, curve_of, curve_state
+from pipeline.learning.checkpoints.states import State, curve_of, curve_state
 from pipeline.learning.cohort.rows import Scores, SplitTensors
 from pipeline.learning.failures import describe_failure
 from pipeline.learning.modules.build import build_network
@@ -102,7 +102,6 @@ class Member(Progress):
         alone_because: Why it is not fused with others; ``None`` where it may be.
         best_weights: Of the best epoch.
         is_checkpointed: Whether its last checkpoint says how it ended.
-        needs_solo_retry: Failed as one of several; is retrained alone to find the faulty trial.
     """
 
     def __init__(self, assignment: Assignment, *, n_folds: int = 0) -> None:
@@ -115,7 +114,6 @@ class Member(Progress):
         self.alone_because: str | None = None
         self.best_weights: dict[str, Tensor] | None = None
         self.is_checkpointed = False
-        self.needs_solo_retry = False
         self._restored: Sequence[Mapping[str, Any]] = ()
 
     @property

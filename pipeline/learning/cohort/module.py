@@ -186,12 +186,12 @@ class Group:
             images: float32 of shape [batch, n_inputs].
             labels: int64 of shape [batch].
         """
-        with self._failing_together():
+        with self._failing_alone():
             self._get_loop().step(images, labels)
 
     def evaluate(self, split: SplitTensors) -> None:
         """Score the networks with dropout off, and give each member its scores of the epoch."""
-        with self._failing_together():
+        with self._failing_alone():
             loop = self._get_loop()
             train, no_dropout = loop.train_scores(), evaluate(loop.score, split.probe)
             validation = (
@@ -209,7 +209,7 @@ class Group:
         if len(active) == len(self.members):
             return
         self.members = active
-        with self._failing_together():
+        with self._failing_alone():
             n_steps = self._loop.n_steps if self._loop else self._first_step
             self._loop = self._make_loop(n_steps) if active else None
 
@@ -235,15 +235,15 @@ class Group:
         )
 
     @contextmanager
-    def _failing_together(self) -> Iterator[None]:
-        """On an exception, fail a lone member; mark those of a larger group for a retry alone."""
+    def _failing_alone(self) -> Iterator[None]:
+        """On an exception, fail a lone member; of several, nobody knows which is faulty."""
         try:
             yield
-        except Exception as error:  # noqa: BLE001 - any fault of a trial is recorded as its cause
-            cause = describe_failure(error)
+        except Exception as error:
+            if len(self.members) > 1:
+                raise
             for member in self.members:
-                member.fail(cause)
-                member.needs_solo_retry = len(self.members) > 1
+                member.fail(describe_failure(error))
             self.members, self._loop = [], None
 
 

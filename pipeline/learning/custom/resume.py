@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import Dataset, IterableDataset
 
-from pipeline.learning.checkpoints.keeper import State
+from pipeline.learning.checkpoints.states import State
 from pipeline.learning.custom.datamodule import flat_loaders, tensor_bytes
 from pipeline.learning.custom.loaders import RowBatches
 from pipeline.learning.lightning import (

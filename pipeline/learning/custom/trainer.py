@@ -9,8 +9,8 @@ from safetensors.torch import save
 from torch import nn
 
 from pipeline.config import TrainingConfig, TrialConfig
-from pipeline.learning.checkpoints.keeper import (
-    Keeper,
+from pipeline.learning.checkpoints.states import (
+    Checkpoints,
     State,
     curve_of,
     curve_state,
@@ -122,7 +122,7 @@ def fit_custom(
     assignment: Assignment,
     data: PreparedData | CustomData,
     report: Report,
-    keeper: Keeper | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> TrialOutcome:
     """Train a trial of the user's own module, of the user's own data, or of both.
 
@@ -132,9 +132,9 @@ def fit_custom(
         assignment: The trial.
         data: The decoded data set, or the user's own.
         report: Called with each epoch's scores as they come.
-        keeper: Keeps checkpoints of a long trial; by default there are none.
+        checkpoints: Keeps checkpoints of a long trial; by default there are none.
     """
-    return _Fit(assignment, report, keeper or Keeper(None)).run(data)
+    return _Fit(assignment, report, checkpoints or Checkpoints(None)).run(data)
 
 
 @contextmanager
@@ -149,12 +149,12 @@ def ending(progress: Progress, *class_paths: str) -> Iterator[None]:
 class _Fit:
     """A trial while it is trained; what has been reached is kept when something raises."""
 
-    def __init__(self, assignment: Assignment, report: Report, keeper: Keeper) -> None:
+    def __init__(self, assignment: Assignment, report: Report, checkpoints: Checkpoints) -> None:
         self._started = time.perf_counter()
         self._assignment = assignment
         self._config = assignment.config
         self._report = report
-        self._keeper = keeper
+        self._checkpoints = checkpoints
         self._progress = Progress(assignment)
         self._facts: Facts | None = None
         self._module: LightningModule | None = None
@@ -196,7 +196,9 @@ class _Fit:
                 no_dropout=NoDropoutScore(make_trainer(training), probe),
             )
             checkpoint = EpochCheckpoint(
-                saved and saved["training"], is_due=lambda: self._keeper.is_due, save=self._save
+                saved and saved["training"],
+                is_due=lambda: self._checkpoints.is_due,
+                save=self._save,
             )
             if saved is not None:
                 self._report_again(saved)
@@ -216,9 +218,9 @@ class _Fit:
 
     def _find(self) -> State | None:
         """The trial's checkpoint, if there is one that fits."""
-        if not self._keeper.has(self._config.number):
+        if not self._checkpoints.has(self._config.number):
             return None
-        return self._keeper.find(self._fingerprint(), self._config.number)
+        return self._checkpoints.load(self._fingerprint(), self._config.number)
 
     def _report_again(self, saved: State) -> None:
         """Report the epochs behind it again, and go on with their curve and weights."""
@@ -230,7 +232,7 @@ class _Fit:
 
     def _forget(self) -> None:
         """Start anew: the checkpoint does not fit the module, newly made."""
-        self._keeper.forget(self._config.number)
+        self._checkpoints.remove(self._config.number)
         self._progress.curve.clear()
 
     def _save(self, training: Callable[[], State]) -> None:
@@ -238,7 +240,7 @@ class _Fit:
         started = time.perf_counter()
         recorder, curve = self._recorder, self._progress.curve
         assert recorder is not None  # noqa: S101 - it was made before the training
-        self._keeper.keep(
+        self._checkpoints.save(
             self._fingerprint(),
             self._config.number,
             lambda: {
@@ -247,7 +249,7 @@ class _Fit:
                 "training": training(),
             },
         )
-        self._keeper.wait(time.perf_counter() - started)
+        self._checkpoints.restart_clock(time.perf_counter() - started)
 
     def _fingerprint(self) -> str:
         assert self._facts is not None  # noqa: S101 - collected before the training

@@ -102,9 +102,9 @@ def test_only_the_named_trials_checkpoints_are_kept(folder: CheckpointFolder) ->
     for number in range(3):
         assert folder.write(number, b"x")
     (folder.path / "trial-001.77.tmp").write_bytes(b"half")
-    folder.keep_only({1, 9})
+    folder.remove_others({1, 9})
     assert [path.name for path in folder.path.iterdir()] == ["trial-001.checkpoint"]
     folder.remove(1)
     assert not folder.path.parent.exists(), "empty folders go as well"
     folder.remove(1)
-    folder.keep_only(())
+    folder.remove_others(())

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline.learning.checkpoints.codec import encode
-from pipeline.learning.checkpoints.keeper import fingerprint_of
+from pipeline.learning.checkpoints.states import fingerprint_of
 from pipeline.learning.cohort.fit import fit_cohort
 from pipeline.learning.data import PreparedData
 from pipeline.trial import Assignment, Cohort, Cutoffs, EpochScores, Facts, TrialOutcome, TrialState
@@ -104,7 +104,7 @@ def test_the_epochs_behind_a_resumed_trial_are_reported_again(
 def test_short_trials_write_no_checkpoint(
     digits: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.learning.checkpoints.keeper.CHECKPOINT_SECONDS", 30.0)
+    monkeypatch.setattr("pipeline.learning.checkpoints.states.CHECKPOINT_SECONDS", 30.0)
     fit(resumable(digits, tmp_path), [one()])
     assert not list(tmp_path.iterdir())
 

@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Iterable
 from itertools import pairwise
+from multiprocessing import Pipe
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ from torch.nn import functional
 from torch.optim import Adagrad
 
 from pipeline.config import TrialConfig
+from pipeline.engines.worker import _fit_safely
+from pipeline.learning.cohort.fit import fit_cohort
 from pipeline.learning.cohort.kernels import (
     StackedDropout,
     StackedHidden,
@@ -28,7 +31,7 @@ from pipeline.learning.modules.layers import Dropout
 from pipeline.learning.modules.mlp import MLP
 from pipeline.learning.modules.network import Optimization
 from pipeline.learning.modules.objectives import cross_entropy, log_likelihoods, loss_gradient
-from pipeline.trial import Assignment, Cutoffs, TrialOutcome, TrialState, curve_sha256
+from pipeline.trial import Assignment, Cohort, Cutoffs, TrialOutcome, TrialState, curve_sha256
 from tests.learning.trials import assigned, fit, fit_one, trial
 
 EPOCHS = 6
@@ -177,10 +180,14 @@ def test_members_of_a_stack_that_raises_are_trained_again_alone(
             raise MemoryError
         step(stack, images, labels)
 
-    assignments = [leaving(number) for number in range(3)]
+    assignments = tuple(leaving(number) for number in range(3))
     alone = [bits(fit(digits, assignment)[0]) for assignment in assignments]
     monkeypatch.setattr(Stack, "step", step_of_few)
-    assert [bits(outcome) for outcome in fit(digits, *assignments)] == alone
+    with pytest.raises(MemoryError):
+        fit(digits, *assignments)
+    _, connection = Pipe()
+    outcomes = _fit_safely(fit_cohort, Cohort(assignments), digits, connection)
+    assert [bits(outcome) for outcome in outcomes] == alone
 
 
 @pytest.mark.parametrize(

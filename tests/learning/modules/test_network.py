@@ -212,7 +212,7 @@ def last_weights(data: PreparedData, config: TrialConfig) -> bytes | None:
     member = Member(assignment)
     module = CohortModule([member], [splits], report=lambda _: None)
     with arithmetic(threads=1):
-        assert _train(module) is None
+        _train(module)
     assert member.state is TrialState.COMPLETE, member.cause
     return saved(member.networks[0])
 

@@ -1,4 +1,4 @@
-"""Keep trials' states now and then, and give them back to the same trials alone."""
+"""Save trials' states now and then, and load them for the same trials alone."""
 
 import hashlib
 import json
@@ -12,9 +12,9 @@ from pipeline.learning.checkpoints.files import CheckpointFolder
 from pipeline.trial import Assignment, EpochScores, Facts, FoldScores, TrialKey
 
 CHECKPOINT_SECONDS: Final = 30.0
-"""A trial is kept at an epoch's end when so long has passed, so short ones never pay."""
+"""A trial is saved at the end of an epoch once so long has passed: short trials never are."""
 COST_FACTOR: Final = 50
-"""... and so many times what keeping it last took: it takes 2 % of the time at most."""
+"""... and so many times what the last save took: saving takes 2 % of the time at most."""
 FORMAT: Final = 1
 NOT_ARITHMETIC: Final = {
     *("stack_index", "stack_size", "alone_because"),
@@ -25,15 +25,14 @@ NOT_ARITHMETIC: Final = {
 State = dict[str, Any]
 
 
-class Keeper:
+class Checkpoints:
     """Writes and reads the checkpoints of what a worker trains.
 
     Args:
-        folder: ``None``: nothing is kept and nothing is found.
+        folder: ``None``: nothing is saved and nothing is found.
     """
 
     def __init__(self, folder: CheckpointFolder | None) -> None:
-        """Start the clock."""
         self._folder = folder
         self._due = time.perf_counter() + CHECKPOINT_SECONDS
 
@@ -42,13 +41,13 @@ class Keeper:
         """Whether it is time for a checkpoint."""
         return self._folder is not None and time.perf_counter() >= self._due
 
-    def keep(self, fingerprint: str, number: int, take: Callable[[], State]) -> bool:
-        """Write a trial's state; whatever is in the way ends no trial.
+    def save(self, fingerprint: str, number: int, take: Callable[[], State]) -> bool:
+        """Write a trial's state; a failure to do so fails no trial.
 
         Args:
             fingerprint: What the state belongs to.
             number: The trial's.
-            take: Gives the state.
+            take: Returns the state.
 
         Returns:
             Whether it was written.
@@ -61,15 +60,15 @@ class Keeper:
             return False
         return self._folder.write(number, content)
 
-    def wait(self, spent_seconds: float) -> None:
-        """Start the clock again, after a checkpoint that took so long."""
+    def restart_clock(self, spent_seconds: float) -> None:
+        """Start the clock again, after a save that took so long."""
         self._due = time.perf_counter() + max(CHECKPOINT_SECONDS, COST_FACTOR * spent_seconds)
 
     def has(self, number: int) -> bool:
         """Whether there is a checkpoint of a trial, of whatever use."""
         return self._folder is not None and self._folder.file(number).exists()
 
-    def find(self, fingerprint: str, number: int) -> State | None:
+    def load(self, fingerprint: str, number: int) -> State | None:
         """Read a trial's state; a damaged or foreign checkpoint is removed, and is none."""
         content = self._folder.read(number) if self._folder else None
         if content is None:
@@ -81,23 +80,23 @@ class Keeper:
                 return state
         except (DamagedError, TypeError, KeyError):
             pass  # of no use, as one of another trial is
-        self.forget(number)
+        self.remove(number)
         return None
 
-    def forget(self, number: int) -> None:
+    def remove(self, number: int) -> None:
         """Remove a trial's checkpoint."""
         if self._folder is not None:
             self._folder.remove(number)
 
 
-def fingerprint_of(assignment: Assignment, facts: Facts, company: Sequence[TrialKey]) -> str:
-    """Digest all that a trial's bits depend on: a state goes on only where all of it is the same.
+def fingerprint_of(assignment: Assignment, facts: Facts, cohort: Sequence[TrialKey]) -> str:
+    """Digest all that a trial's bits depend on: a state is loaded only where all of it is equal.
 
     Args:
         assignment: The trial, its epochs and its stopping rules.
         facts: Data, split, sources, packages, processor, threads, device, precision.
-        company: Who is trained together. It counts where it may change bits: everywhere but on a
-            CPU in float32.
+        cohort: The trials that are trained together. They count where they may change bits:
+            everywhere but on a CPU in float32.
     """
     is_alone = facts.device == "cpu" and facts.precision == "32-true"
     told = {
@@ -108,7 +107,7 @@ def fingerprint_of(assignment: Assignment, facts: Facts, company: Sequence[Trial
         "cutoffs": assignment.cutoffs and asdict(assignment.cutoffs),
         "is_refit": assignment.is_refit,
         "facts": facts.model_dump(mode="json", exclude=NOT_ARITHMETIC),
-        "company": [] if is_alone else list(company),
+        "cohort": [] if is_alone else list(cohort),
     }
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
