@@ -126,8 +126,11 @@ def test_run_refuses_a_file_that_is_no_study_and_writes_nothing(
         ("run study.yaml --set name=!!str", ["--set name: line 1: YAML tags such as"]),
         ("run study.yaml --home file", ["--home: got", "file (a file), expected a folder"]),
         ("run study.yaml --home file/below", ["--home: got", "file (a file), expected a folder"]),
-        ("run study.yaml --data-dir nowhere", ["--data-dir: got nowhere", "no such folder"]),
-        ("run study.yaml --data-dir file", ["--data-dir: got file", "expected an existing folder"]),
+        ("run study.yaml --data-dir nowhere", ["--data-dir: nowhere does not exist"]),
+        (
+            "run study.yaml --data-dir file",
+            ["--data-dir: file is a file; a folder"],
+        ),
         ("run study.yaml --storage banana", ["--storage: got banana", "expected a database URL"]),
         ("run study.yaml --storage sqlite:////nowhere/x.db", ["--storage: got sqlite:////nowhere"]),
         ("show", ["Missing argument 'STUDY'"]),

@@ -249,8 +249,7 @@ def check_unchanged(source: Source, sources: Mapping[str, str], *, name: str) ->
     if folder_name(source, sources) != name:
         raise BadInputError(
             where=", ".join(map(str, source.files)),
-            got="another content than a moment ago",
-            expected="data that stay as they are while a study reads them",
+            problem="changed while being read",
         )
 
 

@@ -85,7 +85,7 @@ def _fetch(origin: Downloadable, root: Path) -> list[str]:
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Keep other processes from downloading into a folder; a lock on it leaves no file behind."""
+    """Lock a folder against other processes' downloads; the lock leaves no file behind."""
     with locked(folder):
         # The one before may have failed and removed it.
         folder.mkdir(parents=True, exist_ok=True)
@@ -131,6 +131,6 @@ def _failure(source: Source, origin: Downloadable, *, error: Exception) -> BadIn
     reason = " ".join(str(error).split()) or type(error).__name__
     return BadInputError(
         where=f"data set {source.name}",
-        got=f"{'; '.join(source.looked_at)}; and the download failed: {reason}",
-        expected=f"its files, plain or .gz, in one of these folders; {how_to_get(origin)}",
+        problem=f"not found: {'; '.join(source.looked_at)}; "
+        f"and the download failed: {reason}; {how_to_get(origin)}",
     )

@@ -33,7 +33,7 @@ class Listing:
     """The images of a folder, sorted by class and name.
 
     Attributes:
-        classes: Sorted; a class's place is its label.
+        classes: Sorted; a class's index is its label.
         train: Images and their labels.
         test: The same of the folder's own test part; none where it has none.
     """
@@ -84,7 +84,7 @@ def sha256_of_folder(folder: Path, *, image_size: int | None) -> str:
 def _classes(root: Path, folder: Path) -> tuple[str, ...]:
     classes = tuple(path.name for path in _class_folders(root, folder))
     if not classes:
-        raise BadInputError(where=str(root), got="no folder in it", expected=LAYOUT)
+        raise BadInputError(where=str(root), problem=f"no folder in it; it must hold {LAYOUT}")
     return classes
 
 
@@ -109,21 +109,17 @@ def _entries(root: Path, folder: Path) -> list[Path]:
 def _check_link(link: Path, folder: Path) -> None:
     target = Path(os.path.realpath(link))
     if not (target.is_relative_to(os.path.realpath(folder)) and target.exists()):
-        expected = f"links that stay in {folder}"
-        raise BadInputError(where=str(link), got=f"a link to {target}", expected=expected)
+        problem = f"a link to {target}; links must stay in {folder}"
+        raise BadInputError(where=str(link), problem=problem)
 
 
 def _check_alike(train: tuple[str, ...], test: tuple[str, ...], folder: Path) -> None:
     if train != test:
         lacking, added = sorted(set(train) - set(test)), sorted(set(test) - set(train))
-        told = [f"no {name}" for name in lacking] + [
-            f"{name}, which train has not" for name in added
-        ]
-        raise BadInputError(
-            where=str(folder / "test"),
-            got="; ".join(told),
-            expected=f"the {len(train)} classes of {folder / 'train'}",
-        )
+        differences = [f"no {name}" for name in lacking]
+        differences += [f"{name}, which train has not" for name in added]
+        problem = f"other classes than {folder / 'train'}: {'; '.join(differences)}"
+        raise BadInputError(where=str(folder / "test"), problem=problem)
 
 
 def _images(root: Path, classes: tuple[str, ...], folder: Path) -> tuple[tuple[Path, int], ...]:
@@ -138,13 +134,13 @@ def _images_of_class(class_folder: Path, folder: Path) -> list[Path]:
     entries = _entries(class_folder, folder)
     images = [path for path in entries if path.name.lower().endswith(SUFFIXES)]
     if inner := [path for path in entries if path.is_dir()]:
-        expected = "images in a class's folder, and no folder"
-        raise BadInputError(where=str(inner[0]), got="a folder", expected=expected)
+        problem = "a folder inside a class's folder, which may hold images only"
+        raise BadInputError(where=str(inner[0]), problem=problem)
     if odd := [path for path in images if not path.is_file()]:
-        raise BadInputError(where=str(odd[0]), got="no plain file", expected="an image")
+        raise BadInputError(where=str(odd[0]), problem="not a plain file")
     if not images:
-        expected = f"an image in each class's folder ({', '.join(SUFFIXES)})"
-        raise BadInputError(where=str(class_folder), got="no image", expected=expected)
+        problem = f"no image of this class ({', '.join(SUFFIXES)})"
+        raise BadInputError(where=str(class_folder), problem=problem)
     return images
 
 
@@ -273,5 +269,5 @@ def _sound(path: Path) -> Iterator[None]:
         yield
     except FAULTS as error:
         said = " ".join(str(error).split()) or type(error).__name__
-        expected = "an image (PNG, JPEG, PPM, BMP, TIFF or WebP) that can be decoded"
-        raise BadInputError(where=str(path), got=said, expected=expected) from error
+        problem = f"cannot be decoded as PNG, JPEG, PPM, BMP, TIFF or WebP: {said}"
+        raise BadInputError(where=str(path), problem=problem) from error

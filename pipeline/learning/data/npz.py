@@ -57,8 +57,8 @@ def read_header(file: IO[bytes], *, n_bytes: int, where: str, key: str) -> Heade
         message = f"{key} has a header of version {version}"
         raise ValueError(message)
     if dtype.hasobject:
-        expected = "numbers; objects would have to be unpickled, which nothing here does"
-        raise BadInputError(where=where, key=key, got="Python objects", expected=expected)
+        problem = "holds Python objects, which would have to be unpickled; only numbers are read"
+        raise BadInputError(where=where, key=key, problem=problem)
     n_claimed = file.tell() + dtype.itemsize * math.prod(shape)
     if n_claimed != n_bytes:
         expected = f"{n_claimed:,} bytes, as its header says"
@@ -229,8 +229,8 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     except FAULTS as error:
         raise BadInputError(
             where=str(path),
-            got=f"a damaged file: {' '.join(str(error).split()) or type(error).__name__}",
-            expected="a file that NumPy's savez wrote",
+            problem="damaged, or not written by NumPy's savez: "
+            f"{' '.join(str(error).split()) or type(error).__name__}",
         ) from error
 
 
@@ -241,8 +241,9 @@ def _headers(archive: zipfile.ZipFile, path: Path) -> Mapping[str, Header]:
     if lacking := [name for name in wanted if name not in there]:
         raise BadInputError(
             where=str(path),
-            got=f"no array {', '.join(lacking)} (there are: {', '.join(sorted(there)) or 'none'})",
-            expected="x_train and y_train, and x_test and y_test together or not at all",
+            problem=f"no array {', '.join(lacking)} "
+            f"(there are: {', '.join(sorted(there)) or 'none'}); "
+            "x_train and y_train are needed, and x_test and y_test together or not at all",
         )
     check_fits(sum(archive.getinfo(f"{name}.npy").file_size for name in wanted), where=str(path))
     headers = {}

@@ -59,12 +59,12 @@ def readable(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise BadInputError(
-            where=str(path), got=error.strerror or str(error), expected="a file that can be read"
+            where=str(path), problem=f"cannot be read: {error.strerror or error}"
         ) from error
 
 
 def is_packed(path: Path) -> bool:
-    """Tell whether a file is packed by gzip, as its name says."""
+    """Whether a file is packed by gzip, as its name says."""
     return path.suffix == ".gz"
 
 

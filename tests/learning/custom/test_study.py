@@ -72,6 +72,6 @@ def test_a_study_that_does_not_fit_its_class_writes_nothing(
 
 def test_a_trial_whose_class_is_gone_is_not_trained_again(tmp_path: Path) -> None:
     workspace = Workspace(home=tmp_path / "home", tracking_uri=None)
-    with pytest.raises(BadInputError, match=r"run 3: model\.class_path: got .*Gone"):
+    with pytest.raises(BadInputError, match=r"run 3: model\.class_path: .*Gone"):
         prepare_trial(own_trial("Gone"), workspace, where="run 3")
     assert not workspace.home.exists()

@@ -111,7 +111,9 @@ def test_a_machine_without_a_net_is_told_all_that_was_tried(
         with pytest.raises(BadInputError, match="Connection refused") as caught:
             prepare(planned(tmp_path / "mine", cache), cache=cache)
     said = str(caught.value)
-    assert f"data set mnist: got no folder {tmp_path}/mine/MNIST/raw; no folder {cache}" in said
+    assert (
+        f"data set mnist: not found: no folder {tmp_path}/mine/MNIST/raw; no folder {cache}" in said
+    )
     assert re.search(r"Tried http://127\.0\.0\.1:\d+/, got:", said)
     assert "from https://" in said
     assert "--data-dir DIR" in said

@@ -130,7 +130,7 @@ def test_a_damaged_file_is_named_with_the_md5_expected_of_it(
 def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
     source = files_that_start_with(b"", tmp_path, suffix="")
     source.files[0].unlink()
-    with pytest.raises(BadInputError, match="train-images-idx3-ubyte: got No such file"):
+    with pytest.raises(BadInputError, match="idx3-ubyte: cannot be read: No such file"):
         prepare(source, cache=tmp_path / "cache")
 
 

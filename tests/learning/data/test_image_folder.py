@@ -171,7 +171,7 @@ def test_the_folder_itself_may_be_a_link(pets: Path, cache: Path) -> None:
 def test_a_folder_without_classes_says_how_it_should_look(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "flat").mkdir()
     save(tmp_path / "flat" / "a.png", GREY[0])
-    message = r"flat: got no folder in it, expected folders named by class with images in them"
+    message = r"flat: no folder in it; it must hold folders named by class with images in them"
     with pytest.raises(BadInputError, match=message):
         prepared_images(tmp_path / "flat", cache)
 

@@ -83,7 +83,7 @@ def test_a_damaged_test_part_is_decoded_again_but_not_from_another_file(
     assert np.array_equal(open_test_subset(prepared)[0], GREY[:4])
     damaged.write_bytes(b"")
     saved(tmp_path, x_train=GREY[::-1], y_train=LABELS, **TEST)
-    with pytest.raises(BadInputError, match=r"own\.npz: got another content than a moment ago"):
+    with pytest.raises(BadInputError, match=r"own\.npz: changed while being read"):
         open_test_subset(prepared)
 
 
