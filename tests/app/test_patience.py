@@ -55,6 +55,8 @@ class Network:
 class DistantLedger(FakeLedger):
     """A fake ledger behind a network: it fails as MLflow's client does."""
 
+    answer = "no answer"
+
     def __init__(self, held: Browsable, network: Network, fuse: Fuse) -> None:
         super().__init__(held, fuse=fuse)
         self._network = network
@@ -94,8 +96,7 @@ class DistantLedger(FakeLedger):
             return
         if self._network.is_answer_alone_lost():
             work()
-        message = "no answer"
-        raise WorkFailedError(message) from MlflowException(message)
+        raise WorkFailedError(self.answer) from MlflowException(self.answer)
 
 
 @cache
@@ -205,6 +206,19 @@ def test_driver_killed_while_the_server_is_away_loses_nothing(calls: int) -> Non
         world.run(Network([20, 40, 20, 40, 20, 40], seed=calls), fuse=Fuse(calls))
     world.run(Network([]))
     world.check()
+
+
+class Overloaded(DistantLedger):
+    """Answers each call with an error."""
+
+    answer = "API request to endpoint /api failed with error code 503 != 200"
+
+
+def test_server_that_answers_with_errors_alone_is_told_by_their_status() -> None:
+    with pytest.raises(
+        WorkFailedError, match="http://host has answered with HTTP status 503 alone since 20"
+    ):
+        World().run(Network([20, 10**9]), patience_seconds=0.01, ledger=Overloaded)
 
 
 class Stubborn(DistantLedger):
