@@ -8,11 +8,10 @@ import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
+from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import (
     CosineAnnealingWarmRestarts,
     LambdaLR,
-    MultiStepLR,
     OneCycleLR,
     ReduceLROnPlateau,
 )
@@ -34,15 +33,6 @@ class Plateau(Plain):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": plateau, "monitor": "val_loss"},
         }
-
-
-class Milestones(Plain):
-    """Drops its rate at two epochs."""
-
-    def configure_optimizers(self) -> Any:
-        """Use a schedule whose state holds a Counter."""
-        optimizer = RMSprop(self.parameters(), lr=0.01, momentum=0.5)
-        return [optimizer], [MultiStepLR(optimizer, milestones=[1, 2], gamma=0.3)]
 
 
 class OneCycle(Plain):

@@ -48,7 +48,6 @@ def own(model: str, data: str | None = None) -> Assignment:
 RESUMED = {
     "batch-norm, dropout and a schedule": own(f"{THERE}.Plain"),
     "a schedule by what was logged": own(f"{HERE}.Plateau"),
-    "a schedule of milestones": own(f"{HERE}.Milestones"),
     "a schedule of steps": own(f"{HERE}.OneCycle"),
     "two schedules": own(f"{HERE}.Warmth"),
     "an attribute in its checkpoint": own(f"{HERE}.Saving"),

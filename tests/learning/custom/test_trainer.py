@@ -2,9 +2,6 @@
 
 import math
 import random
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,8 +25,6 @@ from pipeline.trial import (
 )
 from tests.learning.custom.trials import fit, own_trial
 
-ROOT = Path(__file__).parents[3]
-
 
 def bits(outcome: TrialOutcome) -> tuple[str, str | None]:
     """What is equal where two trainings are the same."""
@@ -46,14 +41,6 @@ def test_a_module_with_batch_norm_and_dropout_gives_the_same_bits_again(
     np.random.rand(2)  # noqa: NPY002 - the generator that is meant
     fit(digits, own_trial(hidden=8))
     assert bits(fit(digits, own_trial(hidden=16))) == bits(first)
-
-
-def test_a_module_gives_the_same_bits_in_another_process(
-    digits: PreparedData, tmp_path: Path
-) -> None:
-    words = [sys.executable, "-m", "tests.learning.custom.fit_elsewhere", str(tmp_path)]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert tuple(done.stdout.split()) == bits(fit(digits, own_trial("Plain", hidden=16)))
 
 
 def test_new_seeds_of_a_repeat_give_other_bits(digits: PreparedData) -> None:

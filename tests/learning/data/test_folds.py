@@ -35,11 +35,12 @@ def config_of(**values: object) -> DataConfig:
 def problems(draw: st.DrawFn) -> Problem:
     """Labels, folds that fit them, rows of an own test part, and a seed."""
     n_classes = draw(st.integers(1, 10))
-    labels = draw(st.lists(st.integers(0, n_classes - 1), min_size=60, max_size=200))
+    generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    labels = generator.integers(0, n_classes, draw(st.integers(60, 200)), dtype=np.int64)
     test = draw(st.none() | st.just(0) | st.floats(0.1, 0.8) | st.integers(1, 9))
     config = config_of(folds=draw(st.integers(2, 10)), test=test)
     n_own_test = draw(st.sampled_from([0, 50]))
-    return np.array(labels, dtype=np.int64), config, n_own_test, draw(st.integers(0, 2**32 - 1))
+    return labels, config, n_own_test, draw(st.integers(0, 2**32 - 1))
 
 
 def made(problem: Problem) -> tuple[Split, ...]:

@@ -29,11 +29,12 @@ def problems(draw: st.DrawFn) -> Problem:
     """Labels, sizes that fit them, and how many rows the set's own test part has."""
     n_rows = draw(st.integers(60, 300))
     n_classes = draw(st.integers(1, 10))
-    labels = draw(st.lists(st.integers(0, n_classes - 1), min_size=n_rows, max_size=n_rows))
+    generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    labels = generator.integers(0, n_classes, n_rows, dtype=np.int64)
     n_own_test = draw(st.sampled_from([0, 50]))
     sizes = st.floats(0.1, 0.8) | st.integers(1, 9)
     config = config_of(validation=draw(sizes), test=draw(st.none() | st.just(0) | sizes))
-    return np.array(labels, dtype=np.int64), config, n_own_test
+    return labels, config, n_own_test
 
 
 def made(problem: Problem, seed: int) -> Split:
