@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [
     ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
     *sorted((ROOT / "docs").rglob("*.md")),
     ROOT / "mlruns/README.md",
     ROOT / "studies/README.md",
@@ -79,7 +80,20 @@ def test_page_links_to_files_that_exist(page: Path) -> None:
         assert (page.parent / target).exists(), target
 
 
-def test_make_targets_of_the_readme_exist() -> None:
+def test_make_targets_that_pages_name_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for target in re.findall(r"\bmake ([a-z]+)", README):
-        assert f"\n{target}:" in makefile
+    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    named = set(re.findall(r"(?:`|^)make ([a-z]+)", text, re.MULTILINE))
+    assert {"demo", "quick", "test", "check", "torture"} <= named
+    for target in named:
+        assert f"\n{target}:" in makefile, target
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if page.parent.name != "decisions"],  # those tell what was
+    ids=lambda page: page.relative_to(ROOT).as_posix(),
+)
+def test_page_names_only_files_of_the_project_that_exist(page: Path) -> None:
+    for path in re.findall(r"`((?:pipeline|tests|docs)/[\w/.-]+)`", page.read_text()):
+        assert (ROOT / path).exists(), path
