@@ -8,7 +8,7 @@ from pipeline.config.messages import MISSING, InvalidValueError, at_key, shown
 
 KEEP_KEY: Final = re.compile(r"^((?:[a-z_]+_)?)keep_prob(_[1-9][0-9]*)?$")
 DIGITS: Final = 12
-"""Decimals that are kept, since 1 - 0.8 is 0.19999999999999996 in floats."""
+"""Decimals after rounding, since 1 - 0.8 is 0.19999999999999996 in floats."""
 
 _KEEP = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
 _PER_LAYER = {"type": "boolean", "default": False}

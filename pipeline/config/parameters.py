@@ -95,7 +95,7 @@ class ParameterTable:
 
     @cached_property
     def by_name(self) -> dict[str, Parameter]:
-        """Each parameter by its name; ``width`` stands for that of every layer."""
+        """Each parameter by its name; ``width`` is that of every layer."""
         return {parameter.name: parameter for parameter in self.parameters}
 
     @cached_property
@@ -183,10 +183,14 @@ def check_params(table: ParameterTable, params: Mapping[str, Any]) -> None:
         if parameter.need != "optional" and not parameter.of_each and name not in params:
             raise InvalidValueError(key=name, problem=MISSING)
     for kind, count in table.layered.items():
-        for layer in range(1, table.count(params, count) + 1):
-            if kind not in params and f"{kind}_{layer}" not in params:
-                problem = f"{kind} or {kind}_{layer} is required, since {count} is {params[count]}"
-                raise InvalidValueError(key=kind, problem=problem)
+        _check_layers(params, kind, count, table.count(params, count))
+
+
+def _check_layers(params: Mapping[str, Any], kind: str, count: str, n_layers: int) -> None:
+    for layer in range(1, n_layers + 1):
+        if kind not in params and f"{kind}_{layer}" not in params:
+            problem = f"{kind} or {kind}_{layer} is required, since {count} is {n_layers}"
+            raise InvalidValueError(key=kind, problem=problem)
 
 
 def _check_value(table: ParameterTable, name: str, value: object) -> None:

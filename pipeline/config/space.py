@@ -19,8 +19,8 @@ from pipeline.config.parameters import LAYER, Parameter, ParameterTable
 class Space:
     """The parameters of a study's trials: for each a fixed value, a range or choices.
 
-    ``width`` and its like stand for every layer, with one value for all or, with ``per_layer:
-    true``, one for each; ``width_2`` is that of one layer.
+    ``width`` and the other parameters of layers apply to every layer, with one value for all or,
+    with ``per_layer: true``, one for each; ``width_2`` is that of one layer.
 
     Attributes:
         table: The parameters of the model.
@@ -97,23 +97,40 @@ def read_space(table: ParameterTable, given: object) -> Space:
     """
     if not isinstance(given, Mapping):
         raise InvalidValueError(got=shown(given), expected="a map of parameters")
+    section = {str(key): value for key, value in given.items()}
+    file_keys = _names(table, section)
+    domains = dict(_read_domains(table, section, file_keys))
+    domains |= _defaults(table, domains)
+    order = dict.fromkeys([*table.by_name, *sorted(domains)])
+    space = Space(table, {name: domains[name] for name in order if name in domains})
+    for name in space.given:
+        with at_key(file_keys.get(name, name)):
+            _check_layer(space, name)
+    _check_complete(space)
+    return space
+
+
+def _names(table: ParameterTable, given: Mapping[str, Any]) -> dict[str, str]:
+    """Each parameter's name with the key that the file has for it: it may be a ``keep_prob``."""
     file_keys: dict[str, str] = {}
-    domains: dict[str, Domain] = {}
-    for key, domain in given.items():
-        name = dropout_key(str(key), table.rates)
+    for key in given:
+        name = dropout_key(key, table.rates)
         if name in file_keys:
             problem = f"give either {key} or {file_keys[name]}, not both"
             raise InvalidValueError(key=key, problem=problem)
         file_keys[name] = key
-        parameter = _parameter(table, name, domain)
-        if domain is not None or not _is_optional(parameter):
-            with at_key(key):
-                domains[name] = parameter.read(domain if name == key else to_dropout(domain))
-    domains |= _defaults(table, domains)
-    order = dict.fromkeys([*table.by_name, *sorted(domains)])
-    space = Space(table, {name: domains[name] for name in order if name in domains})
-    _check_layers(space, file_keys)
-    return space
+    return file_keys
+
+
+def _read_domains(
+    table: ParameterTable, given: Mapping[str, Any], file_keys: Mapping[str, str]
+) -> Iterator[tuple[str, Domain]]:
+    for name, key in file_keys.items():
+        parameter = _parameter(table, name, given[key])
+        if given[key] is None and _is_optional(parameter):
+            continue
+        with at_key(key):
+            yield name, parameter.read(given[key] if name == key else to_dropout(given[key]))
 
 
 def _parameter(table: ParameterTable, name: str, given: object) -> Parameter:
@@ -145,20 +162,22 @@ def _defaults(table: ParameterTable, domains: Mapping[str, Domain]) -> Iterator[
         yield parameter.name, parameter.default
 
 
-def _check_layers(space: Space, file_keys: Mapping[str, str]) -> None:
-    """Refuse layers that no trial has, and a layer without a value."""
-    table = space.table
-    for name, domain in space.given.items():
-        key, match = file_keys.get(name, name), table.layer_key.match(name)
-        count = table.layered[match[1]] if match else ""
-        if match and int(match[2]) > space.most(count):
-            problem = f"there is no such layer: the largest {count} is {space.most(count)}"
-            raise InvalidValueError(key=key, problem=problem)
-        if getattr(domain, "per_layer", False) and name not in table.layered:
-            kinds = ", ".join(table.layered)
-            problem = f"only {kinds} can vary by layer" if kinds else "not allowed for this model"
-            raise InvalidValueError(key=f"{key}.per_layer", problem=problem)
-    for kind, count in table.layered.items():
+def _check_layer(space: Space, name: str) -> None:
+    """Refuse a layer that no trial has, and ``per_layer`` of a parameter without layers."""
+    table, match = space.table, space.table.layer_key.match(name)
+    count = table.layered[match[1]] if match else ""
+    if match and int(match[2]) > space.most(count):
+        problem = f"there is no such layer: the largest {count} is {space.most(count)}"
+        raise InvalidValueError(problem=problem)
+    if getattr(space.given[name], "per_layer", False) and name not in table.layered:
+        kinds = ", ".join(table.layered)
+        problem = f"only {kinds} can vary by layer" if kinds else "not allowed for this model"
+        raise InvalidValueError(key="per_layer", problem=problem)
+
+
+def _check_complete(space: Space) -> None:
+    """Refuse a layer without a value."""
+    for kind, count in space.table.layered.items():
         for layer in range(1, space.most(count) + 1):
             if kind not in space.given and f"{kind}_{layer}" not in space.given:
                 problem = f"{kind} or {kind}_{layer} is required, since {count} can be {layer}"
@@ -172,30 +191,31 @@ def space_schema(table: ParameterTable, handler: GetJsonSchemaHandler) -> dict[s
         table: The parameters of the model.
         handler: Describes the types of values.
     """
-    properties, patterns = {}, {}
-    for name, parameter in table.by_name.items():
-        domain = _domain_schema(parameter, handler)
-        if name in table.layered:
-            patterns[f"^{name}_{LAYER}$"] = domain
-        if _is_optional(parameter):
-            domain = {"anyOf": [domain, {"type": "null"}]}
-        default = {} if parameter.need == "required" else {"default": parameter.default}
-        properties[name] = domain | {"description": parameter.means} | default
-    for rate in table.rates:
-        properties[keep_key(rate)] = KEEP_PROB_SCHEMA
-        if rate in table.layered:
-            patterns[f"^{keep_key(rate)}_{LAYER}$"] = KEEP_PROB_SCHEMA
+    domains = {one.name: _domain_schema(one, handler) for one in table.parameters}
+    patterns = {f"^{kind}_{LAYER}$": domains[kind] for kind in table.layered}
+    patterns |= {
+        f"^{keep_key(rate)}_{LAYER}$": KEEP_PROB_SCHEMA
+        for rate in table.rates
+        if rate in table.layered
+    }
     if table.is_open:
         patterns[ARGUMENT] = {"anyOf": [_domain_schema(kind, handler) for kind in KINDS.values()]}
+    properties = {one.name: _property(one, domains[one.name]) for one in table.parameters}
     return {
         "type": "object",
-        "properties": properties,
+        "properties": properties | {keep_key(rate): KEEP_PROB_SCHEMA for rate in table.rates},
         "patternProperties": patterns,
-        "required": [
-            one.name for one in table.parameters if one.need == "required" and not _is_optional(one)
-        ],
+        "required": [one.name for one in table.parameters if "default" not in properties[one.name]],
         "additionalProperties": False,
     }
+
+
+def _property(parameter: Parameter, domain: dict[str, Any]) -> dict[str, Any]:
+    if _is_optional(parameter):
+        domain = {"anyOf": [domain, {"type": "null"}], "default": parameter.default}
+    elif parameter.need == "filled in":
+        domain = domain | {"default": parameter.default}
+    return domain | {"description": parameter.means}
 
 
 def _domain_schema(parameter: Parameter, handler: GetJsonSchemaHandler) -> dict[str, Any]:

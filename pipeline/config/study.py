@@ -147,8 +147,8 @@ def _read_trial(space: Space, trial: Params, number: int) -> Params:
             if name in read or (name != key and name in trial):
                 raise InvalidValueError(problem=f"give either {key} or {name}, not both")
             read[name] = value if name == key else to_dropout(value)
-            told = shown(value) if name == key else f"{shown(value)} (dropout {shown(read[name])})"
-            _check_fixed(space, name, read[name], told)
+            got = shown(value) if name == key else f"{shown(value)} (dropout {shown(read[name])})"
+            _check_fixed(space, name, read[name], got)
     _check_layers(space, trial, read, number)
     return read
 
@@ -172,7 +172,7 @@ def _names_of(space: Space, key: str) -> list[str]:
 
 
 def _check_layers(space: Space, trial: Params, read: Params, number: int) -> None:
-    """Refuse a layer that a fixed trial's own depth rules out."""
+    """Refuse a layer beyond the depth of the fixed trial itself."""
     for key, name in zip(trial, read, strict=True):
         match = space.table.layer_key.match(name)
         count = space.table.layered[match[1]] if match else ""

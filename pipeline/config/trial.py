@@ -93,17 +93,17 @@ class TrialConfig(Frozen):
     def seeds(self) -> dict[str, int]:
         """Every seed of the trial by its purpose.
 
-        ``initialisation`` and ``dropout`` are the trial's own; ``order`` and ``split`` are the
-        study's, so that trials are compared on the same batches and the same rows.
+        ``initialisation`` and ``dropout`` differ between trials; ``order`` and ``split`` are
+        shared, so that trials are compared on the same batches and the same rows.
         """
         again = ("repeat", self.repeat) if self.repeat else ()
-        own = {
+        of_trial = {
             purpose: derive_seed(self.study_seed, self.number, *again, purpose)
             for purpose in ("initialisation", "dropout")
         }
         order = derive_seed(self.study_seed, *again, "order")
         shared = {"order": order, "split": derive_seed(self.study_seed, "split")}
-        return own | shared
+        return of_trial | shared
 
 
 def derive_seed(*parts: int | str) -> int:

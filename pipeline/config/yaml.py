@@ -20,7 +20,7 @@ TEXT_TAGS: Final = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")
 
 
 class YamlFaultError(yaml.MarkedYAMLError):
-    """What this reader refuses, in the shape of YAML's own errors.
+    """A fault that only this reader refuses, in the form of YAML's errors.
 
     Args:
         problem: What was found.
@@ -35,7 +35,7 @@ class StudyLoader(yaml.SafeLoader):
     """YAML 1.1's safe loader, with ``1e-4`` a number, a date a text, and each key a text, once."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - the base class's signature
-        """Build a map; each key is a text and stands once."""
+        """Build a map; each key is a text and is given once."""
         seen: set[str] = set()
         for key, _ in node.value:
             if key.tag not in TEXT_TAGS:
@@ -126,7 +126,7 @@ def _constructed(text: str, where: str) -> Any:
 
 
 def _check_events(text: str, where: str) -> None:
-    """Read the file as it stands, before anything is built from it, and no further than needed."""
+    """Check the events of the parser before anything is built, and read no further than needed."""
     depth = 0
     for number, event in enumerate(yaml.parse(text, Loader=yaml.SafeLoader)):
         tag = getattr(event, "tag", None)
@@ -175,7 +175,7 @@ def override(document: Mapping[str, Any], assignment: str) -> dict[str, Any]:
 
     Args:
         document: The study's sections; it is not changed.
-        assignment: ``KEY=VALUE`` with a dotted key; the value is YAML, nothing stands for null.
+        assignment: ``KEY=VALUE`` with a dotted key; the value is YAML, and an empty one is null.
 
     Raises:
         BadInputError: It has no key or no ``=``, or the key leads nowhere.

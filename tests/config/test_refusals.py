@@ -101,6 +101,7 @@ SPACE: list[tuple[str, str, Any, str]] = [
     ("mlp", "space.width_x", 16, "unknown key, did you mean 'width_1'?"),
     ("mlp", "space.width_of_layer", {"width_1": 1}, "unknown key, did you mean 'width_1'?"),
     ("mlp", "space.(width)", {"width_1": 1}, "unknown key, did you mean 'width'?"),
+    ("mlp", "space", {5: 1}, ".5: unknown key, expected one of depth, "),
     ("mlp", "space.sugar", 1, "unknown key, expected one of depth, width, input_dropout, "),
     ("cnn", "space.filtres", 8, "unknown key, did you mean 'filters'?"),
     ("mlp", "space.filters", 8, "a parameter of cnn, not of this model"),
