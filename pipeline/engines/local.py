@@ -79,6 +79,16 @@ class LocalEngine:
             self._start_worker()
 
     @property
+    def fork_server_pid(self) -> int:
+        """The process id of the fork server."""
+        return self._fork_server.pid
+
+    @property
+    def worker_pids(self) -> list[int]:
+        """The process ids of the workers that are ready."""
+        return [worker.pid for worker in self._workers if worker.pid is not None]
+
+    @property
     def n_busy(self) -> int:
         """How many workers are training now."""
         return sum(worker.cohort is not None and worker.is_ready for worker in self._workers)

@@ -87,7 +87,7 @@ class Lease:
         self._study = study
         self._token = token
         self._is_lost = False
-        self._renewed = _clocks()
+        self._renewed = clocks()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._renew_on, daemon=True)
         self._thread.start()
@@ -99,7 +99,7 @@ class Lease:
             LeaseLostError: Another process has taken the study over.
             WorkFailedError: The storage cannot be reached.
         """
-        if max(now - then for now, then in zip(_clocks(), self._renewed, strict=True)) > (
+        if max(now - then for now, then in zip(clocks(), self._renewed, strict=True)) > (
             2 * RENEW_SECONDS
         ):
             self._renew_lease()
@@ -121,13 +121,13 @@ class Lease:
 
     @explained
     def _renew_lease(self) -> None:
-        clocks = _clocks()
+        asked_at = clocks()
         mine = HOLDERS.c.study == self._study, HOLDERS.c.token == self._token
         renewed = {"n_renewed": HOLDERS.c.n_renewed + 1, "renewed_at": NOW}
         with self._engine.begin() as connection:
             found = connection.execute(update(HOLDERS).where(*mine).values(renewed))
         self._is_lost = found.rowcount == 0
-        self._renewed = clocks
+        self._renewed = asked_at
 
     def _lost(self) -> LeaseLostError:
         suspended = f"while this process was suspended for {EXPIRY_SECONDS:.0f} s or more"
@@ -249,6 +249,6 @@ def _name(home: Path) -> str:
     return f"{platform.node()}:{home}:{home.stat().st_ino if home.exists() else 0}"
 
 
-def _clocks() -> tuple[float, float]:
+def clocks() -> tuple[float, float]:
     """Two clocks: the first may stop while the machine sleeps, the second may be set back."""
     return time.monotonic(), time.time()

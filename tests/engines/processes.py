@@ -4,8 +4,6 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from pipeline.engines import LocalEngine
-
 
 def is_alive(pid: int) -> bool:
     """Whether a process does anything yet; a zombie does not."""
@@ -24,8 +22,3 @@ def are_gone(pids: Iterable[int], *, within_seconds: float) -> bool:
             return True
         time.sleep(0.01)
     return False
-
-
-def workers_of(engine: LocalEngine) -> list[int]:
-    """The ids of its workers that have said so."""
-    return [worker.pid for worker in engine._workers if worker.pid is not None]

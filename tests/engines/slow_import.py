@@ -4,6 +4,6 @@ import time
 
 from tests.engines.fits import fit
 
-time.sleep(20)
+time.sleep(60)
 
 __all__ = ["fit"]

@@ -12,7 +12,7 @@ from tests.engines.fits import cohort_of, fit
 from tests.fakes import FakeEngine
 
 AnyEngine = LocalEngine | FakeEngine
-SECONDS = 20.0
+SECONDS = 120.0
 
 
 @pytest.fixture(params=["local", "fake"])

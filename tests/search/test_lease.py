@@ -1,5 +1,8 @@
+import os
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -104,24 +107,27 @@ def test_home_of_a_killed_holder_goes_on_at_once_and_another_home_after_a_minute
         refuse_held(shared.open(), "small", shared.one)
 
 
-def test_of_two_that_take_a_dead_holders_place_at_once_one_is_refused(
-    shared: Shared, held: ExitStack, monkeypatch: pytest.MonkeyPatch
+def test_of_many_that_take_a_dead_holders_study_at_once_one_gets_it(
+    shared: Shared, held: ExitStack, tmp_path: Path
 ) -> None:
     held.enter_context(hold(shared.open(), "small", shared.one))
     shared.age(EXPIRY_SECONDS)
-    replace = lease._replace
+    at_once = threading.Barrier(5)
 
-    def replace_late(*seen: Any) -> bool:
-        monkeypatch.undo()
-        held.enter_context(hold(shared.open(), "small", shared.other))
-        return replace(*seen)
+    def take(number: int) -> str:
+        home, storage = tmp_path / f"home-{number}", shared.open()
+        home.mkdir()
+        at_once.wait()
+        try:
+            held.enter_context(hold(storage, "small", home))
+        except WorkFailedError as error:
+            return str(error)[:45]
+        return "taken"
 
-    monkeypatch.setattr(lease, "_replace", replace_late)
-    with (
-        pytest.raises(WorkFailedError, match=r"'small' is being run by process \d+ on \S+ since"),
-        hold(shared.open(), "small", shared.one),
-    ):
-        pass
+    with ThreadPoolExecutor(5) as threads:
+        told = sorted(threads.map(take, range(5)))
+    refusal = f"study 'small' is being run by process {os.getpid()} on "[:45]
+    assert told == [refusal] * 4 + ["taken"]
 
 
 def test_lease_is_renewed_while_its_holder_lives(
@@ -162,7 +168,7 @@ def test_driver_that_was_suspended_and_lost_its_study_writes_nothing_more(
         with hold(other, "small", shared.other) as theirs:
             _driver(asked, TrialStore.create(other, asked, theirs), browsable).run()
         after.append(repr(browsable))
-        monkeypatch.setattr(lease, "_clocks", lambda: (time.monotonic() + 100, time.time() + 100))
+        monkeypatch.setattr(lease, "clocks", lambda: (time.monotonic() + 100, time.time() + 100))
 
     driver = _driver(asked, TrialStore.create(storage, asked, mine), browsable, watch=suspend)
     words = "study 'small' was taken over by .* while this process was suspended for 60 s or more"
