@@ -49,7 +49,7 @@ del MODELS["toy"]
 def test_a_study_of_a_new_model_runs_and_its_best_trial_is_reproduced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.app.study.FIT", f"{toy.__name__}:fit_cohort")
+    monkeypatch.setattr("pipeline.app.training.FIT", f"{toy.__name__}:fit_cohort")
     workspace = Workspace(home=tmp_path, tracking_uri=None)
     study = Study(config=check_study(STUDY, "toy.yaml"), workspace=workspace)
     result = study.run(workers=2)
