@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pipeline.app.study import Study, StudyResult
+    from pipeline.app.workspace import Workspace
     from pipeline.config import StudyConfig, TrialConfig
     from pipeline.errors import BadInputError, DropoutSearchError, WorkFailedError
     from pipeline.learning.modules.autoencoder import Autoencoder
@@ -29,11 +30,13 @@ __all__ = [
     "StudyResult",
     "TrialConfig",
     "WorkFailedError",
+    "Workspace",
 ]
 
-_HOMES = {
+_MODULES = {
     "Study": "app.study",
     "StudyResult": "app.study",
+    "Workspace": "app.workspace",
     "StudyConfig": "config",
     "TrialConfig": "config",
     "MLP": "learning.modules.mlp",
@@ -49,7 +52,7 @@ def __getattr__(name: str) -> object:
     """Import a public name when it is first asked for: ``import pipeline`` stays cheap."""
     from importlib import import_module
 
-    if name not in _HOMES:
+    if name not in _MODULES:
         message = f"module 'pipeline' has no attribute {name!r}"
         raise AttributeError(message)
-    return getattr(import_module(f"pipeline.{_HOMES[name]}"), name)
+    return getattr(import_module(f"pipeline.{_MODULES[name]}"), name)

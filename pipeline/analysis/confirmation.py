@@ -109,7 +109,7 @@ class Candidate:
         }
 
     def with_test(self, scores: Mapping[int, tuple[float, float | None]]) -> "Candidate":
-        """Take in what its repeats scored on the test part: loss and accuracy by repeat."""
+        """Add the scores of its repeats on the test part: loss and accuracy by repeat."""
         repeats = [
             replace(repeat, test_loss=loss, test_accuracy=accuracy)
             for repeat in self.repeats
@@ -134,7 +134,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmation:
-    """What confirming a study came to.
+    """The answer of a confirmation.
 
     Attributes:
         candidates: The lowest mean first; those with a failed repeat last.
@@ -194,8 +194,8 @@ def choose_candidates(rows: Sequence[TrialRow], *, top: int, n_fixed: int) -> li
 def judge(candidates: Sequence[Candidate]) -> Confirmation:
     """Rank candidates by their mean and find the winner and its equals.
 
-    Each candidate is compared with the winner at 95 %, without a correction for how many there
-    are: rather one too few than one too many is called tied.
+    Each candidate is compared with the winner at 95 %, without a correction for the
+    number of comparisons: too few rather than too many are called tied.
 
     Args:
         candidates: Trained on the same seeds.

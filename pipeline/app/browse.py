@@ -9,7 +9,7 @@ from pipeline.app.reproduce import read_recorded
 from pipeline.app.study import StudyResult
 from pipeline.app.workspace import Workspace
 from pipeline.config import StudyConfig
-from pipeline.errors import BadInputError, WorkFailedError
+from pipeline.errors import BadInputError, WorkFailedError, without_password
 from pipeline.trial import sha256_of
 
 if TYPE_CHECKING:
@@ -115,8 +115,8 @@ def serve_ui(workspace: Workspace, port: int) -> Iterator[Pages]:
     if workspace.tracking_uri is not None:
         raise BadInputError(
             where="MLFLOW_TRACKING_URI",
-            got=workspace.tracking_uri,
-            expected="none: open that address in a browser",
+            problem=f"{without_password(workspace.tracking_uri)} has a page of its own: "
+            "open that address in a browser",
         )
     workspace.check_home(to_write=False)
     with serve(workspace.home, port) as address:

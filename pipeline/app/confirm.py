@@ -22,7 +22,7 @@ Trained = Sequence[tuple[TrialConfig, TrialOutcome]]
 
 @dataclass(frozen=True, kw_only=True)
 class ConfirmedStudy:
-    """What confirming a study came to.
+    """The answer of a confirmation, and where it was written.
 
     Attributes:
         n_seeds: How many new seeds each candidate was trained on.
@@ -49,7 +49,7 @@ class ConfirmedStudy:
 
 @dataclass(frozen=True, kw_only=True)
 class Candidates:
-    """The trials of a study that are worth training again, as MLflow's records hold them.
+    """The trials of a study that are trained again, as MLflow's records hold them.
 
     ``Candidates.read(workspace, "digits").confirm(seeds=5).answer.winner``
     """
@@ -68,7 +68,7 @@ class Candidates:
             top: How many of the best.
 
         Raises:
-            BadInputError: There is no such study, none of its trials is complete, or it keeps
+            BadInputError: There is no such study, none of its trials is complete, or it has
                 no test part.
             WorkFailedError: A record is damaged.
         """
@@ -124,7 +124,7 @@ class Candidates:
                 return judge_trained(trained, data, run)
 
     def _data(self) -> Data:
-        """Decode the study's data and hold it to what the trials were trained on."""
+        """Decode the study's data, and refuse other data than the trials were trained on."""
         from pipeline.learning.data import PreparedData
 
         record = self.trials[0].record
@@ -135,12 +135,12 @@ class Candidates:
             raise BadInputError(
                 where=f"data set {data.name}",
                 got=f"content of SHA-256 {data.sha256}",
-                expected=f"{record.facts.data_sha256}, on which study {self.study!r} was searched",
+                expected=f"{record.facts.data_sha256}, which study {self.study!r} was searched on",
             )
         return data
 
     def _cohorts(self, n_seeds: int, n_workers: int) -> list[Cohort]:
-        """Put trials of one shape together; only those of one repeat share the batches' order."""
+        """Fuse trials of one shape; only those of one repeat have the same order of batches."""
         from pipeline.search.cohorts import form_cohorts
 
         configs = [trial.record.trial for trial in self.trials]
@@ -155,15 +155,15 @@ class Candidates:
 
 
 def _none_complete(study: str, n_trials: int) -> BadInputError:
-    got = f"{n_trials} trials of which none is complete"
-    return BadInputError(where=f"study {study!r}", got=got, expected="a complete trial to confirm")
+    problem = f"none of its {n_trials} trials is complete, so there is nothing to confirm"
+    return BadInputError(where=f"study {study!r}", problem=problem)
 
 
 def _check_can_be_tested(workspace: Workspace, config: TrialConfig) -> None:
     where = f"study {config.study!r}"
     if config.data.test == 0:
-        expected = "rows kept for the test, which confirming opens"
-        raise BadInputError(where=where, key="data.test", got="0", expected=expected)
+        problem = "0, so the study has no test part for `confirm` to open"
+        raise BadInputError(where=where, key="data.test", problem=problem)
     if config.data.class_path is not None:
         find_trial_classes(config, workspace, where=where)
         from pipeline.learning.custom.classes import check_has_test
@@ -182,7 +182,7 @@ def _assignment(config: TrialConfig, repeat: int) -> Assignment:
 
 
 def judge_trained(trained: Trained, data: "Data", run: "ConfirmRun") -> ConfirmedStudy:
-    """Find the winner, open the test part, and write down what came of it.
+    """Find the winner, open the test part, and write the answer down.
 
     The test part stays closed where no candidate was trained on all seeds.
 

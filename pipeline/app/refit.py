@@ -88,8 +88,7 @@ def _assignment(study: str, original: "RecordedTrial") -> Assignment:
         raise BadInputError(
             where=f"study {study!r}",
             key="trial",
-            got=f"{record.trial.number}, which failed ({record.cause})",
-            expected="a trial that is complete or pruned",
+            problem=f"trial {record.trial.number} failed ({record.cause}) and has no best epoch",
         )
     return Assignment(config=record.trial, epochs=record.best_epoch, is_refit=True)
 

@@ -110,9 +110,9 @@ def read_recorded(
 
 
 def _train_again(workspace: Workspace, original: "RecordedTrial", watch: Watch) -> TrialOutcome:
-    """Train as far as the trial came; no rule but the clock of epochs stops it.
+    """Train as many epochs as the trial was trained; no rule stops it earlier.
 
-    One that failed may have failed in the midst of an epoch after the last that it scored.
+    A failed trial may have failed during an epoch after the last one that it scored.
     """
     record = original.record
     config, has_failed = record.trial, record.state is TrialState.FAIL

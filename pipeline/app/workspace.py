@@ -1,4 +1,4 @@
-"""Workspace: where a command finds and leaves things."""
+"""Workspace: the folders and addresses that a command reads and writes."""
 
 import os
 from collections.abc import Iterator
@@ -20,11 +20,11 @@ PATIENCE_SECONDS = 120.0
 
 @dataclass(frozen=True, kw_only=True)
 class Workspace:
-    """Where a command finds and leaves things.
+    """The folders and addresses that a command reads and writes.
 
     Attributes:
         home: All state: MLflow's database and artifacts, Optuna's journal, decoded data.
-        data_dir: Where data sets lie, in torchvision's layout; never written to.
+        data_dir: Where data sets are, in torchvision's layout; never written to.
         tracking_uri: MLflow's address; ``None``: the home's own database.
         storage: Optuna's address, an SQLAlchemy URL; ``None``: the home's own journal.
         patience_seconds: How long an MLflow server that does not answer is waited for.
@@ -117,7 +117,7 @@ class Workspace:
             to_write: Whether the command writes to it.
 
         Raises:
-            BadInputError: It is no folder, or it or the folder it would stand in is read-only.
+            BadInputError: It is no folder, or it or the folder that would hold it is read-only.
         """
         nearest = self.home.absolute()
         while not nearest.exists() and nearest != nearest.parent:
@@ -144,10 +144,10 @@ class Workspace:
             raise self.no_study(target)
 
     def confine_artifacts(self) -> None:
-        """Let the home's own ledger name no place outside the home.
+        """Keep the artifacts of the home's own ledger inside the home.
 
         Raises:
-            BadInputError: The ledger is damaged, or names a study as none can be named.
+            BadInputError: The ledger is damaged, or has a study of an impossible name.
         """
         if self.tracking_uri is None:
             from pipeline.tracking.store import confine_artifacts
@@ -157,5 +157,5 @@ class Workspace:
     def no_study(self, target: str) -> BadInputError:
         """The error of a home without a study."""
         return BadInputError(
-            where="study", got=repr(target), expected=f"a study in {self.home}, which has none"
+            where="study", problem=f"no study {target!r}: {self.home} has none yet"
         )

@@ -51,8 +51,8 @@ def confirming(trials: Sequence[RecordedTrial], *, n_seeds: int) -> Iterator["Co
     """Open the run ``confirm`` of a study while its candidates are trained again.
 
     A repeat's run is made when the repeat has ended, so after Ctrl-C this run is KILLED and no
-    other is open. What a process that was killed outright has left is terminated first: the study
-    is to be held meanwhile.
+    other is open. Runs that a killed process left running are ended first; the caller holds the
+    study meanwhile.
 
     Args:
         trials: The candidates as they were read; runs are written where they were.
@@ -97,7 +97,6 @@ class ConfirmRun:
     def __init__(
         self, client: MlflowClient, study_run: Run, info: RunInfo, originals: Mapping[int, str]
     ) -> None:
-        """Start without a repeat."""
         self.client = client
         self._study_run_id = str(study_run.info.run_id)
         self._info = info
@@ -152,7 +151,7 @@ class ConfirmRun:
     def write_answer(
         self, answer: Mapping[str, Any], *, metrics: Mapping[str, float | None], note: str
     ) -> None:
-        """Write what the study's confirmation came to.
+        """Write the answer of the study's confirmation.
 
         Args:
             answer: Becomes ``confirmation.json``.

@@ -118,7 +118,7 @@ class ConfirmedLine:
 def confirmed_note(
     answer: str, titles: Sequence[str], lines: Sequence[ConfirmedLine], *, test_openings: int
 ) -> str:
-    """Write what confirming a study came to; lines are left out from the end where it is long.
+    """Write the answer of a confirmation; lines are left out from the end where it is long.
 
     Args:
         answer: One sentence: who wins, or who cannot be told apart.
@@ -143,7 +143,7 @@ def _confirmed_line(line: ConfirmedLine) -> str:
 
 
 def with_confirmed(note: str, confirmed: str) -> str:
-    """End a study's note with what confirming it came to, in place of what it said before.
+    """End a study's note with the answer of a confirmation, in place of an earlier one.
 
     Args:
         note: The study's.
@@ -154,6 +154,6 @@ def with_confirmed(note: str, confirmed: str) -> str:
 
 
 def confirmed_in(note: str) -> str:
-    """The part of a note that tells of a confirmation; empty where there is none."""
-    _, mark, told = note.partition(CONFIRMED)
-    return f"{mark}{told}".strip()
+    """The part of a note that is about a confirmation; empty where there is none."""
+    _, mark, text = note.partition(CONFIRMED)
+    return f"{mark}{text}".strip()

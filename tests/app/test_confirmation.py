@@ -255,8 +255,8 @@ def test_other_data_than_the_study_was_searched_on_is_refused(home: Path) -> Non
 @pytest.mark.parametrize(
     ("name", "data", "words"),
     [
-        ("untested", {"name": "digits", "test": 0}, r"study 'untested': data\.test: got 0"),
-        ("small", {"name": "digits"}, r"study 'small': got 2 trials of which none is complete"),
+        ("untested", {"name": "digits", "test": 0}, r"study 'untested': data\.test: 0, so the study has no test part"),
+        ("small", {"name": "digits"}, r"study 'small': none of its 2 trials is complete"),
     ],
     ids=["no test rows", "no complete trial"],
 )
