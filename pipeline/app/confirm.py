@@ -162,7 +162,7 @@ def _none_complete(study: str, n_trials: int) -> BadInputError:
 def _check_can_be_tested(workspace: Workspace, config: TrialConfig) -> None:
     where = f"study {config.study!r}"
     if config.data.test == 0:
-        problem = "0, so the study has no test part for `confirm` to open"
+        problem = "0: the study has no test part for `confirm` to open"
         raise BadInputError(where=where, key="data.test", problem=problem)
     if config.data.class_path is not None:
         find_trial_classes(config, workspace, where=where)

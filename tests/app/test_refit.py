@@ -71,7 +71,7 @@ def test_trial_that_failed_is_refused(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("pipeline.app.training.FIT", FAILING_FIT)
     monkeypatch.setenv("FAILING", "1/0")
     study_in(tmp_path, search={"trials": 2, "sampler": "random"}).run(workers=1)
-    with pytest.raises(BadInputError, match=r"trial: got 1, which failed \(diverged: on purpose\)"):
+    with pytest.raises(BadInputError, match=r"trial: trial 1 failed \(diverged: on purpose\)"):
         refit(_workspace(tmp_path), "small", trial=1)
     monkeypatch.setenv("FAILING", "all")
     with pytest.raises(WorkFailedError, match=r"trial 0 cannot be refitted: diverged"):
