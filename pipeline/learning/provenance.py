@@ -38,7 +38,7 @@ def collect_facts(
     alone_because: str | None = None,
     custom_sources: Mapping[str, str] | None = None,
 ) -> Facts:
-    """Write down where this process stands.
+    """Collect what a trial's bits depend on beside its config.
 
     Args:
         training: The trial's training section.

@@ -12,8 +12,7 @@ from torch import Tensor
 
 from pipeline.config import TrialConfig
 from pipeline.learning.arithmetic import arithmetic
-from pipeline.learning.cohort.rows import Rows, Scores, SplitTensors
-from pipeline.learning.cohort.rows import evaluate as evaluate_rows
+from pipeline.learning.cohort.rows import Rows, Scores, SplitTensors, evaluate
 from pipeline.learning.cohort.stack import score_rows
 from pipeline.learning.custom.datamodule import CustomData, module_arguments, open_module
 from pipeline.learning.custom.loaders import DataArguments, in_order, row_arguments
@@ -50,7 +49,7 @@ def score_on_test(
         BadInputError: The study keeps no test rows, or the data is damaged.
     """
     if isinstance(data, CustomData):
-        return [_sealed(evaluate_own_data(config, weights)) for config, weights in trained]
+        return [_sealed(score_custom_data(config, weights)) for config, weights in trained]
     rows = _open(trained[0][0], data)
     return [score(config, weights, rows, data) for config, weights in trained]
 
@@ -66,7 +65,7 @@ def score(config: TrialConfig, weights: bytes, rows: Rows, data: PreparedData) -
     """
     with arithmetic(config.training.threads):
         if config.model.class_path is not None:
-            return _sealed(evaluate(config, data, weights, rows))
+            return _sealed(score_custom(config, data, weights, rows))
         found = [
             _score_network(config, tensors, rows, data)
             for tensors in weights_by_fold(load(weights)).values()
@@ -88,7 +87,7 @@ def _score_network(
     network.load_state_dict(tensors)
     device = torch.device(resolve_device(config.training.device))
     score_batch = partial(score_rows, network.to(device), config.training.precision)
-    return evaluate_rows(score_batch, rows.to(device))[0]
+    return evaluate(score_batch, rows.to(device))[0]
 
 
 def _open(config: TrialConfig, data: PreparedData) -> Rows:
@@ -100,8 +99,8 @@ def _open(config: TrialConfig, data: PreparedData) -> Rows:
     return Rows(*tensors, torch.arange(labels.size), data.scale)
 
 
-def evaluate(config: TrialConfig, data: PreparedData, weights: bytes, rows: Rows) -> Scores:
-    """Score an own module on rows of built-in data by its own ``validation_step``.
+def score_custom(config: TrialConfig, data: PreparedData, weights: bytes, rows: Rows) -> Scores:
+    """Score a user's module on rows of built-in data by its ``validation_step``.
 
     Args:
         config: The trial.
@@ -117,7 +116,7 @@ def evaluate(config: TrialConfig, data: PreparedData, weights: bytes, rows: Rows
     return _validate(config, row_arguments(parts), weights, arguments)
 
 
-def evaluate_own_data(config: TrialConfig, weights: bytes) -> Scores:
+def score_custom_data(config: TrialConfig, weights: bytes) -> Scores:
     """Score a trial on the ``test_dataloader`` of the user's own data module.
 
     Its ``setup`` is called under the study's split seed, for ``fit`` and then for ``test``.

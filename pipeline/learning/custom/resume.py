@@ -1,4 +1,4 @@
-"""Resume a user's module from Lightning's own checkpoint, or know that it cannot be done exactly.
+"""Resume a user's module from Lightning's checkpoint, and notice where that would not be exact.
 
 The checkpoint is what ``Trainer.save_checkpoint`` puts together, written by this project's codec
 instead of pickle, with the states of the random generators beside it. As Lightning's users expect,
@@ -37,7 +37,7 @@ from pipeline.learning.lightning import (
 from pipeline.learning.modules.layers import Dropping
 
 IN_MEMORY: Final = "in memory"
-"""Stands where ``Trainer.fit`` asks for the checkpoint's path."""
+"""Given to ``Trainer.fit`` as the checkpoint's path."""
 
 UNCHANGING: Final = (Trainer, LightningDataModule, RowBatches, Checkpoint, Dropping)
 """Not part of the digest: set anew before each use, or the user's data, assumed not to change."""
@@ -93,7 +93,7 @@ class EpochCheckpoint(Callback):
 
     Attributes:
         io: The plugin for the Trainer.
-        is_resuming: Whether the state is not in place yet.
+        is_resuming: Whether the state is still to be restored.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class EpochCheckpoint(Callback):
 
 
 def _complete(trainer: Trainer, module: LightningModule, saved: State) -> None:
-    """Put in place what ``Trainer.fit(ckpt_path=…)`` leaves out."""
+    """Restore what ``Trainer.fit(ckpt_path=…)`` leaves out."""
     loop = trainer.fit_loop
     loop.load_state_dict(saved["checkpoint"]["loops"]["fit_loop"])  # it was moved on since
     # The state is of an epoch's start: no part of an epoch is repeated, and the loaders begin anew.
@@ -203,7 +203,7 @@ class _Pickler(pickle.Pickler):
         self._has_gradients = has_gradients
 
     def persistent_id(self, value: Any) -> str | None:
-        """Tell tensors and text by their content, and code and data by their name."""
+        """Identify tensors and text by their content, and code and data by their name."""
         if isinstance(value, Tensor):
             return self._tensor(value)
         if isinstance(value, str | bytes) or _is_plain_tuple(value):
@@ -231,10 +231,10 @@ class _Pickler(pickle.Pickler):
             message = "a tensor of a graph"
             raise pickle.PicklingError(message)
         content = hashlib.sha256(tensor_bytes(value)).hexdigest()
-        told = f"{value.dtype} {list(value.shape)} {value.requires_grad} {content}"
+        text = f"{value.dtype} {list(value.shape)} {value.requires_grad} {content}"
         if value.grad is None or not self._has_gradients:
-            return told
-        return f"{told}, gradient {self._tensor(value.grad)}"
+            return text
+        return f"{text}, gradient {self._tensor(value.grad)}"
 
 
 def random_state() -> dict[str, Any]:

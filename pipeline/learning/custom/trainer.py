@@ -147,7 +147,7 @@ def ending(progress: Progress, *class_paths: str) -> Iterator[None]:
 
 
 class _Fit:
-    """A trial while it is trained; what has been reached is kept when something raises."""
+    """A trial while it is trained; the epochs before an exception are not lost."""
 
     def __init__(self, assignment: Assignment, report: Report, checkpoints: Checkpoints) -> None:
         self._started = time.perf_counter()

@@ -54,7 +54,7 @@ FORMAT: Final = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fingerprint:
-    """An array told by its type, its shape and the SHA-256 of its bytes in C order."""
+    """An array's type, its shape and the SHA-256 of its bytes in C order."""
 
     dtype: str
     shape: tuple[int, ...]

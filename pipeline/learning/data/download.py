@@ -50,7 +50,7 @@ def download(source: Source, *, cache: Path) -> Source:
 
 
 def _fetched(origin: Downloadable, folder: Path) -> tuple[Path, ...]:
-    """Download into a folder of its own, and move what is sound to its place."""
+    """Download into a temporary folder, and move complete files to ``downloads``."""
     _log.info("downloading %s", origin.class_name)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as scratch:
         for name in _fetch(origin, Path(scratch)):

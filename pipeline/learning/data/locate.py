@@ -86,7 +86,7 @@ def locate(
 
 
 def downloads_folder(cache: Path) -> Path:
-    """Where downloads are kept, in torchvision's layout."""
+    """The folder of downloads, in torchvision's layout."""
     return cache / "downloads"
 
 

@@ -38,7 +38,7 @@ def open_test(
             because the source is damaged too.
     """
     if config.test == 0:
-        expected = "a fraction or a count of rows kept for the test"
+        expected = "a fraction or a count of test rows"
         raise BadInputError(
             where=f"data set {prepared.name}", key="data.test", got="0", expected=expected
         )

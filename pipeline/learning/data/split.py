@@ -1,4 +1,4 @@
-"""Which rows train, which validate, which are kept for the test."""
+"""Split a data set into training, validation and test rows: how many, and which."""
 
 import hashlib
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ def known_sizes(
     """Tell the parts' sizes before any data are read; a check that writes nothing.
 
     Args:
-        config: Names the set and what is kept of it.
+        config: Names the set and the size of each part.
         source: Where the user's own file or folder lies, from ``locate``: its rows are counted.
             A set of the catalogue needs none.
         where: What an error names: the study file.
@@ -76,10 +76,10 @@ def split_sizes(
     Raises:
         BadInputError: A part would have no row.
     """
-    place = where or f"data set {config.name}"
-    n_test = n_test_rows(config, n_rows=n_rows, n_own_test=n_own_test, where=place)
+    where = where or f"data set {config.name}"
+    n_test = n_test_rows(config, n_rows=n_rows, n_own_test=n_own_test, where=where)
     n_rest = n_rows if n_own_test else n_rows - n_test
-    n_validation = _n_validation(config, n_rest, where=place)
+    n_validation = _n_validation(config, n_rest, where=where)
     return SplitSizes(train=n_rest - n_validation, validation=n_validation, test=n_test)
 
 
@@ -87,7 +87,7 @@ def n_test_rows(config: "DataConfig", *, n_rows: int, n_own_test: int, where: st
     """Count the test's rows: of the set's own test part, or else of the whole.
 
     Raises:
-        BadInputError: There are not so many, or a fraction comes to none.
+        BadInputError: There are not so many, or the fraction gives none.
     """
     asked = config.test
     if asked == 0:
@@ -134,12 +134,12 @@ FOLD_STREAM: Final = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Split:
-    """Row numbers of the training part's arrays, int64 and ascending; no row stands in two parts.
+    """Row numbers of the training part's arrays, int64 and ascending; no row is in two parts.
 
     Attributes:
         train: What the weights are fitted to.
         validation: What the search minimises the loss on.
-        test: Rows kept from the search; empty where the set has a test part of its own.
+        test: Rows that the search never sees; empty where the set has a test part of its own.
         train_probe: The rows of ``train`` on which ``train_loss_no_dropout`` is measured: as
             many as validation has, or all of ``train`` where that is smaller.
 
@@ -159,7 +159,7 @@ class Split:
             message = "row numbers are int64 and ascending"
             raise ValueError(message)
         if not _is_ascending(np.sort(np.concatenate(parts))):
-            message = "a row stands in two parts"
+            message = "a row is in two parts"
             raise ValueError(message)
         if not np.isin(self.train_probe, self.train).all():
             message = "train_probe has rows that are not in train"

@@ -7,7 +7,7 @@ from safetensors.torch import load
 
 from pipeline.errors import BadInputError
 from pipeline.learning.custom.datamodule import CustomData, content_of, prepare_custom_data
-from pipeline.learning.sealed_scores import evaluate_own_data
+from pipeline.learning.sealed_scores import score_custom_data
 from pipeline.trial import TrialState, curve_sha256
 from tests.learning.custom.trials import MLP, MODULES, fit_on_own, own_trial
 
@@ -84,6 +84,6 @@ def test_the_test_rows_are_scored_by_the_module_s_own_validation_step() -> None:
     config = own_trial(data="Blobs", n_inputs=8)
     outcome = fit_on_own(config)
     assert outcome.weights is not None
-    loss, accuracy = evaluate_own_data(config, outcome.weights)
+    loss, accuracy = score_custom_data(config, outcome.weights)
     assert loss == pytest.approx(outcome.curve[-1].val_loss, abs=0.3)
     assert 0.7 < accuracy <= 1

@@ -13,7 +13,7 @@ from pipeline.learning.cohort.rows import load_splits
 from pipeline.learning.custom.callbacks import NoDropoutScore
 from pipeline.learning.custom.trainer import ALONE_BECAUSE, fit_custom
 from pipeline.learning.data import PreparedData
-from pipeline.learning.sealed_scores import evaluate
+from pipeline.learning.sealed_scores import score_custom
 from pipeline.trial import (
     PHASES,
     Assignment,
@@ -201,7 +201,7 @@ def test_rows_are_scored_by_the_module_s_own_validation_step(digits: PreparedDat
     ((parts,), _) = load_splits(digits, config.data, config.seeds["split"], is_refit=False)
     assert outcome.weights is not None
     assert parts.validation is not None
-    scored = evaluate(config, digits, outcome.weights, parts.validation)
+    scored = score_custom(config, digits, outcome.weights, parts.validation)
     assert scored == (outcome.curve[-1].val_loss, outcome.curve[-1].val_accuracy)
 
 

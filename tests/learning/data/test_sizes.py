@@ -1,8 +1,11 @@
 """Sizes are known, and refused, before any row is read."""
 
+from typing import get_args
+
 import pytest
 
 from pipeline.config import DataConfig
+from pipeline.config.sections import WITH_PATH, DataName
 from pipeline.errors import BadInputError
 from pipeline.learning.data import PreparedData, SplitSizes, known_sizes
 from pipeline.learning.data.catalogue import DATA_SETS
@@ -95,3 +98,7 @@ def test_the_catalogue_knows_what_is_read(fixture: str, request: pytest.FixtureR
     assert (prepared.n_train, prepared.n_test) == (known.n_train, known.n_test)
     stored = {path.stem.split("-")[0] for path in prepared.folder.glob("*.npy")}
     assert stored == ({"train", "test"} if known.n_test else {"train"})
+
+
+def test_a_study_file_may_name_each_data_set_of_the_catalogue_and_the_users_own_forms() -> None:
+    assert set(get_args(DataName)) == {*DATA_SETS, *WITH_PATH}
