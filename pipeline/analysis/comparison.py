@@ -26,7 +26,7 @@ CIRCUMSTANCES = {
     "device": "device",
     "processor": "processor",
 }
-"""Single facts by the word that names them, in the order in which they are told."""
+"""Single facts by their names in a message, in the order of the differences."""
 
 
 class Verdict(StrEnum):
@@ -180,7 +180,7 @@ def damages(original: RecordedTrial) -> Iterator[str]:
 
 
 def split_changes(then: Facts | None, now: Facts | None) -> Iterator[str]:
-    """The split, told late: it follows from data, code, seed and the data section."""
+    """The split, after its causes: it follows from data, code, seed and the data section."""
     if then and now and then.split_sha256 != now.split_sha256:
         yield f"split: SHA-256 {then.split_sha256} recorded, {now.split_sha256} now"
 

@@ -28,8 +28,8 @@ def list_studies(workspace: Workspace) -> list[dict[str, Any]]:
     listed = []
     for name in study_names(storage):
         result = StudyResult(study=name, trials=TrialStore(storage, name).rows())
-        told = result.as_json()
-        listed.append({key: told[key] for key in ("study", "trials", "best")})
+        answer = result.as_json()
+        listed.append({key: answer[key] for key in ("study", "trials", "best")})
     return listed
 
 

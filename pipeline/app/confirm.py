@@ -246,10 +246,10 @@ def _scores_on_test(
 
 
 def _with_test(candidate: "Candidate", scores: "Mapping[Repeated, TestScores]") -> "Candidate":
-    own = {
+    of_candidate = {
         repeat: score for (number, repeat), score in scores.items() if number == candidate.number
     }
-    return candidate.with_test(own)
+    return candidate.with_test(of_candidate)
 
 
 def _metrics(answer: "Confirmation") -> dict[str, float | None]:

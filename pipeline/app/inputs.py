@@ -89,7 +89,7 @@ def prepare_data(
     Args:
         config: The data section.
         params: Of one trial: the user's own data module is constructed with them.
-        workspace: Where decoded data is kept.
+        workspace: Where decoded data is cached.
         source: From ``locate_data``.
         where: What an error names.
 

@@ -168,8 +168,8 @@ class Study:
             started: ``time.perf_counter()`` when the user's command began.
 
         Raises:
-            BadInputError: Data, address or home are not usable, or the same name stands for
-                another study; nothing was written.
+            BadInputError: Data, address or home are not usable, or another study was run
+                under the name; nothing was written.
             WorkFailedError: Another process runs the study, no worker starts, trials failed in a
                 row for one cause, a ledger cannot be written, or MLflow's server stays away.
         """

@@ -66,10 +66,10 @@ def trials_table(rows: Sequence[TrialRow]) -> str:
     for row in rows:
         value = "" if row.value is None else f"{row.value:.4f}"
         epoch = "" if row.best_epoch is None else str(row.best_epoch)
-        own = {name: value for name, value in row.params.items() if name not in shared}
+        varied = {name: value for name, value in row.params.items() if name not in shared}
         failure = f"  [{row.cause}]" if row.state is TrialState.FAIL else ""
         state = STATES.get(row.state, row.state.lower())
-        cells = (str(row.number), state, value, epoch, _params(own) + failure, row.run_id or "")
+        cells = (str(row.number), state, value, epoch, _params(varied) + failure, row.run_id or "")
         table.add_row(*map(_plain, cells))
     return _drawn(table)
 
@@ -98,11 +98,11 @@ def confirmed_table(confirmed: "ConfirmedStudy") -> str:
         )
     shared = _shared([candidate.params for candidate in answer.candidates])
     for candidate in answer.candidates:
-        own = {name: value for name, value in candidate.params.items() if name not in shared}
+        varied = {name: value for name, value in candidate.params.items() if name not in shared}
         mark = "*" if candidate.number in answer.tied else ""
         tested = candidate.test_accuracy or candidate.test_loss
         scores = str(candidate.value) or "failed", str(tested)
-        table.add_row(*map(_plain, (mark, str(candidate.number), _params(own), *scores)))
+        table.add_row(*map(_plain, (mark, str(candidate.number), _params(varied), *scores)))
     return _drawn(table)
 
 
@@ -210,7 +210,7 @@ def _best_lines(best: TrialRow | None) -> list[str]:
 
 
 def _params(params: Mapping[str, object]) -> str:
-    """Put parameters into a line; those of the layers stand together: ``dropout 0.25/0.1``."""
+    """Put parameters into a line; those of the layers are grouped: ``dropout 0.25/0.1``."""
     shown: dict[str, list[str]] = {}
     for name, value in params.items():
         kind, _, layer = name.rpartition("_")

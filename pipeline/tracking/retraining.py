@@ -177,7 +177,7 @@ def log_retraining(
         config: What was trained.
         experiment_id: The study's.
         run_name: Its name.
-        tags: What the run stands for, its parent among them. None is ``trial_number``: the trial
+        tags: What kind of run it is, its parent included. None is ``trial_number``: the trial
             has its one run already.
     """
     info: RunInfo = client.create_run(
