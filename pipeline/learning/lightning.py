@@ -22,8 +22,6 @@ from pytorch_lightning.callbacks import Callback, Checkpoint  # noqa: E402
 from pytorch_lightning.plugins.io import CheckpointIO  # noqa: E402
 from pytorch_lightning.utilities.seed import isolate_rng  # noqa: E402
 
-logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-
 __all__ = [
     "Callback",
     "Checkpoint",
@@ -39,9 +37,15 @@ __all__ = [
 @contextmanager
 def expected_warnings() -> Iterator[None]:
     """Silence what a ``Trainer`` says of itself and of what is meant, and nothing else."""
-    with warnings.catch_warnings():
-        # Lightning 2.6 asks torch 2.13 for a tree's leaves in the old way (its _pytree.py).
-        warnings.filterwarnings("ignore", r".*treespec, LeafSpec", category=FutureWarning)
-        # A study may say `device: cpu` on a machine that has more.
-        warnings.filterwarnings("ignore", "GPU available but not used")
-        yield
+    logger = logging.getLogger("pytorch_lightning")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # for a study's own Trainers, not for those of a user
+    try:
+        with warnings.catch_warnings():
+            # Lightning 2.6 asks torch 2.13 for a tree's leaves in the old way (its _pytree.py).
+            warnings.filterwarnings("ignore", r".*treespec, LeafSpec", category=FutureWarning)
+            # A study may say `device: cpu` on a machine that has more.
+            warnings.filterwarnings("ignore", "GPU available but not used")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -46,7 +46,7 @@ def encode(state: Any) -> bytes:
         NotPlainError: It holds something else, a subclass of these included.
     """
     tensors: dict[str, Tensor] = {}
-    text = json.dumps(_told(state, tensors)).encode()
+    text = json.dumps(_to_json(state, tensors)).encode()
     tensors[STATE] = torch.frombuffer(bytearray(text), dtype=torch.uint8)
     content = save(tensors)
     return hashlib.sha256(content).digest() + content
@@ -64,20 +64,20 @@ def decode(content: bytes) -> Any:
         raise DamagedError(message)
     try:
         tensors = load(rest)
-        return _read(json.loads(bytes(tensors.pop(STATE).numpy())), tensors)
+        return _from_json(json.loads(bytes(tensors.pop(STATE).numpy())), tensors)
     except (SafetensorError, ValueError, KeyError) as error:
         raise DamagedError(str(error)) from None
 
 
-def _told(value: Any, tensors: dict[str, Tensor]) -> Any:
-    """A value as JSON tells it; tensors are put aside and told by their number."""
+def _to_json(value: Any, tensors: dict[str, Tensor]) -> Any:
+    """A value as JSON; tensors are put aside and named by their number."""
     kind = type(value)
     if value is None or kind in SCALARS:
         return value
     if kind in (list, tuple):
-        return {kind.__name__: [_told(one, tensors) for one in value]}
+        return {kind.__name__: [_to_json(one, tensors) for one in value]}
     if kind in MAPPINGS.values():
-        pairs = [[_told(key, tensors), _told(one, tensors)] for key, one in value.items()]
+        pairs = [[_to_json(key, tensors), _to_json(one, tensors)] for key, one in value.items()]
         return {kind.__name__: pairs}
     if kind is np.ndarray:
         return {"array": _aside(_from_numpy(value), tensors)}
@@ -107,12 +107,14 @@ def _from_numpy(array: Any) -> Tensor:
         raise NotPlainError(message) from None
 
 
-def _read(told: Any, tensors: dict[str, Tensor]) -> Any:
-    if not isinstance(told, dict):
-        return told
-    [(kind, inner)] = told.items()
+def _from_json(content: Any, tensors: dict[str, Tensor]) -> Any:
+    if not isinstance(content, dict):
+        return content
+    [(kind, inner)] = content.items()
     if kind in SEQUENCES:
-        return SEQUENCES[kind]([_read(one, tensors) for one in inner])
+        return SEQUENCES[kind]([_from_json(one, tensors) for one in inner])
     if kind in MAPPINGS:
-        return MAPPINGS[kind]({_read(key, tensors): _read(one, tensors) for key, one in inner})
+        return MAPPINGS[kind](
+            {_from_json(key, tensors): _from_json(one, tensors) for key, one in inner}
+        )
     return tensors[inner].numpy() if kind == "array" else tensors[inner]

@@ -1,4 +1,4 @@
-"""Where checkpoints lie, how much room they have, and when they are removed."""
+"""The files of checkpoints: where they are, how much room they take, when they are removed."""
 
 import contextlib
 import os
@@ -95,7 +95,7 @@ class CheckpointFolder:
 
 @dataclass(frozen=True, slots=True)
 class Resumable:
-    """What the workers of a study are handed: its data, and where checkpoints are kept."""
+    """What the workers of a study get: its data, and the folder of its checkpoints."""
 
     data: Union["PreparedData", "CustomData"]
     folder: CheckpointFolder

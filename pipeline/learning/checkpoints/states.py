@@ -99,7 +99,7 @@ def fingerprint_of(assignment: Assignment, facts: Facts, cohort: Sequence[TrialK
             everywhere but on a CPU in float32.
     """
     is_alone = facts.device == "cpu" and facts.precision == "32-true"
-    told = {
+    content = {
         "format": FORMAT,
         "trial": assignment.config.model_dump(mode="json"),
         "epochs": assignment.epochs,
@@ -109,7 +109,7 @@ def fingerprint_of(assignment: Assignment, facts: Facts, cohort: Sequence[TrialK
         "facts": facts.model_dump(mode="json", exclude=NOT_ARITHMETIC),
         "cohort": [] if is_alone else list(cohort),
     }
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def curve_state(curve: Sequence[EpochScores]) -> list[Mapping[str, Any]]:

@@ -74,7 +74,7 @@ class StackedHidden:
         self._x = self._y = torch.empty(0)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """Compute the outputs and keep what the backward needs.
+        """Compute the outputs and save what the backward needs.
 
         Args:
             x: [K, batch, in].
@@ -104,7 +104,7 @@ class StackedHidden:
         return self.linear.input_gradient(dy) if needs_input_gradient else dy
 
     def evaluate(self, x: Tensor) -> Tensor:
-        """Compute the outputs with every unit in use, and keep nothing."""
+        """Compute the outputs without dropout, and save nothing for a backward."""
         return self.linear.forward(x).relu_()
 
 

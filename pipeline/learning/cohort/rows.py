@@ -72,17 +72,16 @@ def _copy(whole_set: Tensor, device: torch.device) -> Tensor:
 
 
 class EpochSteps:
-    """What the Trainer iterates: an epoch's batches, several steps at a time.
+    """The Trainer's loader: an epoch's batches, several steps at a time.
 
     Args:
         rows: The training rows.
         batch_size: Rows a step; the last step of an epoch takes what is left.
         seed: The study's seed for the order.
-        epochs_done: How many were gone through before, by another.
+        epochs_done: Epochs that were trained before, by a process that ended.
     """
 
     def __init__(self, rows: Rows, *, batch_size: int, seed: int, epochs_done: int = 0) -> None:
-        """Start before the first epoch, or after those that are done."""
         self.rows = rows
         self.batch_size = batch_size
         self.seed = seed
@@ -198,7 +197,7 @@ def load_splits(
 
     Args:
         data: The decoded data set.
-        config: What is kept for validation and the test, or how many folds there are.
+        config: The parts held out for validation and the test, or the number of folds.
         seed: Of the split.
         is_refit: Train on all rows but the test's, and validate nothing.
 

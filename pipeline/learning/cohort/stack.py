@@ -25,7 +25,7 @@ from pipeline.learning.modules.layers import Dropout
 from pipeline.learning.modules.network import Network
 
 HIDDEN = (nn.Linear, nn.ReLU, Dropout)
-"""The kinds of layer that one stacked kernel stands for."""
+"""The layers that one ``StackedHidden`` computes."""
 
 
 def why_not_stackable(network: nn.Sequential) -> str | None:
