@@ -169,9 +169,11 @@ def finish_replacement(storage: BaseStorage, name: str, keep: Keep) -> None:
     storage.delete_study(storage.get_study_id_from_name(copy))
 
 
-def _is_whole(storage: BaseStorage, copy: str) -> bool:
-    attributes = storage.get_study_user_attrs(storage.get_study_id_from_name(copy))
-    return copy.endswith(COPY) and IS_WHOLE in attributes
+def _is_whole(storage: BaseStorage, name: str) -> bool:
+    """Whether a study is a copy that counts."""
+    if not name.endswith(COPY):
+        return False
+    return IS_WHOLE in storage.get_study_user_attrs(storage.get_study_id_from_name(name))
 
 
 def _copy(

@@ -12,7 +12,6 @@ from tempfile import mkdtemp
 from typing import Any
 
 from mlflow.entities import Run
-from mlflow.tracking import MlflowClient
 
 from pipeline.app.browse import show_study
 from pipeline.app.study import Study
@@ -94,7 +93,7 @@ def run_command(
 
 def trial_runs(home: Path, name: str = "small") -> list[Run]:
     """All trial runs of a study by MLflow's own client, in the order of their numbers."""
-    client = MlflowClient(tracking_uri(home))
+    client = connect(tracking_uri(home))
     experiment = client.get_experiment_by_name(name)
     assert experiment is not None
     found = client.search_runs([experiment.experiment_id], max_results=1_000)
@@ -104,7 +103,7 @@ def trial_runs(home: Path, name: str = "small") -> list[Run]:
 
 def points(home: Path, run: Run, metric: str) -> list[tuple[int, float]]:
     """Every point of a metric, doubled ones too."""
-    history = MlflowClient(tracking_uri(home)).get_metric_history(run.info.run_id, metric)
+    history = connect(tracking_uri(home)).get_metric_history(run.info.run_id, metric)
     return sorted((point.step, point.value) for point in history)
 
 
@@ -132,7 +131,7 @@ def check_ledgers_agree(home: Path, n_trials: int, name: str = "small") -> None:
     assert [int(run.data.tags["trial_number"]) for run in runs] == list(range(n_trials))
     assert [row.run_id for row in rows] == [run.info.run_id for run in runs]
     assert [row.state for row in rows] == [run.data.tags["trial_state"] for run in runs]
-    client = MlflowClient(tracking_uri(home))
+    client = connect(tracking_uri(home))
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     states = Counter(run.info.status for run in client.search_runs(experiments))
     assert set(states) <= {"FINISHED", "FAILED"}
@@ -150,7 +149,7 @@ def check_curve_is_whole(home: Path, run: Run, val_losses: Sequence[float]) -> N
     (file,) = (home / "artifacts").rglob(f"{run.info.run_id}/artifacts/record.json")
     record = TrialRecord.model_validate_json(file.read_bytes())
     curve = read_curve(
-        MlflowClient(tracking_uri(home)),
+        connect(tracking_uri(home)),
         run.info.run_id,
         record.trial.number,
         n_folds=record.trial.data.folds or 0,
