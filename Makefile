@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS :=
-# Folders whose tests do not import torch.
-QUICK := tests/analysis tests/config tests/docs tests/search tests/test_house.py tests/test_locks.py
+# What needs neither torch nor minutes: of the search, what is below whole studies.
+QUICK := tests/analysis tests/config tests/docs/test_docs.py tests/test_house.py tests/test_locks.py \
+	$(filter-out %/test_driver.py %/test_store.py %/test_lease.py %/test_retry_failed.py,$(wildcard tests/search/test_*.py))
 
 .PHONY: demo install quick test check format bench torture clean
 
