@@ -105,11 +105,10 @@ class Candidates:
             BadInputError: The data is not there, or not what the study was searched on.
             WorkFailedError: Another process runs or confirms the study, or no worker starts.
         """
-        from pipeline.locks import hold_study
         from pipeline.tracking.confirmation import confirming
 
         n_workers = workers or len(os.sched_getaffinity(0))
-        with hold_study(self.workspace.home, self.study):
+        with self.workspace.hold(self.study):
             data = self._data()
             with confirming(self.trials, n_seeds=seeds) as run:
 

@@ -21,7 +21,7 @@ from pipeline.app.inputs import (
 )
 from pipeline.app.workspace import Workspace
 from pipeline.config import StudyConfig, check_study, differences, digest, load_study
-from pipeline.errors import BadInputError
+from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.trial import Event, Tell, TrialOutcome, TrialRow, Watch, best_row, ignore
 
 if TYPE_CHECKING:
@@ -77,6 +77,18 @@ class StudyResult:
             "start_up": _rounded(self.start_up),
             "machinery": _rounded(self.machinery),
         }
+
+
+class StudyFailedError(WorkFailedError):
+    """A study ended without a complete trial, and some of its trials failed.
+
+    Attributes:
+        result: Its table all the same.
+    """
+
+    def __init__(self, message: str, result: StudyResult) -> None:
+        super().__init__(message)
+        self.result = result
 
 
 def _rounded(seconds: Mapping[str, float]) -> dict[str, float]:
@@ -172,11 +184,13 @@ class Study:
                 under the name; nothing was written.
             WorkFailedError: Another process runs the study, no worker starts, trials failed in a
                 row for one cause, a ledger cannot be written, or MLflow's server stays away.
+            StudyFailedError: Trials failed and none is complete; it holds the result.
         """
         from pipeline.engines import LocalEngine
         from pipeline.learning.checkpoints import CheckpointFolder, Resumable
         from pipeline.locks import hold_study
         from pipeline.search.driver import Driver
+        from pipeline.search.failure_limit import describe_failed_study
         from pipeline.search.time_ledger import TimeLedger
 
         n_workers = workers or len(os.sched_getaffinity(0))
@@ -210,13 +224,16 @@ class Study:
                 )
                 with _only_unfinished(checkpoints, store), _imports_frozen():
                     rows = driver.run()
-        return StudyResult(
+        result = StudyResult(
             study=self.config.name,
             trials=rows,
             seconds=seconds.summary(),
             start_up=seconds.start_up(),
             machinery=seconds.machinery(),
         )
+        if problem := describe_failed_study(self.config.name, rows):
+            raise StudyFailedError(problem, result)
+        return result
 
     @contextmanager
     def _held_store(self, seconds: "TimeLedger", *, retry_failed: bool) -> "Iterator[TrialStore]":

@@ -128,7 +128,7 @@ def run(  # noqa: PLR0913 - one argument an option
     as_json: bool,
 ) -> None:
     """Run the study in FILE to its end, or go on with it."""
-    from pipeline.app.study import Study
+    from pipeline.app.study import Study, StudyFailedError
     from pipeline.cli.progress import StudyProgress
     from pipeline.cli.render import result_lines
 
@@ -136,17 +136,23 @@ def run(  # noqa: PLR0913 - one argument an option
     if trials is not None:
         overrides = (*overrides, f"search.trials={trials}")
     study = Study.load(file, overrides=overrides, workspace=workspace)
+    failure = None
     with StudyProgress(study.config) as progress:
-        result = study.run(
-            workers=workers,
-            max_cohort=max_cohort,
-            retry_failed=retry_failed,
-            begun=progress.take_up,
-            watch=progress.watch,
-            tell=progress.tell,
-            started=STARTED,
-        )
+        try:
+            result = study.run(
+                workers=workers,
+                max_cohort=max_cohort,
+                retry_failed=retry_failed,
+                begun=progress.take_up,
+                watch=progress.watch,
+                tell=progress.tell,
+                started=STARTED,
+            )
+        except StudyFailedError as error:
+            failure, result = error, error.result
     _print(result.as_json(), result_lines(result, workspace.home), as_json=as_json)
+    if failure:
+        raise failure
 
 
 @commands.command("list")

@@ -15,7 +15,6 @@ from pipeline.config import StudyConfig, TrialConfig
 from pipeline.errors import WorkFailedError
 from pipeline.search.blocks import Blocks, resolve
 from pipeline.search.cohorts import form_cohorts
-from pipeline.search.failure_limit import refuse_without_a_complete_trial
 from pipeline.search.lease import LeaseLostError
 from pipeline.search.store import TrialStore
 from pipeline.search.time_ledger import Activity, TimeLedger
@@ -102,7 +101,6 @@ class Driver:
                 raise
             rows = self._release_unfinished()
         self._refuse_repeated_failure()
-        refuse_without_a_complete_trial(self._study.name, rows)
         return rows
 
     def _release_unfinished(self) -> list[TrialRow]:

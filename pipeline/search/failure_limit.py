@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from pipeline.errors import WorkFailedError
 from pipeline.trial import TrialRow, TrialState
 
 FAILURE_LIMIT: Final = 5
@@ -73,19 +72,15 @@ def find_repeated_failure(trials: Iterable[Finished]) -> RepeatedFailure | None:
     return None
 
 
-def refuse_without_a_complete_trial(study: str, rows: Sequence[TrialRow]) -> None:
-    """Let a study fail that has no complete trial, for the failures in it.
-
-    Raises:
-        WorkFailedError: Naming the first failure.
-    """
+def describe_failed_study(study: str, rows: Sequence[TrialRow]) -> str | None:
+    """Say why a study has no complete trial; ``None`` where it has one, or where none failed."""
     failed = [row for row in rows if row.state is TrialState.FAIL]
-    if failed and not any(row.state is TrialState.COMPLETE for row in rows):
-        message = (
-            f"study {study!r} has no complete trial: {len(failed)} of {len(rows)} failed, "
-            f"trial {failed[0].number} for this cause: {failed[0].cause or 'unknown'}\n{WHAT_TO_DO}"
-        )
-        raise WorkFailedError(message)
+    if not failed or any(row.state is TrialState.COMPLETE for row in rows):
+        return None
+    return (
+        f"study {study!r} has no complete trial: {len(failed)} of {len(rows)} failed, "
+        f"trial {failed[0].number} for this cause: {failed[0].cause or 'unknown'}\n{WHAT_TO_DO}"
+    )
 
 
 def alike(cause: str | None) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+import yaml
 from mlflow.entities import Run
 
 from pipeline.app.browse import show_study
@@ -73,6 +74,13 @@ def study_in(home: Path, **changes: Any) -> Study:
 def searched(home: Path, **search: Any) -> Study:
     """The small study with other settings of the search."""
     return study_in(home, search=PRUNED_TOO["search"] | search)
+
+
+def file_of(folder: Path, study: object = PRUNED_TOO, name: str = "small") -> Path:
+    """A study's file in a folder."""
+    path = folder / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(study), encoding="utf-8")
+    return path
 
 
 def command(*words: str | Path, fit: str | None = None) -> list[str]:

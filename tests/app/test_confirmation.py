@@ -5,7 +5,7 @@ import math
 import os
 import signal
 import subprocess
-from contextlib import suppress
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
@@ -17,6 +17,7 @@ from mlflow.tracking import MlflowClient
 
 from pipeline.app.confirm import Candidates, ConfirmedStudy
 from pipeline.app.reproduce import reproduce
+from pipeline.app.study import StudyFailedError
 from pipeline.app.workspace import Workspace
 from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.locks import hold_study
@@ -268,7 +269,8 @@ def test_study_that_cannot_be_confirmed_is_refused_before_training(
         monkeypatch.setattr("pipeline.app.training.FIT", FAILING_FIT)
         monkeypatch.setenv("FAILING", "all")
     search = {"trials": 2, "sampler": "random"}
-    with suppress(WorkFailedError):  # of the study in which every trial fails
+    fails = pytest.raises(StudyFailedError, match="no complete trial")
+    with fails if name == "small" else nullcontext():
         study_in(tmp_path, name=name, data=data, search=search).run(workers=1)
     with pytest.raises(BadInputError, match=words):
         candidates(tmp_path, name)

@@ -1,5 +1,6 @@
 """Trials that fail are recorded with their cause, and the study goes on, or stops and says why."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,14 @@ from pipeline.app.doctor import examine
 from pipeline.errors import WorkFailedError
 from pipeline.tracking.store import tracking_uri
 from tests.app.fits import EXHAUSTS, IS_KILLED, RAISES
-from tests.app.studies import PRUNED_TOO, check_ledgers_agree, study_in, trial_runs
+from tests.app.studies import (
+    PRUNED_TOO,
+    check_ledgers_agree,
+    file_of,
+    run_command,
+    study_in,
+    trial_runs,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -81,6 +89,23 @@ def test_five_failures_of_one_cause_stop_the_study_and_a_mended_one_tries_them_a
     assert [run.data.tags["cause"] for run in attempts] == [row.cause for row in failed]
     assert {run.data.tags.get("attempt") for run in trial_runs(tmp_path)[:10]} == {"2"}
     assert examine(study.workspace).is_healthy
+
+
+def test_study_without_a_complete_trial_prints_its_result_and_ends_with_exit_code_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAILING", "all")
+    file = file_of(tmp_path)
+    words = ("run", file, "--home", tmp_path, "--set", "search.trials=2", "--set", "search.block=1")
+    failed = run_command(*words, "--json", fit="fit_and_fail", code=1)
+    result = json.loads(failed.stdout)
+    assert result["trials"] == {"complete": 0, "pruned": 0, "failed": 2}
+    assert result["best"] is None
+    assert "has no complete trial: 2 of 2 failed, trial 0 for this cause: " in failed.stderr
+    again = run_command(*words, fit="fit_and_fail", code=1)
+    assert "0 complete, 0 pruned, 2 failed" in again.stdout
+    assert "--trial best" not in again.stdout
+    assert "--retry-failed" in again.stderr
 
 
 def _first_attempts(home: Path) -> list[Run]:

@@ -11,24 +11,25 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-import yaml
 
 from pipeline.app.workspace import Workspace
 from pipeline.locks import hold_study
 from pipeline.tracking.client import connect
 from pipeline.tracking.store import tracking_uri
-from tests.app.studies import PRUNED_TOO, ROOT, check_ledgers_agree, command, run_command, table
+from tests.app.studies import (
+    PRUNED_TOO,
+    ROOT,
+    check_ledgers_agree,
+    command,
+    file_of,
+    run_command,
+    table,
+)
 
 pytestmark = pytest.mark.slow
 
 N_TRIALS = 14
 TINY = PRUNED_TOO | {"search": {"trials": 2, "sampler": "random"}, "training": {"epochs": 1}}
-
-
-def file_of(folder: Path, study: object = PRUNED_TOO, name: str = "small") -> Path:
-    path = folder / f"{name}.yaml"
-    path.write_text(yaml.safe_dump(study), encoding="utf-8")
-    return path
 
 
 def start(*words: str | Path, fit: str | None = None) -> subprocess.Popen[str]:
