@@ -27,7 +27,7 @@ def torn_npz() -> str:
     np.savez("set.npz", x_train=images, y_train=labels)
     content = Path("set.npz").read_bytes()
     Path("set.npz").write_bytes(content[: len(content) // 2])
-    return "set.npz: got "
+    return "set.npz: damaged, or not written by NumPy"
 
 
 def torn_image() -> str:
@@ -38,7 +38,7 @@ def torn_image() -> str:
             Image.new("RGB", (8, 8), (number, 0, 0)).save(Path("images", label, f"{number}.png"))
     path = Path("images/dog/7.png")
     path.write_bytes(path.read_bytes()[:40])
-    return "dog/7.png: got "
+    return "dog/7.png: cannot be decoded as PNG"
 
 
 @pytest.mark.parametrize(
