@@ -1,4 +1,4 @@
-"""The short form of ``make torture``: a few blows, each at another place."""
+"""A few blows of ``benchmarks.torture``, each at another place."""
 
 from pathlib import Path
 
@@ -8,8 +8,9 @@ import yaml
 from benchmarks.blows import Act, Blow
 from benchmarks.torture import Round, Tally
 from tests.app.studies import PRUNED_TOO, table
+from tests.long_form import long_form
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, long_form]
 
 ACTS: list[Act] = [
     [

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks.endurance import measure
+from tests.long_form import long_form
 
 
+@long_form
 @pytest.mark.skipif(
     not Path("/proc/self/smaps_rollup").exists(), reason="reads /proc as Linux has it"
 )

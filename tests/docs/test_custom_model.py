@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.long_form import long_form
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/custom-model.md").read_text(encoding="utf-8")
 SMALL = [
@@ -77,6 +79,7 @@ def test_the_page_s_module_is_searched_and_reproduced_and_its_code_is_watched(
 
 
 @pytest.mark.slow
+@long_form
 def test_the_page_s_resnet_is_searched(folder: Path) -> None:
     (run,) = blocks("sh")[1].splitlines()
     result = told(folder, run, *SMALL)

@@ -14,6 +14,7 @@ import pytest
 from pipeline.errors import BadInputError, WorkFailedError, without_password
 from pipeline.tracking.client import connect
 from pipeline.tracking.store import artifact_root, tracking_uri
+from tests.long_form import long_form
 from tests.tracking.builders import study
 
 LEDGER = """
@@ -34,6 +35,7 @@ def python(*words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
+@long_form
 def test_several_drivers_may_start_at_once_on_a_new_home(tmp_path: Path) -> None:
     home = tmp_path / "a home % of #1 ü"
     drivers = [python(LEDGER, str(home), repr(study().document)) for _ in range(3)]
