@@ -21,6 +21,7 @@ from pipeline.app.inputs import (
 )
 from pipeline.app.workspace import Workspace
 from pipeline.config import StudyConfig, check_study, differences, digest, load_study
+from pipeline.config.study import check_model_fits_data
 from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.trial import Event, Tell, TrialOutcome, TrialRow, Watch, best_row, ignore
 
@@ -284,7 +285,6 @@ class Study:
 
     def _prepare(self, source: "Source | None") -> Data:
         from pipeline.learning.data import PreparedData
-        from pipeline.learning.modules.build import check_model_fits_data
 
         setting = first_setting(self.config.space)
         data = prepare_data(

@@ -1,6 +1,6 @@
 """The models that are built in: one row each, with its parameters and the path of its class."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Final, Literal
 
@@ -122,11 +122,23 @@ class Model:
             here imports torch.
         fuses: The values of the parameters with which trials of one shape can be trained as one
             stack; ``None`` where the stack has no kernels for the model.
+        needs_images: Whether rows of no two dimensions are refused.
+        limits: The largest value of a parameter that images of a shape, (H, W) or (C, H, W),
+            allow, and the reason. Asked before torch is imported, so it is not the class's.
     """
 
     parameters: ParameterTable
     network: str
     fuses: Mapping[str, Any] | None = field(default=None)
+    needs_images: bool = False
+    limits: Callable[[tuple[int, ...]], Mapping[str, tuple[int, str]]] = lambda _shape: {}
+
+
+def _halvings(image_shape: tuple[int, ...]) -> dict[str, tuple[int, str]]:
+    """The number of blocks of which each halves height and width."""
+    height, width = image_shape[-2:]
+    reason = f"each block halves images of {height} x {width}"
+    return {"blocks": (min(height, width).bit_length() - 1, reason)}
 
 
 _STACKED: Final = {"regularizer": "dropout", "activation": "relu"}
@@ -152,6 +164,8 @@ MODELS: Final[dict[str, Model]] = {
             )
         ),
         network="pipeline.learning.modules.cnn:CNN",
+        needs_images=True,
+        limits=_halvings,
     ),
     "autoencoder": Model(
         parameters=ParameterTable(

@@ -18,7 +18,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from pipeline.config.domain import converted, limit_of
+from pipeline.config.domain import converted, limit_of, values_of
 from pipeline.config.frozen import Frozen, Name, Params, Text
 from pipeline.config.grid import count_settings, list_settings
 from pipeline.config.keep_prob import dropout_key, to_dropout
@@ -263,3 +263,35 @@ def _leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
         yield from _leaves(item, f"{prefix}.{key}" if prefix else str(key))
     if not inner:
         yield prefix, shown(value)
+
+
+def check_model_fits_data(study: StudyConfig, image_shape: tuple[int, ...], *, where: str) -> None:
+    """Refuse a model that cannot be built for a data set, in every trial or in some.
+
+    Args:
+        study: Its model and its space.
+        image_shape: Of one row: (H, W), (C, H, W) or (n,).
+        where: What an error names: the study file.
+
+    Raises:
+        BadInputError: It cannot be built.
+    """
+    if study.model.name is None:
+        return
+    model = MODELS[study.model.name]
+    if model.needs_images and len(image_shape) == 1:
+        raise BadInputError(
+            where=where,
+            key="model.name",
+            problem=f"{study.model.name} needs images, but the data has rows of "
+            f"{image_shape[0]} values",
+        )
+    for name, (largest, reason) in model.limits(image_shape).items():
+        value = max(values_of(study.space.domains[name], corners=True))
+        if value > largest:
+            raise BadInputError(
+                where=where,
+                key=f"space.{name}",
+                got=str(value),
+                expected=f"at most {largest}, since {reason}",
+            )

@@ -1,10 +1,9 @@
-"""From a model's name to its network: for a trial, for a record, and to check a study's data."""
+"""From a model's name to its network: for a trial, and for a record."""
 
 from importlib import import_module
 
-from pipeline.config import StudyConfig, TrialConfig, derive_seed, values_of
+from pipeline.config import TrialConfig, derive_seed
 from pipeline.config.models import MODELS
-from pipeline.errors import BadInputError
 from pipeline.learning.modules.network import Network
 from pipeline.trial import TrialRecord
 
@@ -52,35 +51,3 @@ def load_network(
         message = f"the trial's model is {record.trial.model.class_path}, which is not built in"
         raise ValueError(message)
     return network_class(name).from_record(record, weights, fold=fold)
-
-
-def check_model_fits_data(study: StudyConfig, image_shape: tuple[int, ...], *, where: str) -> None:
-    """Refuse a model that cannot be built for a data set, in every trial or in some.
-
-    Args:
-        study: Its model and its space.
-        image_shape: Of one row: (H, W), (C, H, W) or (n,).
-        where: What an error names: the study file.
-
-    Raises:
-        BadInputError: It cannot be built.
-    """
-    if study.model.name is None:
-        return
-    network = network_class(study.model.name)
-    if network.needs_images and len(image_shape) == 1:
-        raise BadInputError(
-            where=where,
-            key="model.name",
-            problem=f"{study.model.name} needs images, but the data has rows of "
-            f"{image_shape[0]} values",
-        )
-    for name, (largest, reason) in network.limits(image_shape).items():
-        value = max(values_of(study.space.domains[name], corners=True))
-        if value > largest:
-            raise BadInputError(
-                where=where,
-                key=f"space.{name}",
-                got=str(value),
-                expected=f"at most {largest}, since {reason}",
-            )

@@ -59,7 +59,6 @@ class CNN(Network):
     """
 
     objective: ClassVar[Objective] = CrossEntropy()
-    needs_images: ClassVar[bool] = True
 
     def __init__(  # noqa: PLR0913 - a table of plain arguments
         self,
@@ -111,13 +110,6 @@ class CNN(Network):
             "filters": config.values_of("filters"),
             "block_dropouts": config.values_of("block_dropout"),
         } | shared_arguments(config)
-
-    @classmethod
-    def limits(cls, image_shape: tuple[int, ...]) -> dict[str, tuple[int, str]]:
-        """How many blocks images allow."""
-        height, width = image_shape[-2:]
-        reason = f"each block halves images of {height} x {width}"
-        return {"blocks": (min(height, width).bit_length() - 1, reason)}
 
 
 def _layers(

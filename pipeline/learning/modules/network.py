@@ -90,7 +90,7 @@ class Network(LightningModule):
     the study's number of threads and ``torch.set_flush_denormal(True)``.
 
     A model is a subclass and a row of ``pipeline.config.models.MODELS``. A subclass says what it is
-    trained for, how a trial's setting becomes its arguments, and what it asks of the data.
+    trained for, and how a trial's setting becomes its arguments.
 
     Args:
         optimization: How its weights are updated.
@@ -100,8 +100,6 @@ class Network(LightningModule):
 
     objective: ClassVar[Objective]
     is_classifier: ClassVar[bool] = True
-    needs_images: ClassVar[bool] = False
-    """Whether rows of no two dimensions are refused."""
 
     network: nn.Sequential
 
@@ -125,11 +123,6 @@ class Network(LightningModule):
             n_classes: Classes to tell apart.
         """
         raise NotImplementedError
-
-    @classmethod
-    def limits(cls, image_shape: tuple[int, ...]) -> dict[str, tuple[int, str]]:  # noqa: ARG003 - for subclasses
-        """The largest value of a parameter that images of a shape allow, and the reason."""
-        return {}
 
     @classmethod
     def from_record(

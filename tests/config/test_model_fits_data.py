@@ -1,10 +1,13 @@
 """Models that do not suit their data are refused before anything is built."""
 
+import subprocess
+import sys
+
 import pytest
 
 from pipeline.config import StudyConfig, check_study
+from pipeline.config.study import check_model_fits_data
 from pipeline.errors import BadInputError
-from pipeline.learning.modules.build import check_model_fits_data
 
 
 def study(model: str, **space: object) -> StudyConfig:
@@ -42,3 +45,14 @@ def test_rows_that_are_no_images_do_not_suit_a_cnn() -> None:
 @pytest.mark.parametrize("model", ["mlp", "autoencoder"])
 def test_other_models_take_any_rows(model: str) -> None:
     check_model_fits_data(study(model), (1,), where="suits.yaml")
+
+
+def test_checking_a_study_imports_no_torch() -> None:
+    """The driver checks while the workers import: it must not import torch for that (5 s)."""
+    script = (
+        "import sys; import pipeline.app.study, pipeline.search.driver, pipeline.tracking.ledger; "
+        "from pipeline.config.study import check_model_fits_data, check_study; "
+        f"check_model_fits_data(check_study({study('cnn').document!r}, 'x'), (28, 28), where='x'); "
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
