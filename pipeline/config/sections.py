@@ -21,6 +21,7 @@ from pipeline.config.frozen import Count, Frozen, Matching, Seed
 from pipeline.config.messages import InvalidValueError, shown
 from pipeline.config.models import CUSTOM, MODELS
 from pipeline.config.parameters import ParameterTable
+from pipeline.config.stopping import StoppingName, StoppingSettings, settle
 
 
 class _BuiltIn:
@@ -205,7 +206,6 @@ class TrainingConfig(Frozen):
 
 
 SamplerName = Literal["tpe", "random", "qmc", "grid", "gp"]
-StoppingName = Literal["none", "median", "asha", "hyperband"]
 
 
 class SearchConfig(Frozen):
@@ -213,6 +213,20 @@ class SearchConfig(Frozen):
 
     Attributes:
         trials: Number of trials of the study, fixed trials included.
+        stopping: Which trials end before their last epoch. ``halving``: all trials of a block do
+            ``first_rung`` epochs and pause, then the best 1 / ``reduction`` of all trials so far
+            go on. The others decide without a pause, by the trials of earlier blocks alone:
+            ``median`` ends a trial whose lowest loss is above the median at that epoch, ``asha``
+            one that is not among the best 1 / ``reduction`` at epochs ``first_rung``, ``first_rung
+            * reduction`` …, ``hyperband`` the same from a rung that differs by bracket. ``auto``:
+            ``halving`` where there are at least 8 epochs, else ``none``; what it stands for is
+            put in its place when the file is read.
+        first_rung: The first epoch after which a trial may be stopped. An early one saves epochs
+            and stops trials that are slow at first, those of a low learning rate above all. By
+            default a quarter of the epochs for ``halving``, else 1.
+        reduction: One trial in so many goes on: a large one saves epochs, and stops more of the
+            trials that would have been the best. By default 2 for ``halving``, 4 for ``asha``, 3
+            for ``hyperband``; ``median`` has none.
         block: Number of trials in a block. A trial sees the outcomes of all earlier blocks except
             the one before its own.
         max_seconds: Start no trial after this time; the next ``run`` continues the study.
@@ -220,7 +234,21 @@ class SearchConfig(Frozen):
 
     trials: Annotated[Count, Field(le=100_000)]
     sampler: SamplerName = "tpe"
-    stopping: StoppingName = "none"
+    stopping: StoppingName = "auto"
+    first_rung: Count | None = None
+    reduction: Annotated[int, Strict(), Field(ge=2, le=1_000)] | None = None
     seed: Seed = 0
     block: Annotated[Count, Field(le=1_000)] = 8
     max_seconds: Annotated[float, Strict(), Field(gt=0)] | None = None
+
+    def settled(self, epochs: int) -> Self:
+        """The search with the stopping rule that ``auto`` stands for, its settings checked.
+
+        Args:
+            epochs: Those of a trial.
+
+        Raises:
+            InvalidValueError: The rule does not have a setting, or not that value of it.
+        """
+        given = StoppingSettings(self.stopping, self.first_rung, self.reduction)
+        return self.model_copy(update=settle(given, epochs=epochs)._asdict())

@@ -64,6 +64,13 @@ class StudyConfig(Frozen):
     def _write_space(self, space: Space) -> dict[str, Any]:
         return space.document
 
+    @field_validator("search", mode="after")
+    @classmethod
+    def _settle_search(cls, given: SearchConfig, info: ValidationInfo) -> SearchConfig:
+        """Replace ``auto``, once, so that all that is stored and compared has the real name."""
+        training = info.data.get("training")
+        return given.settled(training.epochs) if training else given
+
     @field_validator("trials", mode="after")
     @classmethod
     def _read_trials(cls, given: Sequence[Params], info: ValidationInfo) -> tuple[Params, ...]:

@@ -11,7 +11,7 @@ trial is worth in the end (docs/decisions/0003-stopping-rules.md).
 import binascii
 import math
 from bisect import insort
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -19,8 +19,12 @@ from pipeline.config import StudyConfig
 from pipeline.trial import Cutoffs, TrialRow, TrialState
 
 MEDIAN_STARTUP_TRIALS = 5
-ASHA_REDUCTION = 4
-HYPERBAND_REDUCTION = 3
+FIRST_RUNG = 1
+REDUCTIONS: Mapping[str, int] = {"asha": 4, "hyperband": 3}
+"""Where a study file does not say: those of Optuna's pruners."""
+
+WITHOUT_CUTOFFS = ("none", "halving")
+"""Rules by which no trial ends while it is trained."""
 
 LossesByEpoch = list[list[float]]
 """Of the trials that are compared with, the lowest losses so far: entry *e* - 1 is sorted."""
@@ -38,13 +42,17 @@ class StoppingRule:
     def __init__(self, study: StudyConfig) -> None:
         self._study = study
         self._epochs = study.training.epochs
+        self._name = study.search.stopping
+        self._first_rung = study.search.first_rung or FIRST_RUNG
+        self._reduction = study.search.reduction or REDUCTIONS.get(self._name, 1)
         self._losses: dict[int, LossesByEpoch] = {}
         self._cutoffs: dict[int, Cutoffs | None] = {}
 
     def tell(self, trial: TrialRow) -> None:
         """Make a trial's outcome visible to all later trials."""
-        rule = self._study.search.stopping
-        if rule == "none" or (rule == "median" and trial.state is not TrialState.COMPLETE):
+        if self._name in WITHOUT_CUTOFFS:
+            return
+        if self._name == "median" and trial.state is not TrialState.COMPLETE:
             return
         bracket = self._bracket(trial.number)
         for losses, loss in zip(self._losses_in(bracket), trial.lowest_so_far, strict=False):
@@ -53,39 +61,42 @@ class StoppingRule:
 
     def cutoffs(self, number: int) -> Cutoffs | None:
         """Give a trial its cut-offs; Hyperband puts it into a bracket by its number."""
+        if self._name in WITHOUT_CUTOFFS:
+            return None
         bracket = self._bracket(number)
         if bracket not in self._cutoffs:
-            self._cutoffs[bracket] = self._compute(bracket)
+            limits = self._limits(bracket)
+            self._cutoffs[bracket] = Cutoffs(rule=self._name, limits=limits)
         return self._cutoffs[bracket]
 
     def _bracket(self, number: int) -> int:
-        if self._study.search.stopping != "hyperband":
+        if self._name != "hyperband":
             return 0
-        return hyperband_bracket(self._study.name, number, self._epochs)
+        return hyperband_bracket(
+            self._study.name,
+            number,
+            self._epochs,
+            first_rung=self._first_rung,
+            reduction=self._reduction,
+        )
 
     def _losses_in(self, bracket: int) -> LossesByEpoch:
         return self._losses.setdefault(bracket, [[] for _ in range(self._epochs)])
 
-    def _compute(self, bracket: int) -> Cutoffs | None:
+    def _limits(self, bracket: int) -> tuple[float, ...]:
+        """The limits of a bracket; only Hyperband has more than one."""
         losses = self._losses_in(bracket)
-        match self._study.search.stopping:
-            case "none":
-                return None
-            case "median":
-                limits = _medians(losses)
-            case "asha":
-                limits = _halving(losses, first_rung=1, reduction=ASHA_REDUCTION)
-            case "hyperband":
-                first_rung = HYPERBAND_REDUCTION**bracket
-                limits = _halving(losses, first_rung=first_rung, reduction=HYPERBAND_REDUCTION)
-        return Cutoffs(rule=self._study.search.stopping, limits=limits)
+        if self._name == "median":
+            return _medians(losses, first_rung=self._first_rung)
+        first_rung = self._first_rung * self._reduction**bracket
+        return _halving(losses, first_rung=first_rung, reduction=self._reduction)
 
 
-def _medians(losses: LossesByEpoch) -> tuple[float, ...]:
-    """The median of the complete trials' losses at each epoch."""
+def _medians(losses: LossesByEpoch, *, first_rung: int) -> tuple[float, ...]:
+    """The median of the complete trials' losses at each epoch from the first rung on."""
     if len(losses[0]) < MEDIAN_STARTUP_TRIALS:
         return (math.inf,) * len(losses)
-    return tuple(map(_median, losses))
+    return (math.inf,) * (first_rung - 1) + tuple(map(_median, losses[first_rung - 1 :]))
 
 
 def _median(losses: Sequence[float]) -> float:
@@ -113,13 +124,22 @@ def _promotion_limit(others: Sequence[float], reduction: int) -> float:
     return others[rank] if rank < len(others) else math.inf
 
 
-def hyperband_bracket(study_name: str, number: int, epochs: int) -> int:
-    """The bracket that Optuna's ``HyperbandPruner`` puts a trial into: a hash of its name."""
+def hyperband_bracket(
+    study_name: str, number: int, epochs: int, *, first_rung: int = 1, reduction: int = 3
+) -> int:
+    """The bracket that Optuna's ``HyperbandPruner`` puts a trial into: a hash of its name.
+
+    Args:
+        study_name: The study's name.
+        number: The trial's number.
+        epochs: The most epochs of a trial.
+        first_rung: The fewest epochs of a trial.
+        reduction: One trial in so many goes on.
+    """
     # Rounded as Optuna rounds it: at 243 epochs it counts one bracket less than the paper.
-    n_brackets = math.floor(math.log(epochs, HYPERBAND_REDUCTION)) + 1
+    n_brackets = math.floor(math.log(epochs / first_rung, reduction)) + 1
     budgets = [
-        math.ceil(n_brackets * HYPERBAND_REDUCTION**rest / (rest + 1))
-        for rest in reversed(range(n_brackets))
+        math.ceil(n_brackets * reduction**rest / (rest + 1)) for rest in reversed(range(n_brackets))
     ]
     slot = binascii.crc32(f"{study_name}_{number}".encode()) % sum(budgets)
     for bracket, budget in enumerate(budgets):

@@ -169,7 +169,8 @@ class MlflowLedger:
         info = self._study_run.info
         run_ids = self.run_ids
         rows = [_with_run_id(row, run_ids.get(row.number)) for row in rows]
-        note = study_note(self._study.name, self._study.question, rows, info.experiment_id)
+        study = self._study
+        note = study_note(study.name, study.question, rows, info.experiment_id, study.search)
         before = self._client.get_run(info.run_id).data.tags.get(names.NOTE, "")
         note = with_confirmed(note, confirmed_in(before))
         self._client.set_tag(info.run_id, names.NOTE, note)

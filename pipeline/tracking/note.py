@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.config import Scalar
+from pipeline.config import Scalar, SearchConfig
 from pipeline.errors import counted
 from pipeline.tracking.names import LARGEST_TAG
 from pipeline.trial import TrialRow, TrialState, best_row
@@ -35,17 +35,31 @@ def escape(text: str, largest: int = LARGEST_QUESTION) -> str:
     )
 
 
-def study_note(name: str, question: str, rows: Sequence[TrialRow], experiment_id: str) -> str:
-    """Write the note: question, counts, leaderboard, best trial, and what to do next.
+def study_note(
+    name: str,
+    question: str,
+    rows: Sequence[TrialRow],
+    experiment_id: str,
+    search: SearchConfig | None = None,
+) -> str:
+    """Write the note: question, counts, leaderboard, best trial, search, and what to do next.
 
     Rows of the leaderboard are left out from the end where a tag could not hold them all.
+
+    Args:
+        name: The study's name.
+        question: The study's question.
+        rows: Its trials.
+        experiment_id: MLflow's, for links.
+        search: How the space is searched.
     """
     ranked = sorted(
         (row for row in rows if row.value is not None), key=lambda row: (row.value, row.number)
     )[:TOP]
     while True:
         table = _leaderboard(ranked, experiment_id)
-        parts = [_headline(name, question), _counts(rows), table, _best(rows), _commands(name)]
+        parts = [_headline(name, question), _counts(rows), table, _best(rows), _search(search)]
+        parts.append(_commands(name))
         note = "\n\n".join(part for part in parts if part)
         if len(note) <= LARGEST_TAG or not ranked:
             return note
@@ -94,6 +108,14 @@ def _best(rows: Sequence[TrialRow]) -> str:
     if best is None:
         return "No trial is complete yet."
     return f"Best: trial {best.number}, val_loss {best.value!r} at epoch {best.best_epoch}."
+
+
+def _search(search: SearchConfig | None) -> str:
+    """Sampler and stopping rule by their real names, with their settings."""
+    if search is None:
+        return ""
+    settings = search.model_dump(exclude_none=True, exclude={"trials"})
+    return "Search: " + ", ".join(f"{escape(key)} {escape(str(settings[key]))}" for key in settings)
 
 
 def _commands(name: str) -> str:

@@ -194,6 +194,7 @@ def spaces_of(model: str) -> st.SearchStrategy[dict[str, Any]]:
 def documents(draw: st.DrawFn) -> dict[str, Any]:
     """Any study, as a file would say it."""
     model = draw(st.sampled_from(sorted(MODELS)))
+    epochs = draw(st.integers(1, 50))
     return {
         "name": draw(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,20}", fullmatch=True)),
         "question": draw(st.text(max_size=20)),
@@ -204,11 +205,23 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
         },
         "model": MODELS[model],
         "space": draw(spaces_of(model)),
-        "training": {"epochs": draw(st.integers(1, 50))},
+        "training": {"epochs": epochs},
         "search": {
             "trials": draw(st.integers(1, 50)),
             "sampler": draw(st.sampled_from(["tpe", "random", "qmc", "gp"])),
-            "stopping": draw(st.sampled_from(["none", "median", "asha", "hyperband"])),
             "seed": draw(st.integers(0, 2**32 - 1)),
+            **draw(stopping(epochs)),
         },
     }
+
+
+@st.composite
+def stopping(draw: st.DrawFn, epochs: int) -> dict[str, Any]:
+    """A stopping rule with the settings that it has."""
+    rule = draw(st.sampled_from(["auto", "none", "halving", "median", "asha", "hyperband"]))
+    said: dict[str, Any] = {"stopping": rule}
+    if rule not in ("auto", "none"):
+        said["first_rung"] = draw(st.none() | st.integers(1, epochs))
+    if rule in ("halving", "asha", "hyperband"):
+        said["reduction"] = draw(st.none() | st.integers(2, 9))
+    return said

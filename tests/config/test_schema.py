@@ -198,7 +198,9 @@ def test_the_schema_names_every_section_and_default() -> None:
     assert {key: defaults[key].get("default") for key in defaults} == {
         "trials": None,
         "sampler": "tpe",
-        "stopping": "none",
+        "stopping": "auto",
+        "first_rung": None,
+        "reduction": None,
         "seed": 0,
         "block": 8,
         "max_seconds": None,

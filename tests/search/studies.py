@@ -40,7 +40,7 @@ def study(
         "model": model or {"name": "mlp"},
         "space": space or default,
         "training": {"epochs": epochs, "early_stopping": {"patience": 3}},
-        "search": {"trials": 24, "block": 3} | search,
+        "search": {"trials": 24, "block": 3, "stopping": "none"} | search,
         "trials": list(fixed),
     }
     return check_study(document, "small.yaml")

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.config import SearchConfig
 from pipeline.tracking.note import (
     ConfirmedLine,
     confirmed_in,
@@ -30,6 +31,13 @@ def test_note_ranks_the_ten_lowest_values() -> None:
     assert "32 trials: 30 complete, 1 pruned, 1 failed." in note
     assert "Best: trial 29, val_loss 0.71 at epoch 2." in note
     assert "    pipeline reproduce digits --trial best" in note
+
+
+def test_note_names_the_search_by_what_auto_stands_for() -> None:
+    search = SearchConfig(trials=9, sampler="tpe").settled(epochs=20)
+    note = html.unescape(study_note("digits", "", [], "7", search))
+    words = "sampler tpe, stopping halving, first_rung 5, reduction 2, seed 0, block 8"
+    assert f"Search: {words}" in note
 
 
 def test_note_of_a_study_without_trials_says_so() -> None:
