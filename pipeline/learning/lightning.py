@@ -20,6 +20,7 @@ from pytorch_lightning import (  # noqa: E402 - only possible from here on
 )
 from pytorch_lightning.callbacks import Callback, Checkpoint  # noqa: E402
 from pytorch_lightning.plugins.io import CheckpointIO  # noqa: E402
+from pytorch_lightning.utilities.exceptions import _TunerExitException  # noqa: E402
 from pytorch_lightning.utilities.seed import isolate_rng  # noqa: E402
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "LightningDataModule",
     "LightningModule",
     "Trainer",
+    "_TunerExitException",
     "expected_warnings",
     "isolate_rng",
 ]

@@ -61,6 +61,8 @@ class Assignment:
         epochs: Train at most so many epochs.
         patience: Stop after so many epochs without a lower ``val_loss``; ``None``: never.
         cutoffs: The search's stopping rule; ``None``: none.
+        pause_at: Pause after so many epochs if the trial still goes on: its checkpoint is written,
+            and the outcome so far is handed back; ``None``: train to the end.
         is_refit: Train on the training and the validation rows for all ``epochs`` and keep the
             last epoch's weights; nothing is validated, so ``val_loss`` is NaN.
     """
@@ -69,6 +71,7 @@ class Assignment:
     epochs: int
     patience: int | None = None
     cutoffs: Cutoffs | None = None
+    pause_at: int | None = None
     is_refit: bool = False
 
     @property
@@ -136,9 +139,10 @@ PHASES = ("data", "set_up", "training", "validation")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialOutcome:
-    """How a trial ended.
+    """How a trial ended, or what it has come to where it pauses.
 
     Attributes:
+        state: RUNNING where it pauses: all else is as if it ended there.
         cause: Why it was pruned or failed; ``None`` where it is complete.
         curve: One entry an epoch, in order; what was measured before a failure is kept.
         weights: The best epoch's weights as a safetensors file; ``None`` where there are none.
@@ -163,6 +167,11 @@ class TrialOutcome:
     def key(self) -> TrialKey:
         """The training that it is of."""
         return self.number, self.repeat
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the trial waits for the decision whether it goes on."""
+        return self.state is TrialState.RUNNING
 
     @property
     def best(self) -> EpochScores | None:

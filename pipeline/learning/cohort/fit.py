@@ -38,7 +38,7 @@ def fit_cohort(
         report: Called with each epoch's scores as they come.
 
     Returns:
-        One outcome a trial, in the cohort's order.
+        One outcome a trial, in the cohort's order; of one that pauses, what it has come to.
 
     Raises:
         Exception: Several trials failed as one; trained alone, the faulty one fails.
@@ -110,22 +110,24 @@ class _CohortCheckpoints:
                     report(scores)
 
     def save(self, members: Sequence[Member]) -> None:
-        """Write the members' checkpoints if it is time; of one that has ended, once.
+        """Write the members' checkpoints if it is time or if they pause.
 
-        One that failed is not written: retrained from its last checkpoint it fails again.
+        Of one that has ended or pauses, it is written once. One that failed is not written:
+        retrained from its last checkpoint it fails again.
         """
-        if not self._checkpoints.is_due:
-            return
-        started = time.perf_counter()
+        is_due, started = self._checkpoints.is_due, time.perf_counter()
         for member in members:
             if member.state is TrialState.FAIL or member.is_checkpointed:
+                continue
+            if not (is_due or member.is_paused):
                 continue
             number = member.config.number
             is_written = self._checkpoints.save(
                 self._fingerprint(member), number, member.state_dict
             )
             member.is_checkpointed = is_written and member.state is not None
-        self._checkpoints.restart_clock(time.perf_counter() - started)
+        if is_due:
+            self._checkpoints.restart_clock(time.perf_counter() - started)
 
     def _fingerprint(self, member: Member) -> str:
         return fingerprint_of(member.assignment, self._facts(member), self._cohort.keys)
@@ -172,7 +174,7 @@ class _Clock:
 
 
 def _train(module: CohortModule) -> None:
-    """Train until every member has ended; what stops a lone one is its cause."""
+    """Train until every member has ended or pauses; what stops a lone one is its cause."""
     module.build()
     try:
         if module.active:

@@ -27,7 +27,7 @@ class Progress:
         assignment: The trial, its epochs and its stopping rules.
 
     Attributes:
-        state: How it ended; ``None`` while it is trained.
+        state: How it ended, or RUNNING where it pauses; ``None`` while it is trained.
     """
 
     def __init__(self, assignment: Assignment) -> None:
@@ -35,6 +35,16 @@ class Progress:
         self.curve: list[EpochScores] = []
         self.state: TrialState | None = None
         self.cause: str | None = None
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether it pauses, by its curve so far."""
+        return self.state is TrialState.RUNNING
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is never trained again."""
+        return self.state is not None and not self.is_paused
 
     def take(self, scores: EpochScores) -> bool:
         """Add an epoch's scores and decide what follows.
@@ -65,6 +75,8 @@ class Progress:
             self.state, self.cause = TrialState.PRUNED, verdict
         elif patience is not None and len(losses) - 1 - losses.index(min(losses)) >= patience:
             self.state = TrialState.COMPLETE
+        elif self.assignment.pause_at is not None and len(losses) >= self.assignment.pause_at:
+            self.state = TrialState.RUNNING
 
     @contextmanager
     def failing_alone(self) -> Iterator[None]:
@@ -101,7 +113,7 @@ class Member(Progress):
         stack_index: Its index in the stack that it is trained in, and the stack's size.
         alone_because: Why it is not fused with others; ``None`` where it may be.
         best_weights: Of the best epoch.
-        is_checkpointed: Whether its last checkpoint says how it ended.
+        is_checkpointed: Whether its last checkpoint says how it ended, or where it pauses.
     """
 
     def __init__(self, assignment: Assignment, *, n_folds: int = 0) -> None:
@@ -205,7 +217,7 @@ class Member(Progress):
             "stack": (self.stack_index, self.stack_size, self.alone_because),
             "networks": [
                 {"network": dict(network.state_dict()), "optimizer": optimizer.state_dict()}
-                for network, optimizer in (states if self.state is None else ())
+                for network, optimizer in (() if self.has_ended else states)
             ],
         }
 

@@ -32,7 +32,7 @@ class CohortModule(LightningModule):
         members: The trials, of one batch size.
         splits: The rows of the study or, where it has folds, of each.
         report: Called with each epoch's scores of each member.
-        save_checkpoints: Called with the members after each epoch but the last.
+        save_checkpoints: Called with the members after each epoch, unless all have ended.
 
     Attributes:
         epochs_done: How many epochs the active members have been trained for, all the same.
@@ -68,7 +68,7 @@ class CohortModule(LightningModule):
 
     @property
     def active(self) -> list[Member]:
-        """The members that are still trained."""
+        """The members that are trained: they have not ended and do not pause."""
         return [member for member in self.members if member.state is None]
 
     def configure_optimizers(self) -> list[Optimizer]:
@@ -132,7 +132,7 @@ class CohortModule(LightningModule):
                     group.step(images, labels)
 
     def on_train_epoch_end(self) -> None:
-        """Score the active members, report, and stop once all have ended."""
+        """Score the active members, report, and stop once all have ended or pause."""
         trained = time.perf_counter()
         self.seconds["training"] += trained - self._epoch_started
         for split, groups in zip(self._splits, self._groups, strict=True):
@@ -147,7 +147,7 @@ class CohortModule(LightningModule):
             group.remove_ended()
         self.seconds["validation"] += time.perf_counter() - trained
         self.trainer.should_stop = not self.active
-        if self.active:
+        if not all(member.has_ended for member in self.members):
             self._save_checkpoints(self.members)
 
     def transfer_batch_to_device(

@@ -133,7 +133,10 @@ class EpochRecorder(Checkpoint):
         self._validation_seconds += time.perf_counter() - self._validating
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Score, report, keep the weights if they are the best, and stop if the trial ends."""
+        """Score, report, keep the weights if they are the best, and stop if the trial ends.
+
+        One that pauses begins its next epoch: only there is its state whole.
+        """
         logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
         logged.setdefault("train_loss", self._mean_loss())
         missing = self._missing(logged)
@@ -141,7 +144,7 @@ class EpochRecorder(Checkpoint):
             self._take(logged, pl_module)
         else:
             self._progress.fail(missing)
-        trainer.should_stop = trainer.should_stop or self._progress.state is not None
+        trainer.should_stop = trainer.should_stop or self._progress.has_ended
 
     def _mean_loss(self) -> float:
         return float(torch.stack(self._losses).double().mean()) if self._losses else math.nan

@@ -32,6 +32,7 @@ from pipeline.learning.lightning import (
     LightningDataModule,
     LightningModule,
     Trainer,
+    _TunerExitException,
     isolate_rng,
 )
 from pipeline.learning.modules.layers import Dropping
@@ -51,6 +52,10 @@ OF_LIGHTNING: Final = (
 
 class NotResumedError(Exception):
     """A checkpoint that a fresh training cannot be brought to; the trial is trained anew."""
+
+
+class PausedError(_TunerExitException):
+    """Ends ``Trainer.fit`` in good order: hooks of teardown run, none of an error or of an end."""
 
 
 class InMemoryCheckpointIO(CheckpointIO):
@@ -89,11 +94,13 @@ class EpochCheckpoint(Callback):
     Args:
         saved: The state to resume from; ``None``: train from the start.
         is_due: Whether it is time for a checkpoint.
+        is_paused: Whether the trial pauses here, which it does with a checkpoint.
         save: Writes one; it is given what takes the state.
 
     Attributes:
         io: The plugin for the Trainer.
         is_resuming: Whether the state is still to be restored.
+        has_paused: Whether the training was ended for a pause.
     """
 
     def __init__(
@@ -101,13 +108,16 @@ class EpochCheckpoint(Callback):
         saved: State | None,
         *,
         is_due: Callable[[], bool],
+        is_paused: Callable[[], bool],
         save: Callable[[Callable[[], State]], None],
     ) -> None:
         self.io = InMemoryCheckpointIO()
         self.is_resuming = saved is not None
+        self.has_paused = False
         self._saved = saved
         self._is_first = True
         self._is_due = is_due
+        self._is_paused = is_paused
         self._save = save
         if saved is not None:
             self.io.checkpoint = saved["checkpoint"]
@@ -117,8 +127,10 @@ class EpochCheckpoint(Callback):
 
         Raises:
             NotResumedError: The training differs from the one that was saved.
+            PausedError: The trial pauses.
         """
-        if not self._is_first and self._is_due():
+        is_paused = self._is_paused()
+        if not self._is_first and (is_paused or self._is_due()):
             self._save(lambda: self._state(trainer, pl_module))
         self._is_first = False
         if self._saved is not None:
@@ -127,6 +139,9 @@ class EpochCheckpoint(Callback):
                 message = "the module depends on more than its checkpoint holds"
                 raise NotResumedError(message)
             self._saved, self.is_resuming = None, False
+        if is_paused:
+            self.has_paused = True
+            raise PausedError
 
     def _state(self, trainer: Trainer, module: LightningModule) -> State:
         generators = random_state()

@@ -160,6 +160,7 @@ class _Fit:
         self._module: LightningModule | None = None
         self._recorder: EpochRecorder | None = None
         self._data_seconds = 0.0
+        self._has_paused = False
 
     def run(self, data: PreparedData | CustomData) -> TrialOutcome:
         paths = [self._config.model.class_path, self._config.data.class_path]
@@ -198,6 +199,7 @@ class _Fit:
             checkpoint = EpochCheckpoint(
                 saved and saved["training"],
                 is_due=lambda: self._checkpoints.is_due,
+                is_paused=lambda: self._progress.is_paused,
                 save=self._save,
             )
             if saved is not None:
@@ -215,6 +217,7 @@ class _Fit:
                 if checkpoint.is_resuming:
                     raise NotResumedError(str(error)) from error
                 raise
+            self._has_paused = checkpoint.has_paused
 
     def _find(self) -> State | None:
         """The trial's checkpoint, if there is one that fits."""
@@ -234,6 +237,7 @@ class _Fit:
         """Start anew: the checkpoint does not fit the module, newly made."""
         self._checkpoints.remove(self._config.number)
         self._progress.curve.clear()
+        self._progress.state = None
 
     def _save(self, training: Callable[[], State]) -> None:
         """Write a checkpoint; a module whose state cannot be written down has none."""
@@ -258,10 +262,12 @@ class _Fit:
     def _settle(self) -> None:
         """A module may end its training itself: what it came to is complete."""
         progress = self._progress
-        if progress.state is None and not progress.curve:
-            progress.fail("ended before its first epoch")
-        elif progress.state is None:
+        if progress.has_ended or self._has_paused:
+            return
+        if progress.curve:
             progress.state = TrialState.COMPLETE
+        else:
+            progress.fail("ended before its first epoch")
 
     def _collect_facts(self, loaders: TrialLoaders, sources: dict[str, str]) -> Facts:
         is_own_model = self._config.model.class_path is not None
