@@ -205,7 +205,7 @@ class TrainingConfig(Frozen):
     device: Device = "auto"
 
 
-SamplerName = Literal["tpe", "random", "qmc", "grid", "gp"]
+SamplerName = Literal["auto", "gp", "tpe", "random", "qmc", "grid"]
 
 
 class SearchConfig(Frozen):
@@ -213,6 +213,8 @@ class SearchConfig(Frozen):
 
     Attributes:
         trials: Number of trials of the study, fixed trials included.
+        sampler: ``auto``: the documented winner, ``gp``; its name is put in its place when the file
+            is read.
         stopping: Which trials end before their last epoch. ``halving``: all trials of a block do
             ``first_rung`` epochs and pause, then the best 1 / ``reduction`` of all trials so far
             go on. The others decide without a pause, by the trials of earlier blocks alone:
@@ -233,7 +235,7 @@ class SearchConfig(Frozen):
     """
 
     trials: Annotated[Count, Field(le=100_000)]
-    sampler: SamplerName = "tpe"
+    sampler: SamplerName = "auto"
     stopping: StoppingName = "auto"
     first_rung: Count | None = None
     reduction: Annotated[int, Strict(), Field(ge=2, le=1_000)] | None = None
@@ -242,7 +244,7 @@ class SearchConfig(Frozen):
     max_seconds: Annotated[float, Strict(), Field(gt=0)] | None = None
 
     def settled(self, epochs: int) -> Self:
-        """The search with the stopping rule that ``auto`` stands for, its settings checked.
+        """The search with what ``auto`` stands for, and the stopping rule's settings checked.
 
         Args:
             epochs: Those of a trial.
@@ -251,4 +253,6 @@ class SearchConfig(Frozen):
             InvalidValueError: The rule does not have a setting, or not that value of it.
         """
         given = StoppingSettings(self.stopping, self.first_rung, self.reduction)
-        return self.model_copy(update=settle(given, epochs=epochs)._asdict())
+        sampler = "gp" if self.sampler == "auto" else self.sampler
+        stopping = settle(given, epochs=epochs)._asdict()
+        return self.model_copy(update={"sampler": sampler} | stopping)

@@ -6,10 +6,9 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, QMCSampler, RandomSampler, TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
-from threadpoolctl import threadpool_limits
 
 from pipeline.config import StudyConfig, derive_seed
 
@@ -30,9 +29,6 @@ def make_sampler(
             return KnownSpaceTPESampler(seed, space)
         case "random":
             return RandomSampler(seed=seed)
-        case "gp":
-            # Measured noise: the same setting with another seed gives another value.
-            return OneThreadGPSampler(seed=seed, deterministic_objective=False)
         case "qmc":
             index = number - len(study.trials)
             if index < 0:  # fixed trials do not use up points of the sequence
@@ -40,8 +36,8 @@ def make_sampler(
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ExperimentalWarning)
                 return SequenceSampler(derive_seed(study.search.seed, "sequence"), index, space)
-        case "grid":
-            message = "grid lists its settings and samples nothing"
+        case name:
+            message = f"{name} is not a sampler of Optuna's"
             raise ValueError(message)
 
 
@@ -67,17 +63,6 @@ class KnownSpaceTPESampler(TPESampler):
         """Name what is sampled jointly: all that there is to choose."""
         del study, trial
         return _joint(self._space)
-
-
-class OneThreadGPSampler(GPSampler):
-    """A Gaussian process whose sums do not depend on how many cores the driver has."""
-
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        """Sample with one thread; Optuna itself does so for torch, but not for BLAS."""
-        with threadpool_limits(1):
-            return super().sample_relative(study, trial, search_space)
 
 
 class SequenceSampler(QMCSampler):

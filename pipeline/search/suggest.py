@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
 
 from pipeline.config import Params, StudyConfig, derive_seed
+from pipeline.search.bayes import BayesianSearch
 from pipeline.search.distributions import constants, only_value, searched
 from pipeline.search.samplers import make_sampler
 from pipeline.trial import TrialRow
@@ -31,10 +32,18 @@ class Suggester(Protocol):
     def tell(self, trial: TrialRow) -> None:
         """Make a trial's outcome visible to all later suggestions."""
 
+    def peek(self, number: int, losses: Sequence[float]) -> None:
+        """Make the first part of a trial's curve visible: its lowest losses so far, by epoch."""
+
 
 def make_suggester(study: StudyConfig) -> Suggester:
     """Make the suggester that the study's search section names."""
-    return Grid(study) if study.search.sampler == "grid" else SampledView(study)
+    match study.search.sampler:
+        case "grid":
+            return Grid(study)
+        case "gp":
+            return BayesianSearch(study)
+    return SampledView(study)
 
 
 class SampledView:
@@ -107,6 +116,9 @@ class SampledView:
             self._storage.set_trial_intermediate_value(trial_id, epoch, loss)
         self._view.tell(trial.number, values=trial.value, state=OptunaState[trial.state.name])
 
+    def peek(self, number: int, losses: Sequence[float]) -> None:
+        """Nothing to do: Optuna's samplers look at finished trials."""
+
 
 class Grid:
     """Every setting of the space once, in an order shuffled by the study's seed.
@@ -140,4 +152,7 @@ class Grid:
         """Nothing to do: the setting follows from the number."""
 
     def tell(self, trial: TrialRow) -> None:
+        """Nothing to do: a grid does not learn."""
+
+    def peek(self, number: int, losses: Sequence[float]) -> None:
         """Nothing to do: a grid does not learn."""

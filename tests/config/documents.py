@@ -208,7 +208,7 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
         "training": {"epochs": epochs},
         "search": {
             "trials": draw(st.integers(1, 50)),
-            "sampler": draw(st.sampled_from(["tpe", "random", "qmc", "gp"])),
+            "sampler": draw(st.sampled_from(["auto", "tpe", "random", "qmc", "gp"])),
             "seed": draw(st.integers(0, 2**32 - 1)),
             **draw(stopping(epochs)),
         },

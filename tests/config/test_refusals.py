@@ -51,7 +51,7 @@ SECTIONS: list[tuple[str, str, Any, str]] = [
     ("mlp", "training.device", "gpu", "got 'gpu', expected 'auto', 'cpu', 'cuda' or 'mps'"),
     ("mlp", "training.optimizer", "adan", "got 'adan', expected 'adamw', 'adam' or 'sgd'"),
     ("mlp", "training.early_stopping.patience", 0, "got 0, expected a number of at least 1"),
-    ("mlp", "search.sampler", "tep", "got 'tep', expected 'tpe', 'random', 'qmc', 'grid' or 'gp'"),
+    ("mlp", "search.sampler", "tep", "got 'tep', expected 'auto', 'gp', 'tpe',"),
     ("mlp", "search.stopping", "asah", "got 'asah', expected 'auto', 'none', 'halving', 'median',"),
     ("mlp", "search.first_rung", 0, "got 0, expected a number of at least 1"),
     ("mlp", "search.first_rung", 2.5, "got 2.5, expected a whole number"),

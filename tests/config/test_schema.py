@@ -197,7 +197,7 @@ def test_the_schema_names_every_section_and_default() -> None:
     defaults = SCHEMA["$defs"]["SearchConfig"]["properties"]
     assert {key: defaults[key].get("default") for key in defaults} == {
         "trials": None,
-        "sampler": "tpe",
+        "sampler": "auto",
         "stopping": "auto",
         "first_rung": None,
         "reduction": None,

@@ -52,7 +52,7 @@ def test_a_study_fills_in_exactly_the_promised_defaults() -> None:
         },
         "search": {
             "trials": 6,
-            "sampler": "tpe",
+            "sampler": "gp",
             "stopping": "none",
             "seed": 0,
             "block": 8,

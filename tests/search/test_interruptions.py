@@ -48,15 +48,15 @@ def driver_on(engine: FakeEngine, stores: Stores, asked: Any) -> Driver:
 
 
 def test_time_limit_cuts_the_table_short_and_a_later_run_completes_it() -> None:
-    stores, whole = Stores(), table_of(study(stopping="asha"))
-    run_on(TimelyEngine(11), stores, study(stopping="asha", max_seconds=1_000.0))
+    stores, whole = Stores(), table_of(study(sampler="tpe", stopping="asha"))
+    run_on(TimelyEngine(11), stores, study(sampler="tpe", stopping="asha", max_seconds=1_000.0))
     n_cut = sum(row.state.is_finished for row in stores.rows)
     assert 11 <= n_cut < 24
     assert stores.table[:n_cut] == whole[:n_cut]
     asked_in_vain = stores.rows[n_cut:]
     assert {row.state for row in asked_in_vain} == {TrialState.WAITING}
     assert {stores.held.runs[row.number].state for row in asked_in_vain} == {TrialState.WAITING}
-    stores.run(study(stopping="asha", max_seconds=1_000.0), n_workers=3, seed=6)
+    stores.run(study(sampler="tpe", stopping="asha", max_seconds=1_000.0), n_workers=3, seed=6)
     assert stores.table == whole
 
 

@@ -8,7 +8,7 @@ import pytest
 from pipeline.config import StudyConfig, is_fixed
 from pipeline.search.storage import open_storage
 from pipeline.search.store import TrialStore
-from pipeline.search.suggest import SampledView
+from pipeline.search.suggest import make_suggester
 from pipeline.trial import TrialState
 from tests.config.documents import MODELS, SPACES
 from tests.search.studies import Stores, ended, study, table_of
@@ -38,7 +38,7 @@ def of_model(model: str, *fixed: dict[str, Any], **search: Any) -> StudyConfig:
 @pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "gp"])
 def test_every_sampler_stays_inside_every_models_space(sampler: str, model: str) -> None:
     asked = of_model(model, sampler=sampler, block=3)
-    view, activations = SampledView(asked), set[str]()
+    view, activations = make_suggester(asked), set[str]()
     for number in range(16):
         params = view.ask(number)
         assert set(params) == set(asked.space.domains)
@@ -85,7 +85,7 @@ def test_a_store_gives_back_texts_and_numbers_as_they_were(
     url = address and f"sqlite:///{tmp_path / 'optuna.db'}"
     storage = open_storage(url, journal, to_write=True)
     assert storage is not None
-    params = SampledView(asked).ask(0)
+    params = make_suggester(asked).ask(0)
     TrialStore.create(storage, asked).add(asked, 0, [params])
     again = open_storage(url, journal, to_write=False)
     assert again is not None

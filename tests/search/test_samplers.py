@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial
 from pipeline.config import StudyConfig, derive_seed
 from pipeline.search.distributions import constants, searched
 from pipeline.search.samplers import make_sampler
-from pipeline.search.suggest import SampledView
+from pipeline.search.suggest import SampledView, make_suggester
 from pipeline.trial import TrialState
 from tests.search.studies import SPACE, ended, study
 
@@ -40,7 +40,7 @@ class RecordingTPESampler(TPESampler):
 
 
 def test_tpe_samples_nothing_on_its_own_after_startup_though_the_depth_varies() -> None:
-    asked, calls, depths = study(trials=60), list[tuple[int, str]](), set[int]()
+    asked, calls, depths = study(trials=60, sampler="tpe"), list[tuple[int, str]](), set[int]()
 
     def sampler_of(
         config: StudyConfig, number: int, space: Mapping[str, BaseDistribution]
@@ -60,7 +60,7 @@ def test_tpe_samples_nothing_on_its_own_after_startup_though_the_depth_varies() 
 
 
 def test_recorded_sampler_suggests_what_the_studys_own_does() -> None:
-    asked = study(trials=3)
+    asked = study(trials=3, sampler="tpe")
     own = SampledView(asked)
     recorded = SampledView(
         asked, lambda *given: RecordingTPESampler(derive_seed(0, given[1], "sampler"), [])
@@ -96,7 +96,7 @@ def test_view_suggests_what_optunas_own_asking_does(sampler: str) -> None:
 
 
 def test_restored_trials_lead_to_the_suggestions_that_asked_ones_do() -> None:
-    asked, told = study(trials=30), ended(0, TrialState.COMPLETE, 0.5, (0.5,))
+    asked, told = study(trials=30, sampler="tpe"), ended(0, TrialState.COMPLETE, 0.5, (0.5,))
     live = SampledView(asked)
     params = [live.ask(number) for number in range(20)]
     again = SampledView(asked)
@@ -108,13 +108,14 @@ def test_restored_trials_lead_to_the_suggestions_that_asked_ones_do() -> None:
     assert live.ask(20) == again.ask(20)
 
 
-def test_grid_has_no_sampler() -> None:
-    with pytest.raises(ValueError, match="grid lists its settings"):
-        make_sampler(study(sampler="grid"), 0, {})
+@pytest.mark.parametrize("name", ["grid", "gp"])
+def test_what_optuna_does_not_sample_has_no_sampler_of_optunas(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} is not a sampler of Optuna's"):
+        make_sampler(study(sampler=name), 0, {})
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "gp"])
 def test_space_of_constants_alone_is_sampled(sampler: str) -> None:
     space = {"depth": 1, "width": 8, "dropout": 0.5, "batch_size": 8, "learning_rate": 0.1}
-    view = SampledView(study(space=space, sampler=sampler))
+    view = make_suggester(study(space=space, sampler=sampler))
     assert view.ask(0) == view.ask(1) == space | {"input_dropout": 0.0, "weight_decay": 0.0}

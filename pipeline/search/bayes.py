@@ -1,0 +1,98 @@
+"""Suggestions of a Gaussian process, after a first design that needs none."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from scipy.stats import qmc
+from threadpoolctl import threadpool_limits
+
+from pipeline.config import Params, StudyConfig, derive_seed
+from pipeline.search.acquisition import next_place
+from pipeline.search.encoding import Encoding, Matrix
+from pipeline.search.known import Known
+from pipeline.search.surrogate import GaussianProcess, fit
+from pipeline.trial import TrialRow
+
+MIN_OUTCOMES: Final = 4
+"""With fewer a trial is taken from the first design."""
+
+
+class BayesianSearch:
+    """Suggests the setting that is expected to improve most on the best one.
+
+    The first trials are the study file's own, the middle of the space, and points of a Sobol
+    sequence. Later ones follow from a Gaussian process over all that is known: values of complete
+    trials, and forecasts of those that were stopped or are known in part. A setting that is being
+    trained counts with its predicted mean.
+
+    Args:
+        study: The study file.
+    """
+
+    def __init__(self, study: StudyConfig) -> None:
+        self._study = study
+        self._encoding = Encoding(study.space)
+        self._settings: list[Params] = []
+        self._known = Known()
+        self._model: GaussianProcess | None = None
+
+    def ask(self, number: int) -> Params:
+        """Suggest the next trial."""
+        with threadpool_limits(1):  # sums must not depend on how many cores the driver has
+            setting = self._suggest(number)
+        self._settings.append(setting)
+        return setting
+
+    def restore(self, number: int, params: Params) -> None:
+        """Add a trial that an earlier run suggested."""
+        del number
+        self._settings.append(dict(params))
+
+    def tell(self, trial: TrialRow) -> None:
+        """Make a trial's outcome visible."""
+        self._known.tell(trial)
+        self._model = None
+
+    def peek(self, number: int, losses: Sequence[float]) -> None:
+        """Make the first part of a trial's curve visible: its lowest losses so far, by epoch."""
+        self._known.peek(number, losses)
+        self._model = None
+
+    def _suggest(self, number: int) -> Params:
+        n_fixed = len(self._study.trials)
+        if number < n_fixed:
+            return self._decoded(self._encoding.centre) | self._study.fixed_params(number)
+        if len(self._known) < MIN_OUTCOMES or not self._encoding.n_columns:
+            return self._decoded(first_design(self._encoding, self._study, number - n_fixed))
+        taken = self._encoding.encode(self._settings)
+        model = self._fitted().believing(taken[self._known.pending(len(taken))])
+        rng = np.random.default_rng(derive_seed(self._study.search.seed, number, "sampler"))
+        return self._decoded(next_place(model, self._encoding, taken, rng))
+
+    def _fitted(self) -> GaussianProcess:
+        """The model of what is known, fitted once for all trials that see the same."""
+        if self._model is None:
+            self._model = fit(self._known.outcomes(self._settings, self._encoding))
+        return self._model
+
+    def _decoded(self, place: Matrix) -> Params:
+        return self._encoding.decode(place[None, :])[0]
+
+
+def first_design(encoding: Encoding, study: StudyConfig, index: int) -> Matrix:
+    """A point of the first design, float [columns]: the middle of the space, then Sobol's points.
+
+    Args:
+        encoding: Of the study's space.
+        study: Its seed scrambles the sequence.
+        index: From 0.
+    """
+    if index == 0 or not encoding.n_columns:
+        return encoding.centre
+    sequence = qmc.Sobol(
+        encoding.n_columns, scramble=True, rng=derive_seed(study.search.seed, "sequence")
+    )
+    points = sequence.random_base2((index - 1).bit_length())
+    place: Matrix = encoding.nearest(points[index - 1 : index])[0]
+    return place

@@ -1,0 +1,109 @@
+"""What the model of the search is told of trials: values, and forecasts where there is none yet."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+
+from pipeline.config import Params
+from pipeline.search.encoding import Encoding
+from pipeline.search.forecast import Forecast, forecast
+from pipeline.search.surrogate import Outcomes, Vector
+from pipeline.trial import TrialRow, TrialState
+
+MAX_OUTCOMES: Final = 256
+"""The model knows so many at most: the time of a fit grows with their cube."""
+WORST: Final = 2.0
+"""A value counts as at most so many times as far above the median as the lowest is below it."""
+
+
+class Known:
+    """The outcomes that a suggestion may see, by trial number.
+
+    A trial that was stopped has no value, but most of what is to be known of it: told as the worst
+    of all, or not at all, it would teach the model that its place is bad, or unknown.
+    """
+
+    def __init__(self) -> None:
+        self._finished: dict[int, TrialRow] = {}
+        self._peeked: dict[int, Sequence[float]] = {}
+
+    def __len__(self) -> int:
+        """How many trials something is known of."""
+        return len(self._finished) + len(self._peeked)
+
+    def tell(self, trial: TrialRow) -> None:
+        """Take in a finished trial."""
+        self._peeked.pop(trial.number, None)
+        self._finished[trial.number] = trial
+
+    def peek(self, number: int, losses: Sequence[float]) -> None:
+        """Take in the lowest losses so far, by epoch, of a trial that is not finished."""
+        self._peeked[number] = losses
+
+    def pending(self, n_trials: int) -> list[int]:
+        """The trials of the first ``n_trials`` that nothing is known of."""
+        return [n for n in range(n_trials) if n not in self._finished and n not in self._peeked]
+
+    def outcomes(self, settings: Sequence[Params], encoding: Encoding) -> Outcomes:
+        """Put together what a model is fitted to.
+
+        Args:
+            settings: Of every trial, by number.
+            encoding: Of the space.
+        """
+        values, doubts = self._values()
+        numbers = _most_telling(values)
+        limited = _limited(np.array([values[number] for number in numbers]))
+        return Outcomes(
+            places=encoding.encode([settings[number] for number in numbers]),
+            values=limited,
+            doubt=np.array([doubts[number] for number in numbers]),
+            owner=encoding.owner,
+        )
+
+    def _values(self) -> tuple[dict[int, float], dict[int, float]]:
+        """Each known trial's value or forecast, by number, and the doubt of it."""
+        curves = [
+            trial.lowest_so_far
+            for _, trial in sorted(self._finished.items())
+            if trial.state is TrialState.COMPLETE
+        ]
+        lines: dict[int, Forecast] = {}
+        values, doubts = {}, {}
+        for number in sorted([*self._finished, *self._peeked]):
+            trial = self._finished.get(number)
+            losses = trial.lowest_so_far if trial else self._peeked[number]
+            if trial is not None and trial.state is TrialState.COMPLETE:
+                values[number], doubts[number] = losses[-1], 0.0
+            elif not losses or (trial is not None and trial.state is TrialState.FAIL):
+                values[number], doubts[number] = math.inf, 0.0  # as bad as the worst
+            else:
+                epoch = len(losses)
+                if epoch not in lines:
+                    lines[epoch] = forecast(curves, epoch)
+                values[number], doubts[number] = lines[epoch].at(losses[-1])
+        return values, doubts
+
+
+def _most_telling(values: Mapping[int, float]) -> list[int]:
+    """The numbers of the trials that a model is fitted to: the best half, and the latest."""
+    if len(values) <= MAX_OUTCOMES:
+        return list(values)
+    best = sorted(values, key=lambda number: (values[number], number))[: MAX_OUTCOMES // 2]
+    latest = [number for number in values if number not in set(best)][-MAX_OUTCOMES // 2 :]
+    return sorted([*best, *latest])
+
+
+def _limited(values: Vector) -> Vector:
+    """Bring values that are far above the others nearer, those of failed trials included.
+
+    A few losses of diverging trials would otherwise be all that the model explains.
+    """
+    finite = values[np.isfinite(values)]
+    if not len(finite):
+        return np.zeros_like(values)
+    middle, lowest = float(np.median(finite)), float(finite.min())
+    limited: Vector = np.minimum(values, middle + WORST * (middle - lowest))
+    return limited
