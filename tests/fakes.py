@@ -75,6 +75,8 @@ def fake_fit(
 ) -> list[TrialOutcome]:
     """Fit a cohort without training: fake curves, real stopping; every 13th trial raises.
 
+    What is trained again after a pause is trained from the start, as where no checkpoint is found.
+
     Args:
         cohort: The trials.
         context: What is added to the losses, by trial number; ``None``: nothing.
@@ -107,13 +109,17 @@ def _fake_trial(
             break
         if assignment.patience is not None and _is_patience_lost(losses, epoch, assignment):
             break
+        if assignment.pause_at is not None and assignment.pause_at <= epoch < len(losses):
+            state = TrialState.RUNNING
+            break
+    best = min(curve, key=lambda scores: scores.val_loss).epoch
     return TrialOutcome(
         number=number,
         state=state,
         cause=cause,
         curve=tuple(curve),
-        weights=repr(assignment.config.params).encode(),
-        seconds={"training": 0.0},
+        weights=repr((assignment.config.params, best)).encode(),
+        seconds={"training": float(len(curve))},
     )
 
 

@@ -1,11 +1,12 @@
-"""Lagged blocks: which trials come next, and which outcomes their suggestions see."""
+"""Lagged blocks: which trials come next, what their suggestions see, and which of them go on."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.config import Params, StudyConfig, TrialConfig
 from pipeline.search.failure_limit import FAILURE_LIMIT, RepeatedFailure, find_repeated_failure
+from pipeline.search.gate import Gate
 from pipeline.search.stopping import StoppingRule
 from pipeline.search.suggest import make_suggester
 from pipeline.trial import Assignment, TrialRow
@@ -26,11 +27,25 @@ class Block:
     assignments: tuple[Assignment, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A block that has passed its gate.
+
+    Attributes:
+        stopped: Why a trial that paused ends there, by its number.
+        going_on: The others that paused.
+    """
+
+    stopped: Mapping[int, str]
+    going_on: tuple[Assignment, ...]
+
+
 class Blocks:
     """Suggests the trials of a study, one block at a time.
 
     Trial *n* belongs to block *b* = *n* // ``search.block`` and sees the outcomes of blocks up to
-    *b* - 2. That is the same for all trials of a block, so they are suggested together.
+    *b* - 2. That is the same for all trials of a block, so they are suggested together. In a study
+    with a gate, block *b* - 1 must have passed it, and its losses up to there are shown as well.
 
     Args:
         study: The study file.
@@ -53,6 +68,10 @@ class Blocks:
         self._finished = {trial.number: trial for trial in finished}
         self._suggester = make_suggester(study)
         self._rule = StoppingRule(study)
+        self._gate = Gate.of(study)
+        self._paused: dict[int, TrialRow] = {}
+        self._pausing: dict[int, Assignment] = {}
+        self._n_judged = 0
         self._n_acknowledged = n_acknowledged
         self._n_seen = 0
         self._next = 0
@@ -60,7 +79,7 @@ class Blocks:
     @property
     def is_next_decided(self) -> bool:
         """Whether there is a next block, all that it sees is finished, and no failure stops it."""
-        if self._next >= self._study.search.trials:
+        if self._next >= self._study.search.trials or self._is_gate_closed:
             return False
         if not all(n in self._finished for n in range(self._n_seen, self._n_visible)):
             return False
@@ -79,31 +98,72 @@ class Blocks:
         """Whether every trial of the next block is finished."""
         return all(number in self._finished for number in self._numbers)
 
+    @property
+    def is_judgement_due(self) -> bool:
+        """Whether the last block's trials have all ended or paused, and none is judged yet."""
+        return self._is_gate_closed and all(
+            number in self._finished or number in self._paused for number in self._unjudged
+        )
+
     def ask(self) -> Block:
         """Suggest the next block's trials; those of earlier runs keep their parameters."""
         for number in range(self._n_seen, self._n_visible):
             self._suggester.tell(self._finished[number])
             self._rule.tell(self._finished[number])
+        self._show_up_to_gate(range(self._n_visible, self._next))
         self._n_seen, numbers = self._n_visible, self._numbers
         params = {number: self._params(number) for number in numbers}
         left = [number for number in numbers if number not in self._finished]
         self._next = numbers.stop
         new = [number for number in numbers if number >= len(self._suggested)]
+        self._pausing = {number: self._assignment(number, params[number]) for number in left}
         return Block(
             first_new=new[0] if new else numbers.stop,
             suggested=tuple(params[number] for number in new),
-            assignments=tuple(self._assignment(number, params[number]) for number in left),
+            assignments=tuple(self._pausing.values()),
         )
+
+    def _show_up_to_gate(self, numbers: range) -> None:
+        if self._gate is not None:
+            for number in numbers:
+                losses = self._row(number).lowest_so_far[: self._gate.epoch]
+                self._suggester.peek(number, losses)
+
+    def _row(self, number: int) -> TrialRow:
+        """A trial that has ended, or else what it had come to when it paused."""
+        return self._finished.get(number) or self._paused[number]
+
+    def pause(self, trial: TrialRow) -> None:
+        """Take in what a trial has come to that waits at the gate."""
+        self._paused[trial.number] = trial
+
+    def judge(self) -> Judged:
+        """Decide which of the last block's trials go on; due once, when all are there."""
+        assert self._gate is not None, "without a gate nothing pauses"  # noqa: S101
+        numbers, self._n_judged = self._unjudged, self._next
+        stopped = self._gate.judge([self._row(number) for number in numbers])
+        let_on = [n for n in numbers if n not in self._finished and n not in stopped]
+        going_on = (replace(self._pausing[number], pause_at=None) for number in let_on)
+        return Judged(stopped, tuple(going_on))
 
     def finish(self, trial: TrialRow) -> None:
         """Take a finished trial in; the block after the next will see it."""
         self._finished[trial.number] = trial
+        self._paused.pop(trial.number, None)
 
     def _find_repeated_failure(self, numbers: range) -> RepeatedFailure | None:
         unacknowledged = range(max(numbers.start, self._n_acknowledged), numbers.stop)
         return find_repeated_failure(
             self._finished[n] for n in unacknowledged if n in self._finished
         )
+
+    @property
+    def _is_gate_closed(self) -> bool:
+        return self._gate is not None and self._n_judged < self._next
+
+    @property
+    def _unjudged(self) -> range:
+        return range(self._n_judged, self._next)
 
     @property
     def _numbers(self) -> range:
@@ -128,6 +188,7 @@ class Blocks:
             epochs=self._study.training.epochs,
             patience=early.patience if early else None,
             cutoffs=self._rule.cutoffs(number),
+            pause_at=self._gate.epoch if self._gate else None,
         )
 
 

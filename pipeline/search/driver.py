@@ -1,15 +1,17 @@
 """The driver: the one process that suggests trials, hands them out and records their outcomes.
 
 Lagged blocks: trial *n* belongs to block *b* = *n* // ``search.block``; what it tries and when it
-is stopped follow from the outcomes of blocks up to *b* - 2 alone. So the table of trials is a
-function of the study file and the data, for any number of workers, any delays, and any grouping
-of trials into cohorts.
+is stopped follow from the outcomes of blocks up to *b* - 2 alone. In a study with a gate the trials
+of a block pause after their first epochs; once all are there, it is decided which go on, and only
+then the next block is asked for. So the table of trials is a function of the study file and the
+data, for any number of workers, any delays, and any grouping of trials into cohorts.
 """
 
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, closing, suppress
+from dataclasses import replace
 
 from pipeline.config import StudyConfig, TrialConfig
 from pipeline.errors import WorkFailedError
@@ -19,6 +21,7 @@ from pipeline.search.lease import LeaseLostError
 from pipeline.search.store import TrialStore
 from pipeline.search.time_ledger import Activity, TimeLedger
 from pipeline.trial import (
+    Assignment,
     Cohort,
     Engine,
     Event,
@@ -70,6 +73,9 @@ class Driver:
             study, store.suggested(), store.finished(), n_acknowledged=store.n_acknowledged
         )
         self._asked: deque[Cohort] = deque()
+        self._going_on: deque[Cohort] = deque()
+        self._at_work: set[int] = set()
+        self._paused: dict[int, TrialOutcome] = {}
         self._in_flight: dict[int, TrialConfig] = {}
         self._epochs: dict[int, int] = {}
         self._deadline = self._find_deadline()
@@ -116,7 +122,7 @@ class Driver:
 
     def _go(self) -> None:
         self._hand_out()
-        while self._in_flight:
+        while self._at_work:
             with self._spent("waiting"):
                 news = self._engine.events(TICK_SECONDS)
             if self._engine.n_busy:
@@ -129,13 +135,22 @@ class Driver:
                 self._ledger.flush()
 
     def _hand_out(self) -> None:
-        while self._asked or self._blocks.is_next_decided:
-            if not self._asked and self._blocks.is_next_finished:
-                self._ask()  # finished in an earlier run: nothing is left to train
-            elif not self._engine.wants_work or time.monotonic() > self._deadline:
-                return
+        """Hand out work while it is wanted: what has passed the gate first, then new trials."""
+        while True:
+            if self._blocks.is_judgement_due:
+                self._judge()
+            if self._going_on:
+                if not self._engine.wants_work:
+                    return
+                self._submit(self._going_on.popleft())
             elif self._asked:
+                if not self._may_begin:
+                    return
                 self._begin(self._asked.popleft())
+            elif not (
+                self._blocks.is_next_decided and (self._blocks.is_next_finished or self._may_begin)
+            ):
+                return
             else:
                 self._ask()
 
@@ -145,10 +160,19 @@ class Driver:
             block = self._blocks.ask()
         with self._spent("optuna"):
             self._store.add(self._study, block.first_new, block.suggested)
-        cohorts = form_cohorts(
-            block.assignments, n_workers=self._engine.n_workers, max_cohort=self._max_cohort
-        )
-        self._asked.extend(cohorts)
+        self._asked.extend(self._cohorts(block.assignments))
+
+    def _cohorts(self, assignments: Sequence[Assignment]) -> list[Cohort]:
+        n_workers = self._engine.n_workers
+        return form_cohorts(assignments, n_workers=n_workers, max_cohort=self._max_cohort)
+
+    def _judge(self) -> None:
+        """Stop the trials that the gate does not let through, and queue the others anew."""
+        judged = self._blocks.judge()
+        for number, cause in judged.stopped.items():
+            paused = self._paused[number]
+            self._finish(replace(paused, state=TrialState.PRUNED, cause=cause))
+        self._going_on.extend(self._cohorts(judged.going_on))
 
     def _begin(self, cohort: Cohort) -> None:
         """Submit a cohort: RUNNING in Optuna first; its MLflow runs are made while it trains."""
@@ -156,8 +180,12 @@ class Driver:
         with self._spent("optuna"):
             self._store.begin(cohort.numbers)
         self._in_flight |= configs
-        self._engine.submit(cohort)
+        self._submit(cohort)
         self._start_runs(configs.values())
+
+    def _submit(self, cohort: Cohort) -> None:
+        self._at_work |= set(cohort.numbers)
+        self._engine.submit(cohort)
 
     def _start_runs(self, configs: Iterable[TrialConfig]) -> None:
         with self._spent("mlflow"):
@@ -169,16 +197,24 @@ class Driver:
         """Record an epoch or an outcome; a trial trained twice sends its epochs twice."""
         self._store.keep()
         if isinstance(event, TrialOutcome):
-            self._finish(event)
+            self._at_work.discard(event.number)
+            self._seconds.worked(event.seconds)
+            (self._pause if event.is_paused else self._finish)(event)
         elif event.epoch > self._epochs.get(event.number, 0):
             self._epochs[event.number] = event.epoch
             with self._spent("mlflow"):
                 self._ledger.report(event)
             self._watch(event)
 
+    def _pause(self, outcome: TrialOutcome) -> None:
+        """Keep what a trial has come to until the gate; in both ledgers it goes on running."""
+        self._paused[outcome.number] = outcome
+        self._blocks.pause(TrialRow.of(self._in_flight[outcome.number], outcome))
+
     def _finish(self, outcome: TrialOutcome) -> None:
         """Record an outcome; Optuna's state is written last and makes the trial finished."""
         config = self._in_flight[outcome.number]
+        outcome = _with_epochs_of(self._paused.pop(outcome.number, None), outcome)
         with self._spent("mlflow"):
             self._ledger.finish(config, outcome)
         with self._spent("optuna"):
@@ -186,8 +222,12 @@ class Driver:
         del self._in_flight[outcome.number]
         self._epochs.pop(outcome.number, None)
         self._blocks.finish(TrialRow.of(config, outcome))
-        self._seconds.worked(outcome.seconds)
         self._watch(outcome)
+
+    @property
+    def _may_begin(self) -> bool:
+        """Whether a trial that was not begun yet may be, now."""
+        return self._engine.wants_work and time.monotonic() <= self._deadline
 
     def _spent(self, activity: Activity) -> AbstractContextManager[None]:
         return self._seconds.spent_on(activity, n_busy=self._engine.n_busy)
@@ -195,6 +235,13 @@ class Driver:
     def _find_deadline(self) -> float:
         limit = self._study.search.max_seconds
         return float("inf") if limit is None else time.monotonic() + limit
+
+
+def _with_epochs_of(paused: TrialOutcome | None, outcome: TrialOutcome) -> TrialOutcome:
+    """The outcome, with the epochs before the pause where its worker died before it said them."""
+    if paused is None or len(outcome.curve) >= len(paused.curve):
+        return outcome
+    return replace(outcome, curve=paused.curve)
 
 
 def release_unfinished(study: StudyConfig, store: TrialStore, ledger: Ledger) -> list[TrialRow]:

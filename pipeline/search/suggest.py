@@ -29,6 +29,15 @@ class Suggester(Protocol):
     def restore(self, number: int, params: Params) -> None:
         """Add a trial that an earlier run suggested, instead of asking for it."""
 
+    def peek(self, number: int, losses: Sequence[float]) -> None:
+        """Show the next suggestions what a trial has come to whose outcome they may not see.
+
+        Args:
+            number: Of a trial of the block before theirs, in a study with a gate.
+            losses: Its lowest loss up to each epoch, as far as the gate; infinite where none was
+                finite, fewer where the trial had ended before.
+        """
+
     def tell(self, trial: TrialRow) -> None:
         """Make a trial's outcome visible to all later suggestions."""
 
@@ -107,6 +116,9 @@ class SampledView:
             create_trial(state=OptunaState.RUNNING, params=values, distributions=self._space)
         )
 
+    def peek(self, number: int, losses: Sequence[float]) -> None:
+        """Nothing to do: Optuna's samplers look at no running trial's losses."""
+
     def tell(self, trial: TrialRow) -> None:
         """Make a trial's outcome visible."""
         trial_id = self._storage.get_trial_id_from_study_id_trial_number(
@@ -150,6 +162,9 @@ class Grid:
 
     def restore(self, number: int, params: Params) -> None:
         """Nothing to do: the setting follows from the number."""
+
+    def peek(self, number: int, losses: Sequence[float]) -> None:
+        """Nothing to do: a grid does not learn."""
 
     def tell(self, trial: TrialRow) -> None:
         """Nothing to do: a grid does not learn."""

@@ -19,7 +19,8 @@ from tests.search.studies import Stores, study, table_of
 
 SPACE = WIDE_SPACE | {"depth": {"low": 1, "high": 2}, "batch_size": 32}
 ASKED = study(trials=18, block=6, stopping="asha", epochs=5, space=SPACE)
-TABLE = table_of(ASKED)
+HALVED = study(trials=18, block=6, stopping="halving", first_rung=2, epochs=5, space=SPACE)
+TABLES = {"asha": (ASKED, table_of(ASKED)), "halving": (HALVED, table_of(HALVED))}
 
 
 class FusedJournal(BatchedJournal):
@@ -58,6 +59,7 @@ def run_until_killed(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("rule", TABLES)
 @settings(max_examples=20)
 @given(
     lives=st.lists(st.integers(0, 250), max_size=5),
@@ -67,15 +69,22 @@ def run_until_killed(
     cohorts=st.lists(st.one_of(st.none(), st.integers(1, 4)), min_size=6, max_size=6),
 )
 def test_driver_killed_at_any_calls_ends_with_the_undisturbed_table(
-    lives: list[int], n_workers: int, seed: int, cohorts: list[int | None], *, is_torn: bool
+    rule: str,
+    lives: list[int],
+    n_workers: int,
+    seed: int,
+    cohorts: list[int | None],
+    *,
+    is_torn: bool,
 ) -> None:
+    asked, table = TABLES[rule]
     with TemporaryDirectory() as folder:
         path, stores = Path(folder) / "optuna.journal", Stores()
         for calls, cohort in zip([*lives, math.inf], cohorts, strict=False):
             how = {"n_workers": n_workers, "seed": seed + len(lives), "max_cohort": cohort}
-            is_over = run_until_killed(ASKED, stores, path, Fuse(calls), is_torn=is_torn, **how)
+            is_over = run_until_killed(asked, stores, path, Fuse(calls), is_torn=is_torn, **how)
         assert is_over
-        assert stores.table == TABLE
+        assert stores.table == table
         runs = stores.held.runs
         assert sorted(runs) == list(range(18))
         assert stores.held.n_made == 18

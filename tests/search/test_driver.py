@@ -13,7 +13,7 @@ from tests.fakes import FakeEngine, FakeLedger
 from tests.search.studies import Stores, study, table_of
 
 SAMPLERS = ("tpe", "random", "qmc", "grid")
-RULES = ("none", "median", "asha", "hyperband")
+RULES = ("none", "halving", "median", "asha", "hyperband")
 COHORTS = st.one_of(st.none(), st.integers(1, 8))
 DELIVERIES = st.tuples(st.integers(1, 8), st.integers(0, 10_000), COHORTS)
 
@@ -75,11 +75,12 @@ def test_outcome_changes_the_cutoffs_of_the_second_block_after_its_own() -> None
 
 
 @pytest.mark.parametrize("cohort", [1, None])
+@pytest.mark.parametrize("stopping", ["asha", "halving"])
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_larger_number_of_trials_goes_on_with_the_same_first_rows(
-    sampler: str, cohort: int | None
+    sampler: str, stopping: str, cohort: int | None
 ) -> None:
-    few, all_ = (study(sampler=sampler, stopping="asha", block=5, trials=n) for n in (12, 24))
+    few, all_ = (study(sampler=sampler, stopping=stopping, block=5, trials=n) for n in (12, 24))
     stores = Stores()
     stores.run(few, n_workers=4, seed=3, max_cohort=cohort)
     first = stores.table

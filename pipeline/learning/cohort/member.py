@@ -75,7 +75,7 @@ class Progress:
             self.state, self.cause = TrialState.PRUNED, verdict
         elif patience is not None and len(losses) - 1 - losses.index(min(losses)) >= patience:
             self.state = TrialState.COMPLETE
-        elif self.assignment.pause_at is not None and len(losses) >= self.assignment.pause_at:
+        elif len(losses) == self.assignment.pause_at:
             self.state = TrialState.RUNNING
 
     @contextmanager
