@@ -56,7 +56,8 @@ def judged(
     epoch: int, reduction: int, rows: Sequence[TrialRow], block: int = 100
 ) -> dict[int, str]:
     """What a gate decides, block by block."""
-    gate, found = Gate(epoch=epoch, reduction=reduction), {}
+    gate = Gate(epoch=epoch, reduction=reduction)
+    found: dict[int, str] = {}
     for first in range(0, len(rows), block):
         found |= gate.judge(rows[first : first + block])
     return found
