@@ -41,9 +41,6 @@ class Suggester(Protocol):
     def tell(self, trial: TrialRow) -> None:
         """Make a trial's outcome visible to all later suggestions."""
 
-    def peek(self, number: int, losses: Sequence[float]) -> None:
-        """Make the first part of a trial's curve visible: its lowest losses so far, by epoch."""
-
 
 def make_suggester(study: StudyConfig) -> Suggester:
     """Make the suggester that the study's search section names."""
@@ -128,9 +125,6 @@ class SampledView:
             self._storage.set_trial_intermediate_value(trial_id, epoch, loss)
         self._view.tell(trial.number, values=trial.value, state=OptunaState[trial.state.name])
 
-    def peek(self, number: int, losses: Sequence[float]) -> None:
-        """Nothing to do: Optuna's samplers look at finished trials."""
-
 
 class Grid:
     """Every setting of the space once, in an order shuffled by the study's seed.
@@ -167,7 +161,4 @@ class Grid:
         """Nothing to do: a grid does not learn."""
 
     def tell(self, trial: TrialRow) -> None:
-        """Nothing to do: a grid does not learn."""
-
-    def peek(self, number: int, losses: Sequence[float]) -> None:
         """Nothing to do: a grid does not learn."""
