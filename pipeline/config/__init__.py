@@ -16,6 +16,7 @@ from pipeline.config.sections import (
 from pipeline.config.space import Space, read_space
 from pipeline.config.study import StudyConfig, check_study, differences, digest, load_study
 from pipeline.config.trial import Shape, TrialConfig, derive_seed
+from pipeline.config.usual import usual_setting
 
 __all__ = [
     "MODELS",
@@ -46,5 +47,6 @@ __all__ = [
     "load_study",
     "parameters_of",
     "read_space",
+    "usual_setting",
     "values_of",
 ]

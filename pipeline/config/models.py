@@ -1,5 +1,6 @@
 """The models that are built in: one row each, with its parameters and the path of its class."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Final, Literal
@@ -23,7 +24,10 @@ CnnRegularizer = Literal["dropout", "channel-dropout", "dropconnect"]
 Schedule = Literal["constant", "cosine"]
 Activation = Literal["relu", "leaky-relu", "elu", "selu", "gelu", "silu", "tanh", "sigmoid"]
 
-_DEPTH = Parameter(name="depth", means="hidden layers", values=Depth, is_shaping=True)
+# The usual values are those of the paper that dropout is from (Srivastava et al., 2014,
+# https://jmlr.org/papers/v15/srivastava14a.html: 0.2 at the input, 0.5 in hidden layers, more units
+# than without dropout, norms of at most 3), and of Adam (https://arxiv.org/abs/1412.6980).
+_DEPTH = Parameter(name="depth", means="hidden layers", values=Depth, is_shaping=True, usual=2)
 _DENSE = (
     Parameter(
         name="width",
@@ -31,6 +35,7 @@ _DENSE = (
         values=Width,
         is_shaping=True,
         of_each="depth",
+        usual=math.inf,
     ),
     Parameter(
         name="input_dropout",
@@ -38,18 +43,27 @@ _DENSE = (
         values=Rate,
         need="filled in",
         default=0.0,
+        usual=0.2,
     ),
     Parameter(
         name="dropout",
         means="probability to drop in every hidden layer",
         values=Rate,
         of_each="depth",
+        usual=0.5,
     ),
 )
-_BATCH_SIZE = Parameter(name="batch_size", means="rows a step", values=BatchSize, is_shaping=True)
+_BATCH_SIZE = Parameter(
+    name="batch_size", means="rows a step", values=BatchSize, is_shaping=True, usual=64
+)
 _TRAINING = (
     _BATCH_SIZE,
-    Parameter(name="learning_rate", means="the optimizer's step size", values=LearningRate),
+    Parameter(
+        name="learning_rate",
+        means="the optimizer's step size",
+        values=LearningRate,
+        usual=1e-3,
+    ),
     Parameter(
         name="weight_decay",
         means="the optimizer's weight decay",
@@ -64,6 +78,7 @@ _SCHEDULE = Parameter(
     values=Schedule,
     need="optional",
     default="constant",
+    usual="constant",
 )
 _REGULARIZER = Parameter(
     name="regularizer",
@@ -72,6 +87,7 @@ _REGULARIZER = Parameter(
     need="optional",
     default="dropout",
     is_shaping=True,
+    usual="dropout",
 )
 _HIDDEN = (
     Parameter(
@@ -81,12 +97,14 @@ _HIDDEN = (
         need="optional",
         default="relu",
         is_shaping=True,
+        usual="relu",
     ),
     Parameter(
         name="max_norm",
         means="largest Euclidean norm of a hidden unit's incoming weights",
         values=MaxNorm,
         need="optional",
+        usual=3.0,
     ),
 )
 _BLOCKS = (
@@ -95,6 +113,7 @@ _BLOCKS = (
         means="blocks of two 3x3 convolutions, each ending in a 2x2 max-pool",
         values=Blocks,
         is_shaping=True,
+        usual=2,
     ),
     Parameter(
         name="filters",
@@ -102,12 +121,14 @@ _BLOCKS = (
         values=Filters,
         is_shaping=True,
         of_each="blocks",
+        usual=math.inf,
     ),
     Parameter(
         name="block_dropout",
         means="probability to drop behind every block",
         values=Rate,
         of_each="blocks",
+        usual=0.25,
     ),
 )
 
@@ -154,7 +175,11 @@ MODELS: Final[dict[str, Model]] = {
             (
                 *_BLOCKS,
                 replace(
-                    _DEPTH, means="hidden layers behind the blocks", need="filled in", default=1
+                    _DEPTH,
+                    means="hidden layers behind the blocks",
+                    need="filled in",
+                    default=1,
+                    usual=1,
                 ),
                 *_DENSE,
                 *_TRAINING,

@@ -28,6 +28,8 @@ class Parameter:
         default: The value where it is absent.
         is_shaping: Whether trials must share its value to be trained in one loop.
         of_each: The parameter that counts the layers it has one value for: ``depth`` for ``width``.
+        usual: The value that a search begins with, where the study file has it in its range, or
+            else the nearest; infinity for the largest. ``None``: the middle of the range.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Parameter:
     default: Scalar | None = None
     is_shaping: bool = False
     of_each: str | None = None
+    usual: Scalar | None = None
 
     @cached_property
     def forms(self) -> dict[str, TypeAdapter[Any]]:

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.stats import qmc
 from threadpoolctl import threadpool_limits
 
-from pipeline.config import Params, StudyConfig, derive_seed
+from pipeline.config import Params, StudyConfig, derive_seed, usual_setting
 from pipeline.search.acquisition import next_place
 from pipeline.search.encoding import Encoding, Matrix
 from pipeline.search.known import Known
@@ -21,7 +21,7 @@ MIN_OUTCOMES: Final = 4
 class BayesianSearch:
     """Suggests the setting that is expected to improve most on the best one.
 
-    The first trials are the study file's own, the middle of the space, and points of a Sobol
+    The first trials are the study file's own, the usual setting, and points of a Sobol
     sequence. Later ones follow from a Gaussian process over all that is known: values of complete
     trials, and forecasts of those that were stopped or are known in part. A setting that is being
     trained counts with its predicted mean.
@@ -62,9 +62,9 @@ class BayesianSearch:
     def _suggest(self, number: int) -> Params:
         n_fixed = len(self._study.trials)
         if number < n_fixed:
-            return self._decoded(self._encoding.centre) | self._study.fixed_params(number)
+            return usual_setting(self._study) | self._study.fixed_params(number)
         if len(self._known) < MIN_OUTCOMES or not self._encoding.n_columns:
-            return self._decoded(first_design(self._encoding, self._study, number - n_fixed))
+            return first_design(self._study, self._encoding, number - n_fixed)
         taken = self._encoding.encode(self._settings)
         model = self._fitted().believing(taken[self._known.pending(len(taken))])
         rng = np.random.default_rng(derive_seed(self._study.search.seed, number, "sampler"))
@@ -80,19 +80,18 @@ class BayesianSearch:
         return self._encoding.decode(place[None, :])[0]
 
 
-def first_design(encoding: Encoding, study: StudyConfig, index: int) -> Matrix:
-    """A point of the first design, float [columns]: the middle of the space, then Sobol's points.
+def first_design(study: StudyConfig, encoding: Encoding, index: int) -> Params:
+    """A setting of the first design: the usual one, then points of a Sobol sequence.
 
     Args:
-        encoding: Of the study's space.
         study: Its seed scrambles the sequence.
+        encoding: Of its space.
         index: From 0.
     """
     if index == 0 or not encoding.n_columns:
-        return encoding.centre
+        return usual_setting(study)
     sequence = qmc.Sobol(
         encoding.n_columns, scramble=True, rng=derive_seed(study.search.seed, "sequence")
     )
     points = sequence.random_base2((index - 1).bit_length())
-    place: Matrix = encoding.nearest(points[index - 1 : index])[0]
-    return place
+    return encoding.decode(points[index - 1 : index])[0]

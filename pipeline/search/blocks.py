@@ -1,5 +1,6 @@
 """Lagged blocks: which trials come next, what their suggestions see, and which of them go on."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -45,7 +46,8 @@ class Blocks:
 
     Trial *n* belongs to block *b* = *n* // ``search.block`` and sees the outcomes of blocks up to
     *b* - 2. That is the same for all trials of a block, so they are suggested together. In a study
-    with a gate, block *b* - 1 must have passed it, and its losses up to there are shown as well.
+    with a gate they are suggested in two halves: all earlier trials must have passed the gate, and
+    their losses up to there are shown as well. So the first model knows half a block.
 
     Args:
         study: The study file.
@@ -72,13 +74,14 @@ class Blocks:
         self._paused: dict[int, TrialRow] = {}
         self._pausing: dict[int, Assignment] = {}
         self._n_judged = 0
+        self._n_shown = 0
         self._n_acknowledged = n_acknowledged
         self._n_seen = 0
         self._next = 0
 
     @property
     def is_next_decided(self) -> bool:
-        """Whether there is a next block, all that it sees is finished, and no failure stops it."""
+        """Whether there is a next part, all that it sees is finished, and no failure stops it."""
         if self._next >= self._study.search.trials or self._is_gate_closed:
             return False
         if not all(n in self._finished for n in range(self._n_seen, self._n_visible)):
@@ -110,7 +113,7 @@ class Blocks:
         for number in range(self._n_seen, self._n_visible):
             self._suggester.tell(self._finished[number])
             self._rule.tell(self._finished[number])
-        self._show_up_to_gate(range(self._n_visible, self._next))
+        self._show_up_to_gate(range(max(self._n_visible, self._n_shown), self._next))
         self._n_seen, numbers = self._n_visible, self._numbers
         params = {number: self._params(number) for number in numbers}
         left = [number for number in numbers if number not in self._finished]
@@ -128,6 +131,7 @@ class Blocks:
             for number in numbers:
                 losses = self._row(number).lowest_so_far[: self._gate.epoch]
                 self._suggester.peek(number, losses)
+            self._n_shown = self._next
 
     def _row(self, number: int) -> TrialRow:
         """A trial that has ended, or else what it had come to when it paused."""
@@ -167,13 +171,16 @@ class Blocks:
 
     @property
     def _numbers(self) -> range:
-        block, n_trials = self._study.search.block, self._study.search.trials
-        return range(self._next, min(self._next + block, n_trials))
+        begin, block = self._next, self._study.search.block
+        at_once = math.ceil(block / 2) if self._gate else block
+        end_of_block = (begin // block + 1) * block
+        return range(begin, min(begin + at_once, end_of_block, self._study.search.trials))
 
     @property
     def _n_visible(self) -> int:
         """How many trials, from the first on, have outcomes that the next block sees."""
-        return max(self._next - self._study.search.block, 0)
+        block = self._study.search.block
+        return max((self._next // block - 1) * block, 0)
 
     def _params(self, number: int) -> Params:
         if number >= len(self._suggested):

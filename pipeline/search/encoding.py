@@ -164,11 +164,6 @@ class Encoding:
         """Columns of a place."""
         return len(self.owner)
 
-    @property
-    def centre(self) -> Matrix:
-        """The middle of every range, float [columns]."""
-        return np.full(self.n_columns, INACTIVE)
-
     def encode(self, settings: Sequence[Mapping[str, Any]]) -> Matrix:
         """Place settings; each has every parameter, those of layers it does not have included.
 

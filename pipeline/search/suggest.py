@@ -12,7 +12,6 @@ from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
 
 from pipeline.config import Params, StudyConfig, derive_seed
-from pipeline.search.bayes import BayesianSearch
 from pipeline.search.distributions import constants, only_value, searched
 from pipeline.search.samplers import make_sampler
 from pipeline.trial import TrialRow
@@ -48,6 +47,8 @@ def make_suggester(study: StudyConfig) -> Suggester:
         case "grid":
             return Grid(study)
         case "gp":
+            from pipeline.search.bayes import BayesianSearch  # scipy takes 1 s to import
+
             return BayesianSearch(study)
     return SampledView(study)
 

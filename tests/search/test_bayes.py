@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.config import Params
+from pipeline.config import Params, usual_setting
 from pipeline.search.bayes import BayesianSearch
 from pipeline.search.known import MAX_OUTCOMES, Known
 from pipeline.search.suggest import SampledView, Suggester
@@ -50,14 +50,12 @@ def test_search_beats_random_draws_for_every_seed() -> None:
         assert best_of(BayesianSearch(asked), 28) - 0.2 < 0.5 * (best_of(draws, 28) - 0.2)
 
 
-def test_first_design_is_the_files_trials_then_the_middle_then_a_sequence() -> None:
-    asked = study(space=SPACE, fixed=[{"depth": 3, "dropout": 0.5}])
+def test_first_design_is_the_files_trials_then_the_usual_setting_then_a_sequence() -> None:
+    asked = study(space=SPACE, fixed=[{"depth": 3, "dropout": 0.25}])
     search = BayesianSearch(asked)
-    first, middle, *others = [search.ask(number) for number in range(10)]
-    assert [first[name] for name in ("depth", "dropout_1", "dropout_3")] == [3, 0.5, 0.5]
-    assert first["width"] == middle["width"] == 16
-    assert middle["learning_rate"] == pytest.approx(1e-3)
-    assert middle["depth"] == 2
+    first, usual, *others = [search.ask(number) for number in range(10)]
+    assert first == usual_setting(asked) | {"depth": 3} | {f"dropout_{n}": 0.25 for n in (1, 2, 3)}
+    assert usual == usual_setting(asked)
     rates = np.sort([setting["learning_rate"] for setting in others])
     assert rates[0] < 10**-3.5
     assert rates[-1] > 10**-2.5

@@ -246,20 +246,19 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, tuple[float, 
     return found
 
 
-def test_a_block_sees_of_the_one_before_the_losses_up_to_the_gate_and_no_more(
+def test_a_half_block_sees_all_before_it_up_to_the_gate_and_whole_blocks_after_one_between(
     calls: list[tuple[str, int, tuple[float, ...]]],
 ) -> None:
     stores, _ = run(study(trials=24, block=4, **HALVING), n_workers=3, seed=7)
     lowest = {row.number: row.lowest_so_far for row in stores.rows}
-    for block in range(6):
-        asked = [place for place, one in enumerate(calls) if one[:2] == ("ask", 4 * block)]
+    for first in range(0, 24, 2):
+        asked = [place for place, one in enumerate(calls) if one[:2] == ("ask", first)]
         heard = calls[: asked[0]]
         told = {number for kind, number, _ in heard if kind == "tell"}
-        assert told == set(range(max(4 * (block - 1), 0)))
-        shown = heard[-4:] if block else []
-        before = range(max(4 * (block - 1), 0), 4 * block)
-        assert shown == [("peek", number, lowest[number][:3]) for number in before]
-    assert [number for kind, number, _ in calls if kind == "peek"] == list(range(20))
+        assert told == set(range(max(4 * (first // 4 - 1), 0)))
+        shown = heard[-2:] if first else []
+        assert shown == [("peek", number, lowest[number][:3]) for number in range(first)[-2:]]
+    assert [number for kind, number, _ in calls if kind == "peek"] == list(range(22))
 
 
 def test_what_is_shown_is_the_same_for_any_delays_and_after_a_death(
@@ -463,7 +462,7 @@ def test_time_limit_begins_no_trial_and_finishes_what_has_passed_its_gate(n_left
 
 
 def test_interruption_releases_what_waits_at_the_gate() -> None:
-    asked = study(trials=12, block=6, **HALVING)
+    asked = study(trials=12, block=12, **HALVING)
     stores = Stores()
 
     class GivingUp(FakeEngine):
