@@ -29,11 +29,15 @@ from pipeline.trial import TrialState
 from tests.app.studies import PRUNED_TOO, check_ledgers_agree, table, trial_runs
 
 N_TRIALS = 24
-SEARCH: dict[str, Any] = PRUNED_TOO["search"]
+SEARCH: dict[str, Any] = PRUNED_TOO["search"] | {"trials": N_TRIALS}
 STUDY: dict[str, Any] = PRUNED_TOO | {
     "training": {"epochs": 10, "early_stopping": {"patience": 5}},
-    "search": SEARCH | {"trials": N_TRIALS},
+    "search": SEARCH,
 }
+STUDIES: Sequence[dict[str, Any]] = (
+    STUDY,
+    STUDY | {"search": SEARCH | {"stopping": "halving", "block": 6}},  # its trials pause
+)
 MOST_SECONDS_TO_END = 10.0
 """So long what a killed driver leaves may live."""
 LASTING = {"artifacts", "cache", "locks", "mlflow.db", "mlflow.db.lock"}
@@ -151,13 +155,11 @@ class Round:
 def torture(n_kills: int, *, seed: int, folder: Path) -> Tally:
     """Kill so often, in as many rounds as it takes."""
     chance, tally, began = random.Random(seed), Tally(), time.monotonic()  # noqa: S311
-    file = folder / "small.yaml"
-    file.write_text(yaml.safe_dump(STUDY), encoding="utf-8")
-    undisturbed = Round(file, folder / "undisturbed", Tally(), workers=2)
-    undisturbed.run(())
-    start_up_seconds = (time.monotonic() - began) / 2
-    expected = table(folder / "undisturbed")
-    undisturbed.check(expected)
+    studies = [
+        _run_undisturbed(study, folder / f"undisturbed-{number}")
+        for number, study in enumerate(STUDIES)
+    ]
+    start_up_seconds = (time.monotonic() - began) / 2 / len(studies)
 
     def acts() -> Iterator[Act]:
         while tally.n_kills < n_kills:
@@ -165,12 +167,24 @@ def torture(n_kills: int, *, seed: int, folder: Path) -> Tally:
 
     while tally.n_kills < n_kills:
         home = folder / f"round-{tally.rounds:03}"
+        file, expected = studies[tally.rounds % len(studies)]
         one = Round(file, home, tally, workers=chance.choice([1, 2, 2, 3]))
         one.run(acts())
         one.check(expected)
         tally.seconds = round(time.monotonic() - began, 1)
         print(json.dumps(tally.as_json()), flush=True)
     return tally
+
+
+def _run_undisturbed(study: dict[str, Any], home: Path) -> tuple[Path, list[Any]]:
+    """Write a study's file, and run it to the table that it must have under blows, too."""
+    file = home.with_suffix(".yaml")
+    file.write_text(yaml.safe_dump(study), encoding="utf-8")
+    undisturbed = Round(file, home, Tally(), workers=2)
+    undisturbed.run(())
+    expected = table(home)
+    undisturbed.check(expected)
+    return file, expected
 
 
 def main() -> None:

@@ -32,7 +32,8 @@ def study_of(task: Task, training: Mapping[str, Any]) -> dict[str, Any]:
         "model": {"name": "mlp"},
         "space": space_of(task.settings),
         "training": {"epochs": task.epochs, "device": "cpu", **training},
-        "search": {"trials": n_trials, "sampler": "random", "seed": task.seed, "block": 16},
+        "search": {"trials": n_trials, "sampler": "random", "stopping": "none"}
+        | {"seed": task.seed, "block": 16},
         "trials": [setting.params for setting in task.settings],
     }
 

@@ -215,8 +215,8 @@ class SearchConfig(Frozen):
         trials: Number of trials of the study, fixed trials included.
         sampler: ``auto``: the documented winner, ``gp``; its name is put in its place when the file
             is read.
-        stopping: Which trials end before their last epoch. ``halving``: all trials of a block do
-            ``first_rung`` epochs and pause, then the best 1 / ``reduction`` of all trials so far
+        stopping: Which trials end before their last epoch. ``halving``: the trials of half a block
+            do ``first_rung`` epochs and pause, then the best 1 / ``reduction`` of all trials so far
             go on. The others decide without a pause, by the trials of earlier blocks alone:
             ``median`` ends a trial whose lowest loss is above the median at that epoch, ``asha``
             one that is not among the best 1 / ``reduction`` at epochs ``first_rung``, ``first_rung

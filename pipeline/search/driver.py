@@ -2,8 +2,8 @@
 
 Lagged blocks: trial *n* belongs to block *b* = *n* // ``search.block``; what it tries and when it
 is stopped follow from the outcomes of blocks up to *b* - 2 alone. In a study with a gate the trials
-of a block pause after their first epochs; once all are there, it is decided which go on, and only
-then the next block is asked for. So the table of trials is a function of the study file and the
+of half a block pause after their first epochs; once all are there, it is decided which go on, and
+only then the next half is asked for. So the table of trials is a function of the study file and the
 data, for any number of workers, any delays, and any grouping of trials into cohorts.
 """
 

@@ -31,7 +31,7 @@ LONG: dict[str, Any] = PRUNED_TOO | {
         "learning_rate": 0.001,
     },
     "training": {"epochs": N_EPOCHS},
-    "search": {"trials": 2, "sampler": "random", "seed": 1, "block": 2},
+    "search": {"trials": 2, "sampler": "random", "stopping": "none", "seed": 1, "block": 2},
     "trials": [],
 }
 

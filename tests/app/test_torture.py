@@ -7,7 +7,7 @@ import yaml
 
 from benchmarks.blows import Act, Blow
 from benchmarks.torture import Round, Tally
-from tests.app.studies import PRUNED_TOO, table
+from tests.app.studies import PRUNED_TOO, study_in, table
 from tests.long_form import long_form
 
 pytestmark = [pytest.mark.slow, long_form]
@@ -35,3 +35,14 @@ def test_study_under_blows_ends_as_the_undisturbed_one(home: Path, tmp_path: Pat
     assert tally.n_kills == sum(map(len, ACTS))
     assert tally.restarts == len(ACTS)
     one.check(table(home))
+
+
+@pytest.mark.usefixtures("cold_python")
+def test_study_whose_trials_pause_ends_under_blows_as_the_undisturbed_one(tmp_path: Path) -> None:
+    pausing = PRUNED_TOO | {"search": PRUNED_TOO["search"] | {"stopping": "halving", "block": 6}}
+    file = tmp_path / "small.yaml"
+    file.write_text(yaml.safe_dump(pausing), encoding="utf-8")
+    study_in(tmp_path / "undisturbed", search=pausing["search"]).run(workers=1)
+    one = Round(file, tmp_path / "home", Tally(), workers=2)
+    one.run(ACTS)
+    one.check(table(tmp_path / "undisturbed"))
