@@ -24,10 +24,12 @@ JITTER: Final = 1e-8
 LEAST_SD: Final = 1e-12
 MAX_STEPS: Final = 60
 
+LENGTH_MIDDLE: Final = 0.6
+"""A length scale's median in its prior, times the square root of the number of parameters."""
 LENGTH_SD: Final = 1.0
 """Of the logarithm of a length scale, in its prior."""
 SCALE_SD: Final = 1.0
-NOISE_MEAN, NOISE_SD = math.log(1e-3), 1.5
+NOISE_MEAN, NOISE_SD = math.log(1e-2), 1.5
 """Of the logarithm of the noise's variance, a fraction of that of the values."""
 LENGTH_BOUNDS, SCALE_BOUNDS, NOISE_BOUNDS = (-4.0, 4.0), (-3.0, 3.0), (-14.0, 1.0)
 
@@ -164,7 +166,7 @@ class _Posterior:
         differences = (outcomes.places[:, None, :] - outcomes.places[None, :, :]) ** 2
         owners = outcomes.owner[None, :] == np.arange(self._n_lengths)[:, None]
         self._squares = differences @ owners.T.astype(np.float64)
-        length = math.log(math.sqrt(self._n_lengths / 12))
+        length = math.log(LENGTH_MIDDLE * math.sqrt(self._n_lengths))
         self.start = np.array([length] * self._n_lengths + [0.0, NOISE_MEAN])
         self._prior_sd = np.array([LENGTH_SD] * self._n_lengths + [SCALE_SD, NOISE_SD])
         self.bounds = [LENGTH_BOUNDS] * self._n_lengths + [SCALE_BOUNDS, NOISE_BOUNDS]

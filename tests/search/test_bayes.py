@@ -43,11 +43,14 @@ def best_of(suggester: Suggester, n_trials: int, lag: int = 4) -> float:
     return min(values)
 
 
-def test_search_beats_random_draws_for_every_seed() -> None:
+def test_search_comes_nearer_to_the_optimum_than_random_draws() -> None:
+    found, drawn = 0.0, 0.0
     for seed in range(3):
-        asked = study(space=SPACE, trials=28, seed=seed)
-        draws = SampledView(study(space=SPACE, trials=28, seed=seed, sampler="random"))
-        assert best_of(BayesianSearch(asked), 28) - 0.2 < 0.5 * (best_of(draws, 28) - 0.2)
+        asked = study(space=SPACE, trials=40, seed=seed)
+        draws = SampledView(study(space=SPACE, trials=40, seed=seed, sampler="random"))
+        found += best_of(BayesianSearch(asked), 40) - 0.2
+        drawn += best_of(draws, 40) - 0.2
+    assert found < 0.2 * drawn
 
 
 def test_first_design_is_the_files_trials_then_the_usual_setting_then_a_sequence() -> None:
