@@ -3,11 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS :=
+# What make bench-search measures; started again, it goes on.
+SEARCHES := build/search
 # What needs neither torch nor minutes: of the search, what is below whole studies.
 QUICK := tests/analysis tests/config tests/docs/test_docs.py tests/test_house.py tests/test_locks.py \
 	$(filter-out %/test_driver.py %/test_store.py %/test_lease.py %/test_retry_failed.py,$(wildcard tests/search/test_*.py))
 
-.PHONY: demo install quick test check format bench torture clean
+.PHONY: demo install quick test check format bench bench-search torture clean
 
 demo: $(VENV)/.installed  ## Run the study of the README to its end
 	$(BIN)/pipeline run studies/mnist_5k_mlp.yaml
@@ -38,6 +40,13 @@ format: $(VENV)/.installed-dev  ## Put the code into its form
 bench: $(VENV)/.installed-bench  ## Train the same settings by this project and by others, side by side
 	$(BIN)/python -m benchmarks $(BENCH)
 
+bench-search: $(VENV)/.installed-bench-search  ## Search beside what a user could pick instead, for hours; LCBENCH=FOLDER adds LCBench
+	$(BIN)/python -m benchmarks.search.live --out $(SEARCHES) $(BENCH)
+	$(BIN)/python -m benchmarks.search.yardstick --out $(SEARCHES)
+	$(BIN)/python -m benchmarks.search.report --out $(SEARCHES)
+	$(BIN)/python -m benchmarks.search.surrogate --out $(SEARCHES)/table.jsonl
+	$(if $(LCBENCH),$(BIN)/python -m benchmarks.search.lcbench --part decide --lcbench $(LCBENCH) --out $(SEARCHES)/lcbench.jsonl)
+
 torture: $(VENV)/.installed-dev  ## Attack the promises for 40 minutes: kill -9, a server away, full disks, fuzz, 100 reproductions
 	$(BIN)/python -m benchmarks.torture --kills 200
 	$(BIN)/python -m benchmarks.reproduction --trials 100
@@ -59,4 +68,8 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 
 $(VENV)/.installed-bench: $(VENV)/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	touch $@
+
+$(VENV)/.installed-bench-search: $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench-search]'
 	touch $@
