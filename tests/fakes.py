@@ -16,6 +16,7 @@ from pipeline.trial import (
     EpochScores,
     Event,
     KnownRuns,
+    Settled,
     TrialOutcome,
     TrialRow,
     TrialState,
@@ -245,6 +246,7 @@ class Browsable:
     runs: dict[int, FakeRun] = field(default_factory=dict)
     set_aside: list[FakeRun] = field(default_factory=list)
     study_status: str = "absent"
+    settled: Settled | None = None
     rows: tuple[TrialRow, ...] = ()
     n_made: int = 0
 
@@ -318,8 +320,11 @@ class FakeLedger:
         """Nothing is buffered."""
         self._fuse.burn()
 
-    def close(self, rows: Sequence[TrialRow], *, is_done: bool) -> None:
+    def close(
+        self, rows: Sequence[TrialRow], *, is_done: bool, settled: Settled | None = None
+    ) -> None:
         """Write the study's note."""
+        self.held.settled = settled
         self._fuse.burn()
         self.held.rows = tuple(rows)
         self.held.study_status = "FINISHED" if is_done else "KILLED"

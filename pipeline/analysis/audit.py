@@ -206,6 +206,7 @@ def _state_mismatches(trial: TrialRow, run: RunSnapshot) -> Iterator[Mismatch]:
         "below the study's run": (True, run.is_below),
         "cause": (bool(trial.cause), bool(row.cause)),
         "params": _texts(trial.params, row.params),
+        "finalist": (trial.finalist, row.finalist),
     }
     for name, (old, new) in pairs.items():
         if old != new:
@@ -253,6 +254,7 @@ def record_fault(trial: TrialRow, run: RunSnapshot) -> str | None:
         "best_epoch": (record.best_epoch, trial.best_epoch),
         "weights_sha256": (record.weights_sha256, trial.weights_sha256),
         "cause": (record.cause, trial.cause),
+        "finalist": (record.trial.finalist, trial.finalist),
         "seeds": (record.seeds, record.trial.seeds),
     }
     found = next((name for name, (said, known) in pairs.items() if said != known), None)

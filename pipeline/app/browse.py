@@ -14,6 +14,7 @@ from pipeline.trial import sha256_of
 
 if TYPE_CHECKING:
     from pipeline.learning.modules.network import Network
+    from pipeline.search.store import TrialStore
 
 
 def list_studies(workspace: Workspace) -> list[dict[str, Any]]:
@@ -27,7 +28,7 @@ def list_studies(workspace: Workspace) -> list[dict[str, Any]]:
         return []
     listed = []
     for name in study_names(storage):
-        result = StudyResult(study=name, trials=TrialStore(storage, name).rows())
+        result = _result(TrialStore(storage, name))
         answer = result.as_json()
         listed.append({key: answer[key] for key in ("study", "trials", "best")})
     return listed
@@ -46,7 +47,11 @@ def show_study(workspace: Workspace, name: str) -> StudyResult:
     storage = open_storage(workspace.storage, workspace.journal, to_write=False)
     if storage is None:
         raise workspace.no_study(name)
-    return StudyResult(study=name, trials=TrialStore(storage, name).rows())
+    return _result(TrialStore(storage, name))
+
+
+def _result(store: "TrialStore") -> StudyResult:
+    return StudyResult(study=store.name, trials=store.rows(), settled=store.settled)
 
 
 def load_model(

@@ -23,7 +23,17 @@ from pipeline.app.workspace import Workspace
 from pipeline.config import StudyConfig, check_study, differences, digest, load_study
 from pipeline.config.study import check_model_fits_data
 from pipeline.errors import BadInputError, WorkFailedError
-from pipeline.trial import Event, Tell, TrialOutcome, TrialRow, Watch, best_row, ignore
+from pipeline.trial import (
+    Best,
+    Event,
+    Settled,
+    Tell,
+    TrialOutcome,
+    TrialRow,
+    Watch,
+    find_best,
+    ignore,
+)
 
 if TYPE_CHECKING:
     from pipeline.learning.checkpoints import CheckpointFolder
@@ -39,6 +49,7 @@ class StudyResult:
 
     Attributes:
         trials: The table, by number.
+        settled: Why the search ended before all its trials were done; ``None``: it did not.
         seconds: Where the wall time of this run went; ``total`` is the sum of the others.
         start_up: What the start-up waited for, in seconds that sum to its own.
         machinery: Seconds that the machinery took, whether or not a worker waited for it.
@@ -46,14 +57,15 @@ class StudyResult:
 
     study: str
     trials: Sequence[TrialRow]
+    settled: Settled | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     start_up: Mapping[str, float] = field(default_factory=dict)
     machinery: Mapping[str, float] = field(default_factory=dict)
 
     @property
-    def best(self) -> TrialRow | None:
-        """The complete trial of the lowest value."""
-        return best_row(self.trials)
+    def best(self) -> Best | None:
+        """The complete trial of the lowest value or, with finalists, of the lowest mean."""
+        return find_best(self.trials)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -67,13 +79,11 @@ class StudyResult:
 
     def as_json(self) -> dict[str, Any]:
         """The result as ``run --json`` prints it."""
-        best = self.best and {
-            key: getattr(self.best, key) for key in ("number", "value", "params", "run_id")
-        }
         return {
             "study": self.study,
             "trials": self.counts,
-            "best": best,
+            "best": self.best and self.best.as_json(),
+            "settled": self.settled and self.settled.as_json(),
             "seconds": _rounded(self.seconds),
             "start_up": _rounded(self.start_up),
             "machinery": _rounded(self.machinery),
@@ -225,9 +235,11 @@ class Study:
                 )
                 with _only_unfinished(checkpoints, store), _imports_frozen():
                     rows = driver.run()
+                settled = store.settled
         result = StudyResult(
             study=self.config.name,
             trials=rows,
+            settled=settled,
             seconds=seconds.summary(),
             start_up=seconds.start_up(),
             machinery=seconds.machinery(),

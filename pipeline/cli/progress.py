@@ -57,7 +57,7 @@ class _Bar:
 
 
 class StudyProgress(_Bar):
-    """Counts the finished trials of a study, and names the best.
+    """Counts the finished trials of a study, and names the lowest value.
 
     Args:
         study: Its name and total are shown.
@@ -65,14 +65,14 @@ class StudyProgress(_Bar):
 
     def __init__(self, study: "StudyConfig") -> None:
         super().__init__(study.name, study.search.trials)
-        self._best: tuple[float, int] | None = None
+        self._lowest: tuple[float, int] | None = None
 
     def take_up(self, rows: Sequence[TrialRow]) -> None:
         """Count what earlier runs have finished."""
         self._done = sum(row.state.is_finished for row in rows)
         values = [(row.value, row.number) for row in rows if row.value is not None]
-        self._best = min(values, default=None)
-        self._show(self._best_text())
+        self._lowest = min(values, default=None)
+        self._show(self._lowest_text())
 
     def watch(self, event: EpochScores | TrialOutcome) -> None:
         """Count a finished trial; epochs are too many to show."""
@@ -81,9 +81,9 @@ class StudyProgress(_Bar):
         self._done += 1
         if event.value is not None:
             here = (event.value, event.number)
-            self._best = min(self._best, here) if self._best else here
-        best = self._best_text()
-        self._show(best, f"{_ending(event)}; {best}")
+            self._lowest = min(self._lowest, here) if self._lowest else here
+        lowest = self._lowest_text()
+        self._show(lowest, f"{_ending(event)}; {lowest}")
 
     def tell(self, line: str) -> None:
         """Write a line; a bar stays below it."""
@@ -92,8 +92,10 @@ class StudyProgress(_Bar):
         else:
             print(line, file=sys.stderr, flush=True)
 
-    def _best_text(self) -> str:
-        return f"best {self._best[0]:.4f} (trial {self._best[1]})" if self._best else "no best yet"
+    def _lowest_text(self) -> str:
+        if self._lowest is None:
+            return "none complete yet"
+        return f"lowest {self._lowest[0]:.4f} (trial {self._lowest[1]})"
 
 
 class RepeatsProgress(_Bar):

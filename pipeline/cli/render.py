@@ -12,7 +12,7 @@ from rich.table import Table
 
 from pipeline.cli.options import home_option
 from pipeline.errors import counted, visible
-from pipeline.trial import TrialRow, TrialState
+from pipeline.trial import Best, TrialRow, TrialState
 
 if TYPE_CHECKING:
     from pipeline.analysis import Comparison, Finding
@@ -40,6 +40,7 @@ def result_lines(result: "StudyResult", home: Path) -> list[str]:
     counts = ", ".join(f"{number} {state}" for state, number in result.counts.items())
     return [
         f"study {result.study}: {counts}",
+        *([f"  {result.settled.sentence}"] if result.settled else []),
         *_best_lines(result.best),
         f"seconds: {result.seconds['total']:.1f} = {_parts(result.seconds)}",
         f"start-up: {_parts(result.start_up)}",
@@ -60,7 +61,8 @@ def _next_commands(result: "StudyResult") -> Iterator[str]:
 def trials_table(rows: Sequence[TrialRow]) -> str:
     """Draw a study's trials, in the order of their numbers; what is the same in all is left out."""
     table = Table(box=None, pad_edge=False)
-    for title in ("trial", "state", "value", "best epoch", "params", "run"):
+    finalists = ["finalist of"] * any(row.finalist for row in rows)
+    for title in ("trial", "state", "value", "best epoch", *finalists, "params", "run"):
         table.add_column(title, justify="right" if title in ("trial", "value") else "left")
     shared = _shared([row.params for row in rows])
     for row in rows:
@@ -69,8 +71,9 @@ def trials_table(rows: Sequence[TrialRow]) -> str:
         varied = {name: value for name, value in row.params.items() if name not in shared}
         failure = f"  [{row.cause}]" if row.state is TrialState.FAIL else ""
         state = STATES.get(row.state, row.state.lower())
-        cells = (str(row.number), state, value, epoch, _params(varied) + failure, row.run_id or "")
-        table.add_row(*map(_plain, cells))
+        setting_of = [str(row.finalist.setting_of) if row.finalist else ""] * len(finalists)
+        cells = (str(row.number), state, value, epoch, *setting_of)
+        table.add_row(*map(_plain, (*cells, _params(varied) + failure, row.run_id or "")))
     return _drawn(table)
 
 
@@ -198,15 +201,15 @@ def pages_lines(pages: "Pages") -> list[str]:
     return [*links, f"all studies: {pages.address}  (Ctrl-C ends)"]
 
 
-def _best_lines(best: TrialRow | None) -> list[str]:
+def _best_lines(best: Best | None) -> list[str]:
     if best is None:
         return ["no trial is complete"]
-    warning = [f"  warning: {best.warning}"] if best.warning else []
-    return [
-        f"best trial {best.number}: val_loss {best.value:.4f} at epoch {best.best_epoch}",
-        f"  {_params(best.params)}",
-        *warning,
-    ]
+    trial, finalist = best.trial, best.ranked.finalist
+    warning = [f"  warning: {trial.warning}"] if trial.warning else []
+    alone = f"best trial {best.number}: val_loss {best.value:.4f} at epoch {trial.best_epoch}"
+    first = f"best: {finalist.sentence}" if finalist else alone
+    others = [f"  then the {one.sentence}" for one in best.finalists if one is not finalist]
+    return [first, f"  {_params(best.params)}", *warning, *others]
 
 
 def _params(params: Mapping[str, object]) -> str:

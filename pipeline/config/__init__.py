@@ -1,6 +1,7 @@
 """What a study and a trial are: frozen records, checked when built."""
 
 from pipeline.config.domain import Choices, Domain, Range, is_fixed, values_of
+from pipeline.config.finalists import FINALIST_SEEDS
 from pipeline.config.frozen import Frozen, Params, Scalar
 from pipeline.config.models import MODELS, Model
 from pipeline.config.parameters import Parameter, ParameterTable
@@ -15,15 +16,17 @@ from pipeline.config.sections import (
 )
 from pipeline.config.space import Space, read_space
 from pipeline.config.study import StudyConfig, check_study, differences, digest, load_study
-from pipeline.config.trial import Shape, TrialConfig, derive_seed
+from pipeline.config.trial import Finalist, Shape, TrialConfig, derive_seed
 from pipeline.config.usual import usual_setting
 
 __all__ = [
+    "FINALIST_SEEDS",
     "MODELS",
     "Choices",
     "DataConfig",
     "Domain",
     "EarlyStopping",
+    "Finalist",
     "Frozen",
     "Model",
     "ModelConfig",

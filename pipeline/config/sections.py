@@ -229,6 +229,11 @@ class SearchConfig(Frozen):
         reduction: One trial in so many goes on: a large one saves epochs, and stops more of the
             trials that would have been the best. By default 2 for ``halving``, 4 for ``asha``, 3
             for ``hyperband``; ``median`` has none.
+        finalists: The last trials of the study train so many of the best settings again, each on
+            3 new seeds; what such a setting is worth is its mean over them. 0: none. By default 3
+            where there are at least 40 trials, except with ``grid``.
+        until: ``settled``: the search ends where the model of its outcomes says that nothing is
+            gained beyond noise, and the finalists follow. By default all trials are done.
         block: Number of trials in a block. A trial sees the outcomes of all earlier blocks except
             the one before its own.
         max_seconds: Start no trial after this time; the next ``run`` continues the study.
@@ -239,6 +244,8 @@ class SearchConfig(Frozen):
     stopping: StoppingName = "auto"
     first_rung: Count | None = None
     reduction: Annotated[int, Strict(), Field(ge=2, le=1_000)] | None = None
+    finalists: Annotated[int, Strict(), Field(ge=0, le=1_000)] | None = None
+    until: Literal["settled"] | None = None
     seed: Seed = 0
     block: Annotated[Count, Field(le=1_000)] = 8
     max_seconds: Annotated[float, Strict(), Field(gt=0)] | None = None

@@ -19,6 +19,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from pipeline.config.domain import converted, limit_of, values_of
+from pipeline.config.finalists import DEFAULT_FINALISTS, FINALIST_SEEDS, count_finalists
 from pipeline.config.frozen import Frozen, Name, Params, Text
 from pipeline.config.grid import count_settings, list_settings
 from pipeline.config.keep_prob import dropout_key, to_dropout
@@ -87,21 +88,42 @@ class StudyConfig(Frozen):
             raise InvalidValueError(
                 key="search.trials", got=str(self.search.trials), expected=expected
             )
+        n_finalist_trials = self.search.trials - self.n_searched
         if self.search.sampler == "grid":
-            self._check_grid()
+            self._check_grid(n_finalist_trials)
         return self
 
-    def _check_grid(self) -> None:
+    def _check_grid(self, n_finalist_trials: int) -> None:
         with at_key("space"):
             size = count_settings(self.space)
-        largest = size + len(self.trials)
+        largest = size + len(self.trials) + n_finalist_trials
         if self.search.trials > largest:
+            finalists = f", and {n_finalist_trials} train finalists" if n_finalist_trials else ""
             expected = (
                 f"at most {largest}: the grid has {size} settings, "
-                f"and {len(self.trials)} trials are fixed"
+                f"and {len(self.trials)} trials are fixed{finalists}"
             )
             got = str(self.search.trials)
             raise InvalidValueError(key="search.trials", got=got, expected=expected)
+
+    @property
+    def n_finalists(self) -> int:
+        """How many settings are trained again at the end, each on ``FINALIST_SEEDS`` new seeds.
+
+        It follows from the number of trials where the file does not say it, so it is no part of
+        what is stored and digested: a study may grow.
+        """
+        return count_finalists(
+            self.search.finalists,
+            trials=self.search.trials,
+            n_fixed=len(self.trials),
+            default=0 if self.search.sampler == "grid" else DEFAULT_FINALISTS,
+        )
+
+    @property
+    def n_searched(self) -> int:
+        """How many trials come before those of the finalists."""
+        return self.search.trials - FINALIST_SEEDS * self.n_finalists
 
     @classmethod
     def __get_pydantic_json_schema__(

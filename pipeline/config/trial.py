@@ -11,6 +11,8 @@ from pipeline.config.models import MODELS
 from pipeline.config.parameters import ParameterTable, check_params
 from pipeline.config.sections import DataConfig, ModelConfig, TrainingConfig, parameters_of
 
+TrialNumber = Annotated[Whole, Field(ge=0, lt=1_000_000)]
+
 
 class Shape(NamedTuple):
     """What trials of one study must have in common to be trained in one loop.
@@ -28,6 +30,25 @@ class Shape(NamedTuple):
     is_fusable: bool
 
 
+class Finalist(Frozen):
+    """What makes a trial a finalist: its setting was chosen to be trained again on new seeds.
+
+    Attributes:
+        setting_of: The trial that had the setting first.
+        first: The number of the first trial of all finalists of the study; they follow each other.
+        last: The number of their last trial.
+    """
+
+    setting_of: TrialNumber
+    first: TrialNumber
+    last: TrialNumber
+
+    @property
+    def numbers(self) -> range:
+        """The numbers of the trials of all finalists."""
+        return range(self.first, self.last + 1)
+
+
 class TrialConfig(Frozen):
     """One trial of a study, resolved: the same config gives the same curve, bit for bit.
 
@@ -38,6 +59,7 @@ class TrialConfig(Frozen):
         params: The active parameters, constants included.
         repeat: 0 as the study trains it; *r* = 1, 2 … is the same setting on the *r*-th set of new
             seeds (``confirm``). The split is the study's in every repeat.
+        finalist: ``None`` where the search suggested the setting. It changes no bit.
     """
 
     study: Name
@@ -48,6 +70,7 @@ class TrialConfig(Frozen):
     training: TrainingConfig
     params: dict[str, Whole | Real | Text]
     repeat: Annotated[Whole, Field(ge=0, le=1_000_000)] = 0
+    finalist: Finalist | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:

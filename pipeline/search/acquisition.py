@@ -3,7 +3,6 @@
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import ndtr
 from scipy.stats import qmc
 
@@ -46,17 +45,41 @@ def next_place(
     Returns:
         A place that a setting has, float [columns].
     """
+    places, _ = _ordered(model, encoding, rng)
+    return _first_new(places, taken)
+
+
+def largest_improvement(
+    model: GaussianProcess, encoding: Encoding, rng: np.random.Generator
+) -> float:
+    """Find by how much the next trial is expected to improve on the lowest predicted mean.
+
+    Args:
+        model: What is known.
+        encoding: Of the space.
+        rng: For the places that are looked at.
+    """
+    _, improvements = _ordered(model, encoding, rng)
+    return float(np.exp(improvements[0]))
+
+
+def _ordered(
+    model: GaussianProcess, encoding: Encoding, rng: np.random.Generator
+) -> tuple[Matrix, Vector]:
+    """Look at places, and order them by the logarithm of their expected improvement."""
     lowest = float(model.means.min())
     spread = qmc.Sobol(encoding.n_columns, scramble=True, rng=rng).random(N_SPREAD)
     starts = model.outcomes.places[np.argsort(model.means, kind="stable")[:N_STARTS]]
     places = np.vstack([spread, _around(starts, encoding, rng, FIRST_STEP)])
     places = encoding.nearest(places)
-    order = _by_improvement(model, places, lowest)
+    improvements = log_expected_improvement(*model.predict(places), lowest)
     for _ in range(ROUNDS - 1):
+        order = np.argsort(-improvements, kind="stable")
         starts = places[order[:N_STARTS]]
         places = np.vstack([places, encoding.nearest(_around(starts, encoding, rng, LATER_STEP))])
-        order = _by_improvement(model, places, lowest)
-    return _first_new(places[order], taken)
+        improvements = log_expected_improvement(*model.predict(places), lowest)
+    order = np.argsort(-improvements, kind="stable")
+    return places[order], improvements[order]
 
 
 def log_expected_improvement(means: Vector, sds: Vector, lowest: float) -> Vector:
@@ -67,11 +90,6 @@ def log_expected_improvement(means: Vector, sds: Vector, lowest: float) -> Vecto
     far = log_density - 2 * np.log(np.maximum(-z, -TAIL))
     improvement: Vector = np.log(sds) + np.where(z > TAIL, near, far)
     return improvement
-
-
-def _by_improvement(model: GaussianProcess, places: Matrix, lowest: float) -> npt.NDArray[np.intp]:
-    improvement = log_expected_improvement(*model.predict(places), lowest)
-    return np.argsort(-improvement, kind="stable")
 
 
 def _around(

@@ -11,7 +11,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
 
-from pipeline.config import Params, StudyConfig, digest
+from pipeline.config import Finalist, Params, StudyConfig, digest
 from pipeline.errors import (
     BadInputError,
     WorkFailedError,
@@ -26,13 +26,22 @@ from pipeline.search.storage import (
     stored_name,
     study_names,
 )
-from pipeline.trial import KnownRuns, TrialOutcome, TrialRow, TrialState
+from pipeline.trial import KnownRuns, Settled, TrialOutcome, TrialRow, TrialState
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
 EARLIER = "earlier_attempts"
 """A trial's attribute: cause and run of each failed attempt before this one."""
+FINALIST = "finalist"
+"""A trial's attribute: what makes it a finalist."""
+
+INACTIVE = "inactive"
+"""A trial's attribute: the parameters of layers that it does not have, as JSON."""
+SETTLED = "settled"
+"""The study's attribute: why its search ended before all its trials were done."""
+KEPT = (INACTIVE, FINALIST)
+"""What a failed trial keeps when it is tried again."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -110,6 +119,11 @@ class TrialStore:
             self._lease.keep()
 
     @property
+    def name(self) -> str:
+        """The study's name."""
+        return self._name
+
+    @property
     def document(self) -> dict[str, Any] | None:
         """The study file that the trials belong to; ``None`` if it was not written yet."""
         document: dict[str, Any] | None = self._study.user_attrs.get("document")
@@ -126,6 +140,17 @@ class TrialStore:
         """How many trials there were when the study last stopped for their failures."""
         n_acknowledged: int = self._study.user_attrs.get("n_acknowledged", 0)
         return n_acknowledged
+
+    @property
+    def settled(self) -> Settled | None:
+        """Why the search ended before all its trials were done; ``None``: it did not."""
+        found = self._study.user_attrs.get(SETTLED)
+        return Settled.model_validate(found) if found else None
+
+    @writes
+    def note_settled(self, settled: Settled) -> None:
+        """Note that the search has ended, before the finalists are added."""
+        self._study.set_user_attr(SETTLED, settled.model_dump())
 
     @writes
     def acknowledge_failures(self) -> None:
@@ -186,21 +211,29 @@ class TrialStore:
     def suggested(self) -> list[Params]:
         """Each trial's parameters by number, those of inactive layers included."""
         return [
-            trial.params | json.loads(trial.user_attrs.get("inactive", "{}"))
+            trial.params | json.loads(trial.user_attrs.get(INACTIVE, "{}"))
             for trial in self._study.get_trials(deepcopy=False)
         ]
 
     @writes
-    def add(self, study: StudyConfig, first: int, suggested: Sequence[Params]) -> None:
+    def add(
+        self,
+        study: StudyConfig,
+        first: int,
+        suggested: Sequence[Params],
+        finalists: Mapping[int, Finalist] | None = None,
+    ) -> None:
         """Write new trials as waiting, each in one step.
 
         Args:
             study: The study that they belong to.
             first: The number that the first of them is to have.
             suggested: Each trial's parameters, those of layers that it does not have included.
+            finalists: What makes some of them finalists, by number.
         """
         for number, params in enumerate(suggested, start=first):
-            trial_id = self._storage.create_new_trial(self._study_id, _waiting(study, params))
+            waiting = _waiting(study, params, (finalists or {}).get(number))
+            trial_id = self._storage.create_new_trial(self._study_id, waiting)
             written = self._storage.get_trial_number_from_id(trial_id)
             if written != number:
                 reason = f"its trial {number} became trial {written}"
@@ -279,11 +312,12 @@ def _new_attempt(trial: FrozenTrial, failed: TrialRow | None) -> FrozenTrial:
         state=OptunaState.WAITING,
         params=trial.params,
         distributions=trial.distributions,
-        user_attrs={"inactive": trial.user_attrs["inactive"], EARLIER: earlier},
+        user_attrs={key: trial.user_attrs[key] for key in KEPT if key in trial.user_attrs}
+        | {EARLIER: earlier},
     )
 
 
-def _waiting(study: StudyConfig, params: Params) -> FrozenTrial:
+def _waiting(study: StudyConfig, params: Params, finalist: Finalist | None) -> FrozenTrial:
     distributions = all_distributions(study)
     active = study.space.active(params)
     inactive = {name: value for name, value in params.items() if name not in active}
@@ -291,7 +325,8 @@ def _waiting(study: StudyConfig, params: Params) -> FrozenTrial:
         state=OptunaState.WAITING,
         params={name: params[name] for name in active},
         distributions={name: distributions[name] for name in active},
-        user_attrs={"inactive": json.dumps(inactive)},
+        user_attrs={INACTIVE: json.dumps(inactive)}
+        | ({FINALIST: finalist.model_dump()} if finalist else {}),
     )
 
 
@@ -307,8 +342,14 @@ def _row(trial: FrozenTrial, *, late_run: str | None) -> TrialRow:
         weights_sha256=trial.user_attrs.get("weights_sha256"),
         cause=trial.user_attrs.get("cause"),
         warning=trial.user_attrs.get("warning"),
+        finalist=_finalist(trial),
         val_losses=_val_losses(trial),
     )
+
+
+def _finalist(trial: FrozenTrial) -> Finalist | None:
+    found = trial.user_attrs.get(FINALIST)
+    return Finalist.model_validate(found) if found else None
 
 
 def _val_losses(trial: FrozenTrial) -> tuple[float, ...]:

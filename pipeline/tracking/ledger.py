@@ -22,11 +22,12 @@ from pipeline.trial import (
     EpochScores,
     KnownRuns,
     RunRank,
+    Settled,
     TrialOutcome,
     TrialRecord,
     TrialRow,
     TrialState,
-    best_row,
+    find_best,
 )
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class MlflowLedger:
         if number in self._infos:
             self._resume(config)
         else:
-            self._infos[number] = self._create(number)
+            self._infos[number] = self._create(config)
             self._live[number] = Points(self._run_id(number), config.params)
         self._running.add(number)
         return self._run_id(number)
@@ -158,8 +159,16 @@ class MlflowLedger:
                 points.write(self._client)
 
     @explained
-    def close(self, rows: Sequence[TrialRow], *, is_done: bool) -> None:
-        """Write the study's note and leave nothing running."""
+    def close(
+        self, rows: Sequence[TrialRow], *, is_done: bool, settled: Settled | None = None
+    ) -> None:
+        """Write the study's note and leave nothing running.
+
+        Args:
+            rows: The study's table.
+            is_done: Whether nothing of it is left to train.
+            settled: Why its search ended before all its trials were done.
+        """
         finished = {row.number: row.state for row in rows if row.state.is_finished}
         for number in sorted(self._running):
             if number in finished:
@@ -170,7 +179,9 @@ class MlflowLedger:
         run_ids = self.run_ids
         rows = [_with_run_id(row, run_ids.get(row.number)) for row in rows]
         study = self._study
-        note = study_note(study.name, study.question, rows, info.experiment_id, study.search)
+        note = study_note(
+            study.name, study.question, rows, info.experiment_id, study.search, settled
+        )
         before = self._client.get_run(info.run_id).data.tags.get(names.NOTE, "")
         note = with_confirmed(note, confirmed_in(before))
         self._client.set_tag(info.run_id, names.NOTE, note)
@@ -217,7 +228,8 @@ class MlflowLedger:
     def _run_id(self, number: int) -> str:
         return str(self._infos[number].run_id)
 
-    def _create(self, number: int) -> RunInfo:
+    def _create(self, config: TrialConfig) -> RunInfo:
+        number = config.number
         tags = {
             names.PARENT: self._study_run.info.run_id,
             names.STUDY: self._study.name,
@@ -226,6 +238,7 @@ class MlflowLedger:
         }
         if number in self._attempts:
             tags[names.ATTEMPT] = str(self._attempts[number])
+        tags |= runs.finalist_tags(config.finalist)
         experiment_id = self._study_run.info.experiment_id
         name = names.trial_run(number)
         return self._client.create_run(experiment_id, tags=tags, run_name=name).info
@@ -237,6 +250,7 @@ class MlflowLedger:
             self._client.update_run(run_id, status="RUNNING")
         if tags.get(names.TRIAL_STATE) != TrialState.RUNNING:
             self._client.set_tag(run_id, names.TRIAL_STATE, TrialState.RUNNING.value)
+        self._mark_finalist(run, config)
         for name in (names.CAUSE, names.WARNING, names.WEIGHTS_SHA256, names.RECORD_SHA256):
             if name in tags:
                 self._client.delete_tag(run_id, name)
@@ -244,9 +258,18 @@ class MlflowLedger:
             known = known_points(self._client, run_id, run.data.metrics)
             self._live[config.number] = Points(run_id, config.params, known)
 
+    def _mark_finalist(self, run: Run, config: TrialConfig) -> None:
+        """Correct what the tags of a run that was made before say of its being a finalist's."""
+        if runs.finalist_of(run.data.tags) == config.finalist:
+            return
+        for name in {names.FINALIST_OF, names.FINALISTS} & run.data.tags.keys():
+            self._client.delete_tag(run.info.run_id, name)
+        for name, text in runs.finalist_tags(config.finalist).items():
+            self._client.set_tag(run.info.run_id, name, text)
+
     def _show_best(self, rows: Sequence[TrialRow]) -> None:
         """Copy the pictures of the best trial, if it has any, to the study's run."""
-        best = best_row(rows)
+        best = find_best(rows)
         if best is not None and best.run_id is not None:
             runs.copy_pictures(self._client, best.run_id, self._study_run.info)
 

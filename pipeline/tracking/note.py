@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pipeline.config import Scalar, SearchConfig
 from pipeline.errors import counted
 from pipeline.tracking.names import LARGEST_TAG
-from pipeline.trial import TrialRow, TrialState, best_row
+from pipeline.trial import Best, Ranked, Settled, TrialRow, TrialState, find_best, rank
 
 TOP = 10
 LARGEST_QUESTION = 400
@@ -41,6 +41,7 @@ def study_note(
     rows: Sequence[TrialRow],
     experiment_id: str,
     search: SearchConfig | None = None,
+    settled: Settled | None = None,
 ) -> str:
     """Write the note: question, counts, leaderboard, best trial, search, and what to do next.
 
@@ -52,14 +53,13 @@ def study_note(
         rows: Its trials.
         experiment_id: MLflow's, for links.
         search: How the space is searched.
+        settled: Why the search ended before all its trials were done.
     """
-    ranked = sorted(
-        (row for row in rows if row.value is not None), key=lambda row: (row.value, row.number)
-    )[:TOP]
+    ranked = rank(rows)[:TOP]
+    said = [_settled_line(settled), _best_line(find_best(rows)), _search(search), _commands(name)]
     while True:
         table = _leaderboard(ranked, experiment_id)
-        parts = [_headline(name, question), _counts(rows), table, _best(rows), _search(search)]
-        parts.append(_commands(name))
+        parts = [_headline(name, question), _counts(rows), table, *said]
         note = "\n\n".join(part for part in parts if part)
         if len(note) <= LARGEST_TAG or not ranked:
             return note
@@ -81,17 +81,23 @@ def _counts(rows: Sequence[TrialRow]) -> str:
     return f"{len(rows)} trials: {counted}."
 
 
-def _leaderboard(ranked: Sequence[TrialRow], experiment_id: str) -> str:
+def _leaderboard(ranked: Sequence[Ranked], experiment_id: str) -> str:
+    """Trials by what ranks them; where the mean over seeds does, it is told how many."""
     if not ranked:
         return ""
-    head = "| trial | val_loss | best epoch | parameters | run |\n|---|---|---|---|---|"
-    return "\n".join([head, *(_line(row, experiment_id) for row in ranked)])
+    has_finalists = ranked[0].finalist is not None
+    titles = ["trial", "val_loss", *["seeds"] * has_finalists, "best epoch", "parameters", "run"]
+    lines = [titles, ["---"] * len(titles)]
+    for one in ranked:
+        trial, seeds = one.trial, [one.n_seeds] * has_finalists
+        link = _link(trial.run_id, experiment_id) if trial.run_id else ""
+        cells = trial.number, f"{one.value:.6g}", *seeds, trial.best_epoch, _params(trial.params)
+        lines.append([str(cell) for cell in (*cells, link)])
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def _line(row: TrialRow, experiment_id: str) -> str:
-    link = f"[{row.run_id}](#/experiments/{experiment_id}/runs/{row.run_id})" if row.run_id else ""
-    cells = (row.number, f"{row.value:.6g}", row.best_epoch, _params(row.params), link)
-    return "| " + " | ".join(str(cell) for cell in cells) + " |"
+def _link(run_id: str, experiment_id: str) -> str:
+    return f"[{run_id}](#/experiments/{experiment_id}/runs/{run_id})"
 
 
 def _params(params: dict[str, Scalar]) -> str:
@@ -103,11 +109,19 @@ def _short(value: Scalar) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _best(rows: Sequence[TrialRow]) -> str:
-    best = best_row(rows)
+def _best_line(best: Best | None) -> str:
     if best is None:
         return "No trial is complete yet."
-    return f"Best: trial {best.number}, val_loss {best.value!r} at epoch {best.best_epoch}."
+    at_epoch = f"at epoch {best.trial.best_epoch}"
+    finalist = best.ranked.finalist
+    if finalist is None:
+        return f"Best: trial {best.number}, val_loss {best.value!r} {at_epoch}."
+    lowest = f"trial {best.number} has the lowest, {best.trial.value!r} {at_epoch}"
+    return f"Best: {finalist.sentence}; {lowest}."
+
+
+def _settled_line(settled: Settled | None) -> str:
+    return f"The search {settled.sentence}." if settled else ""
 
 
 def _search(search: SearchConfig | None) -> str:

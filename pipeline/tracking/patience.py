@@ -16,6 +16,7 @@ from pipeline.trial import (
     EpochScores,
     KnownRuns,
     Ledger,
+    Settled,
     Tell,
     TrialOutcome,
     TrialRow,
@@ -113,7 +114,9 @@ class PatientLedger:
         """Write what is old enough."""
         self._call(lambda ledger: ledger.flush())
 
-    def close(self, rows: Sequence[TrialRow], *, is_done: bool) -> None:
+    def close(
+        self, rows: Sequence[TrialRow], *, is_done: bool, settled: Settled | None = None
+    ) -> None:
         """Write the study's note and leave nothing running.
 
         A server that hung may carry out an old call after a new one, and so have made a second run
@@ -121,7 +124,7 @@ class PatientLedger:
         """
         if self._was_away and self._given_up is None:
             self._read_again()
-        self._call(lambda ledger: ledger.close(rows, is_done=is_done))
+        self._call(lambda ledger: ledger.close(rows, is_done=is_done, settled=settled))
 
     def _read_again(self) -> None:
         try:

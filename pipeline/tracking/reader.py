@@ -15,7 +15,7 @@ from pipeline.errors import BadInputError, WorkFailedError, first_line, without_
 from pipeline.tracking import names, runs
 from pipeline.tracking.client import connect, explained
 from pipeline.tracking.points import param_value, read_curve
-from pipeline.trial import RecordedTrial, TrialRecord, TrialRow, TrialState
+from pipeline.trial import RecordedTrial, TrialRecord, TrialRow, TrialState, find_best
 
 LARGEST_RECORD_BYTES: Final = 10_000_000
 DISTRIBUTION: Final = "dropout-search"
@@ -26,7 +26,7 @@ RECORDED = (names.TRIAL_NUMBER, names.CONFIRMS, names.REFITS)
 
 @explained
 def read_trial(tracking_uri: str, study: str, number: int | Literal["best"]) -> RecordedTrial:
-    """Read one trial of a study, or its best: complete, of the lowest value, first of equals.
+    """Read one trial of a study, or its best, as ``find_best`` finds it.
 
     Raises:
         BadInputError: There is no such study or trial, or the trial is not finished.
@@ -35,7 +35,7 @@ def read_trial(tracking_uri: str, study: str, number: int | Literal["best"]) -> 
     client = connect(tracking_uri)
     parent = _study_run(client, study, without_password(tracking_uri))
     trials = dict(runs.trial_runs(client, parent))
-    number = _best(trials, study) if number == "best" else number
+    number = _best_number(trials, study) if number == "best" else number
     if number not in trials:
         raise BadInputError(
             where=f"study {study!r}",
@@ -100,17 +100,13 @@ def studies(client: MlflowClient) -> Iterator[str]:
             yield str(experiment.name)
 
 
-def _best(trials: dict[int, Run], study: str) -> int:
-    values = [
-        (run.data.metrics[names.BEST_VAL_LOSS], number)
-        for number, run in trials.items()
-        if _state(run) is TrialState.COMPLETE and names.BEST_VAL_LOSS in run.data.metrics
-    ]
-    if not values:
+def _best_number(trials: dict[int, Run], study: str) -> int:
+    best = find_best([row_of(number, run) for number, run in trials.items()])
+    if best is None:
         got = f"'best' among {len(trials)} trials of which none is complete"
         expected = "a study with a complete trial"
         raise BadInputError(where=f"study {study!r}", key="trial", got=got, expected=expected)
-    return min(values)[1]
+    return best.number
 
 
 def _numbers_of(numbers: list[int]) -> str:
@@ -191,6 +187,7 @@ def row_of(number: int, run: Run) -> TrialRow:
         weights_sha256=tags.get(names.WEIGHTS_SHA256),
         cause=tags.get(names.CAUSE),
         warning=tags.get(names.WARNING),
+        finalist=runs.finalist_of(tags),
     )
 
 

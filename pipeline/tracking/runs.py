@@ -3,8 +3,9 @@
 import io
 import json
 import os
+import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 from mlflow.tracking import MlflowClient
 
+from pipeline.config import Finalist
 from pipeline.config.messages import shown
 from pipeline.config.yaml import LARGEST_FILE_BYTES, parse
 from pipeline.errors import BadInputError, WorkFailedError
@@ -23,6 +25,7 @@ LARGEST_DIGEST = 36
 """Characters that MLflow's column holds; the whole SHA-256 is in the source and the profile."""
 PAGE = 1_000
 OLDEST_FIRST = ["attributes.start_time ASC"]
+FINALIST = re.compile(r"([0-9]{1,6}) ([0-9]{1,6})-([0-9]{1,6})")
 
 
 def search(client: MlflowClient, experiment_id: str, condition: str) -> Iterator[Run]:
@@ -108,6 +111,26 @@ def outcome_tags(record: TrialRecord, outcome: TrialOutcome) -> dict[str, str]:
         names.RECORD_SHA256: sha256_of(record.file),
     }
     return {name: names.tag_text(text) for name, text in tags.items() if text}
+
+
+def finalist_tags(finalist: Finalist | None) -> dict[str, str]:
+    """The tags of a finalist's trial; none of any other."""
+    if finalist is None:
+        return {}
+    return {
+        names.FINALIST_OF: str(finalist.setting_of),
+        names.FINALISTS: f"{finalist.first}-{finalist.last}",
+    }
+
+
+def finalist_of(tags: Mapping[str, str]) -> Finalist | None:
+    """Read what ``finalist_tags`` wrote; tags that say anything else make no finalist."""
+    said = f"{tags.get(names.FINALIST_OF)} {tags.get(names.FINALISTS)}"
+    found = FINALIST.fullmatch(said)
+    if found is None:
+        return None
+    setting_of, first, last = map(int, found.groups())
+    return Finalist(setting_of=setting_of, first=first, last=last)
 
 
 def _refuse_links(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """The records that travel between the rooms, and the ports that they travel through."""
 
 from pipeline.trial.ports import NO_RUNS, Engine, Event, KnownRuns, Ledger, Tell, Watch, ignore
+from pipeline.trial.ranking import Best, FinalistSetting, Ranked, find_best, rank
 from pipeline.trial.records import (
     PHASES,
     Assignment,
@@ -11,16 +12,17 @@ from pipeline.trial.records import (
     TrialRecord,
     TrialRow,
     TrialState,
-    best_row,
     sha256_of,
 )
 from pipeline.trial.scores import Curve, EpochScores, FoldScores, TrialKey, curve_sha256
+from pipeline.trial.settled import Settled
 from pipeline.trial.snapshots import OtherRun, Point, RecordedTrial, RunRank, RunSnapshot, StudyRuns
 
 __all__ = [
     "NO_RUNS",
     "PHASES",
     "Assignment",
+    "Best",
     "Cohort",
     "Curve",
     "Cutoffs",
@@ -28,14 +30,17 @@ __all__ = [
     "EpochScores",
     "Event",
     "Facts",
+    "FinalistSetting",
     "FoldScores",
     "KnownRuns",
     "Ledger",
     "OtherRun",
     "Point",
+    "Ranked",
     "RecordedTrial",
     "RunRank",
     "RunSnapshot",
+    "Settled",
     "StudyRuns",
     "Tell",
     "TrialKey",
@@ -44,8 +49,9 @@ __all__ = [
     "TrialRow",
     "TrialState",
     "Watch",
-    "best_row",
     "curve_sha256",
+    "find_best",
     "ignore",
+    "rank",
     "sha256_of",
 ]

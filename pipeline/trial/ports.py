@@ -7,6 +7,7 @@ from typing import Protocol
 from pipeline.config import StudyConfig, TrialConfig
 from pipeline.trial.records import Cohort, TrialOutcome, TrialRow
 from pipeline.trial.scores import EpochScores
+from pipeline.trial.settled import Settled
 
 Event = EpochScores | TrialOutcome
 """What an engine sends while it trains: each epoch of a trial, then its end."""
@@ -96,5 +97,13 @@ class Ledger(Protocol):
     def flush(self) -> None:
         """Write what is older than two seconds; called often, it mostly returns at once."""
 
-    def close(self, rows: Sequence[TrialRow], *, is_done: bool) -> None:
-        """Write the study's note and leave nothing running."""
+    def close(
+        self, rows: Sequence[TrialRow], *, is_done: bool, settled: Settled | None = None
+    ) -> None:
+        """Write the study's note and leave nothing running.
+
+        Args:
+            rows: The study's table.
+            is_done: Whether nothing of it is left to train.
+            settled: Why its search ended before all its trials were done.
+        """

@@ -10,7 +10,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from pipeline.config import Frozen, Scalar, TrialConfig
+from pipeline.config import Finalist, Frozen, Scalar, TrialConfig
 from pipeline.config.messages import InvalidValueError
 from pipeline.trial.scores import Curve, EpochScores, TrialKey, curve_sha256
 
@@ -276,6 +276,7 @@ class TrialRow:
     Attributes:
         value: Null unless the trial is complete.
         run_id: Of its MLflow run; ``None`` where it has none or none is known.
+        finalist: ``None`` where the search suggested the setting.
         val_losses: One entry an epoch, as measured; empty where only MLflow's tags were read.
     """
 
@@ -288,6 +289,7 @@ class TrialRow:
     weights_sha256: str | None
     cause: str | None
     warning: str | None = None
+    finalist: Finalist | None = None
     val_losses: tuple[float, ...] = field(default=(), repr=False)
 
     @classmethod
@@ -303,6 +305,7 @@ class TrialRow:
             weights_sha256=outcome.weights_sha256,
             cause=outcome.cause,
             warning=outcome.warning,
+            finalist=config.finalist,
             val_losses=outcome.val_losses,
         )
 
@@ -319,11 +322,6 @@ class TrialRow:
 
     def as_json(self) -> dict[str, object]:
         """The row as the command line's JSON holds it; curves are MLflow's."""
-        names = (one.name for one in fields(self) if one.name != "val_losses")
-        return {name: getattr(self, name) for name in names}
-
-
-def best_row(rows: Sequence[TrialRow]) -> TrialRow | None:
-    """The complete trial of the lowest value; the first of equals."""
-    complete = [row for row in rows if row.value is not None]
-    return min(complete, key=lambda row: (row.value, row.number), default=None)
+        names = (one.name for one in fields(self) if one.name not in ("val_losses", "finalist"))
+        finalist_of = self.finalist.setting_of if self.finalist else None
+        return {name: getattr(self, name) for name in names} | {"finalist_of": finalist_of}

@@ -16,7 +16,15 @@ from pipeline.search.driver import Driver
 from pipeline.search.store import TrialStore
 from pipeline.search.time_ledger import TimeLedger
 from pipeline.tracking.patience import PatientLedger
-from pipeline.trial import NO_RUNS, EpochScores, KnownRuns, TrialOutcome, TrialRow, TrialState
+from pipeline.trial import (
+    NO_RUNS,
+    EpochScores,
+    KnownRuns,
+    Settled,
+    TrialOutcome,
+    TrialRow,
+    TrialState,
+)
 from tests.fakes import Browsable, FakeEngine, FakeLedger, Fuse, KilledError
 from tests.search.studies import Stores, study
 
@@ -86,10 +94,13 @@ class DistantLedger(FakeLedger):
         """Write, or fail."""
         self._lose(lambda: None)
 
-    def close(self, rows: Sequence[TrialRow], *, is_done: bool) -> None:
+    def close(
+        self, rows: Sequence[TrialRow], *, is_done: bool, settled: Settled | None = None
+    ) -> None:
         """Close, or fail."""
-        self._lose(lambda: super(DistantLedger, self).close(rows, is_done=is_done))
-        super().close(rows, is_done=is_done)
+        ended = {"is_done": is_done, "settled": settled}
+        self._lose(lambda: super(DistantLedger, self).close(rows, **ended))
+        super().close(rows, is_done=is_done, settled=settled)
 
     def _lose(self, work: Any) -> None:
         if self._network.passes():

@@ -125,7 +125,7 @@ def test_progress_counts_trials_and_names_the_best(
         progress.watch(outcome)
     told = capsys.readouterr().err
     assert "14/14" in told.replace(" ", "")
-    assert "best 0." in told
+    assert "lowest 0." in told
 
 
 def test_epochs_are_told_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,84 @@
+"""Finalists: which settings a study trains again on new seeds as its last part."""
+
+from collections.abc import Sequence
+
+from threadpoolctl import threadpool_limits
+
+from pipeline.config import FINALIST_SEEDS, Params, StudyConfig, usual_setting
+from pipeline.search.encoding import Encoding
+from pipeline.search.known import Known
+from pipeline.search.surrogate import fit
+from pipeline.trial import TrialRow, TrialState
+
+
+def choose_settings(
+    study: StudyConfig, suggested: Sequence[Params], trials: Sequence[TrialRow], *, n_trials: int
+) -> list[int]:
+    """Choose the setting of each trial of the finalists.
+
+    The settings of the lowest predicted means are chosen, not those of the lowest values: a
+    Gaussian process over all outcomes does not take a lucky seed for a good setting. It is the same
+    whatever sampler suggested the trials.
+
+    Args:
+        study: Its space, and how many finalists it has.
+        suggested: The parameters of each trial before the finalists, by number.
+        trials: All of those trials, ended.
+        n_trials: How many trials the finalists have together.
+
+    Returns:
+        For each of the trials the number of the trial that had its setting first. The best setting
+        comes first, ``FINALIST_SEEDS`` trials of each beside each other; where fewer settings have
+        a complete trial, the best one has what is left over. Empty where none has.
+    """
+    most = min(study.n_finalists, max(n_trials // FINALIST_SEEDS, 1))
+    chosen = rank_settings(study, suggested, trials)[:most]
+    left_over = n_trials - FINALIST_SEEDS * len(chosen)
+    seeds = [max(FINALIST_SEEDS + left_over, 1), *[FINALIST_SEEDS] * len(chosen[1:])]
+    return [number for number, n_seeds in zip(chosen, seeds, strict=False) for _ in range(n_seeds)]
+
+
+def rank_settings(
+    study: StudyConfig, suggested: Sequence[Params], trials: Sequence[TrialRow]
+) -> list[int]:
+    """Rank the settings of complete trials by their predicted mean, the best first.
+
+    Args:
+        study: Its space.
+        suggested: The parameters of each trial, by number.
+        trials: Those that have ended.
+
+    Returns:
+        Of each setting the number of the first complete trial.
+    """
+    first = _first_of_each(study, suggested, trials)
+    encoding = Encoding(study.space)
+    if not encoding.n_columns:
+        return first
+    known = Known()
+    for trial in trials:
+        known.tell(trial)
+    settings = filled(study, suggested)
+    with threadpool_limits(1):  # sums must not depend on how many cores the driver has
+        model = fit(known.outcomes(settings, encoding))
+        means, _ = model.predict(encoding.encode([settings[number] for number in first]))
+    return [first[index] for index in means.argsort(kind="stable").tolist()]
+
+
+def filled(study: StudyConfig, suggested: Sequence[Params]) -> list[Params]:
+    """Settings with every parameter: a grid's have none of layers that they do not have."""
+    usual = usual_setting(study)
+    return [usual | setting for setting in suggested]
+
+
+def _first_of_each(
+    study: StudyConfig, suggested: Sequence[Params], trials: Sequence[TrialRow]
+) -> list[int]:
+    """The number of the first complete trial of each setting, ascending."""
+    first: dict[tuple[tuple[str, object], ...], int] = {}
+    complete = (trial.number for trial in trials if trial.state is TrialState.COMPLETE)
+    for number in sorted(complete):
+        params = suggested[number]
+        setting = tuple((name, params[name]) for name in study.space.active(params))
+        first.setdefault(setting, number)
+    return list(first.values())
