@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pipeline.config import Scalar
 from pipeline.errors import counted
-from pipeline.trial import TrialRow, TrialState
+from pipeline.trial import TrialRow, TrialState, rank
 
 CONFIDENCE: Final = 0.95
 
@@ -175,20 +175,28 @@ def choose_candidates(rows: Sequence[TrialRow], *, top: int, n_fixed: int) -> li
 
     Args:
         rows: The study's table.
-        top: So many complete trials of the lowest values.
+        top: So many settings of the best complete trials, as ``rank`` orders them.
         n_fixed: How many settings the study file named; they are candidates whatever their
             value, unless they failed or are not finished.
 
     Returns:
-        Each trial once, the best first; none where no trial is complete.
+        One trial of each setting, the best first; none where no trial is complete.
     """
-    complete = [row for row in rows if row.value is not None]
-    best = sorted(complete, key=lambda row: (row.value, row.number))[:top]
+    best = _distinct([ranked.trial for ranked in rank(rows)])[:top]
     if not best:
         return []
     trained = (TrialState.COMPLETE, TrialState.PRUNED)
     named = [row for row in rows if row.number < n_fixed and row.state in trained]
-    return [*best, *(row for row in named if row not in best)]
+    return _distinct([*best, *named])
+
+
+def _distinct(rows: Sequence[TrialRow]) -> list[TrialRow]:
+    """The first trial of each setting."""
+    chosen: list[TrialRow] = []
+    for row in rows:
+        if all(row.params != other.params for other in chosen):
+            chosen.append(row)
+    return chosen
 
 
 def judge(candidates: Sequence[Candidate]) -> Confirmation:

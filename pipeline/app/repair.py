@@ -160,10 +160,8 @@ class Repair:
         try:
             yield
         finally:
-            rows = self._store.rows()
-            are_over = all(row.state.is_finished for row in rows)
-            is_done = are_over and len(rows) >= self._study.search.trials
-            self._ledger.close(rows, is_done=is_done)
+            store = self._store
+            self._ledger.close(store.rows(), is_done=store.is_done, settled=store.settled)
 
     def _release(self, numbers: Container[int]) -> dict[int, str]:
         released = [trial for trial in self._trials if trial.number in numbers]
@@ -218,7 +216,7 @@ class Repair:
     def _config(self, trial: TrialRow) -> TrialConfig:
         from pipeline.search.blocks import resolve
 
-        return resolve(self._study, trial.number, trial.params)
+        return resolve(self._study, trial.number, trial.params, trial.finalist)
 
     def _train(self, lost: Mapping[int, TrialRow]) -> dict[int, str]:
         """Train trials again in fresh processes, and say by number how that went."""

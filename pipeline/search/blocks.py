@@ -2,15 +2,19 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, Final
 
-from pipeline.config import Params, StudyConfig, TrialConfig
+from pipeline.config import Finalist, Params, StudyConfig, TrialConfig
+from pipeline.search.ending import Ending
 from pipeline.search.failure_limit import FAILURE_LIMIT, RepeatedFailure, find_repeated_failure
 from pipeline.search.gate import Gate
 from pipeline.search.stopping import StoppingRule
 from pipeline.search.suggest import make_suggester
-from pipeline.trial import Assignment, TrialRow
+from pipeline.trial import Assignment, Settled, TrialRow
+
+NONE: Final[Mapping[int, Finalist]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +25,15 @@ class Block:
         first_new: The number of the first trial that was not suggested before.
         suggested: The new trials' parameters, by number from ``first_new`` on.
         assignments: The trials that remain to be trained, by number.
+        finalists: What makes trials of it finalists, by number; either all are, or none is.
+        settled: Why the search ends before this block, which has no trial then.
     """
 
     first_new: int
     suggested: tuple[Params, ...]
     assignments: tuple[Assignment, ...]
+    finalists: Mapping[int, Finalist] = field(default_factory=dict)
+    settled: Settled | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +55,8 @@ class Blocks:
     Trial *n* belongs to block *b* = *n* // ``search.block`` and sees the outcomes of blocks up to
     *b* - 2. That is the same for all trials of a block, so they are suggested together. In a study
     with a gate they are suggested in two halves: all earlier trials must have passed the gate, and
-    their losses up to there are shown as well. So the first model knows half a block.
+    their losses up to there are shown as well. So the first model knows half a block. The trials
+    of the finalists are a block of their own, which sees all trials before it and has no gate.
 
     Args:
         study: The study file.
@@ -55,6 +64,8 @@ class Blocks:
         finished: Those of them that are finished.
         n_acknowledged: Failures among so many first trials have stopped an earlier run and stop
             no later one.
+        finalists: What made trials of earlier runs finalists, by number.
+        settled: Why the search ended in an earlier run before all its trials were done.
     """
 
     def __init__(
@@ -64,6 +75,8 @@ class Blocks:
         finished: Iterable[TrialRow],
         *,
         n_acknowledged: int = 0,
+        finalists: Mapping[int, Finalist] = NONE,
+        settled: Settled | None = None,
     ) -> None:
         self._study = study
         self._suggested = suggested
@@ -71,6 +84,8 @@ class Blocks:
         self._suggester = make_suggester(study)
         self._rule = StoppingRule(study)
         self._gate = Gate.of(study)
+        self._ending = Ending(study, finalists, settled)
+        self._settings: list[Params] = []
         self._paused: dict[int, TrialRow] = {}
         self._pausing: dict[int, Assignment] = {}
         self._n_judged = 0
@@ -82,7 +97,7 @@ class Blocks:
     @property
     def is_next_decided(self) -> bool:
         """Whether there is a next part, all that it sees is finished, and no failure stops it."""
-        if self._next >= self._study.search.trials or self._is_gate_closed:
+        if self._next >= self._ending.n_trials or self._is_gate_closed:
             return False
         if not all(n in self._finished for n in range(self._n_seen, self._n_visible)):
             return False
@@ -110,21 +125,42 @@ class Blocks:
 
     def ask(self) -> Block:
         """Suggest the next block's trials; those of earlier runs keep their parameters."""
-        for number in range(self._n_seen, self._n_visible):
+        self._show()
+        if self._next >= len(self._suggested) and (settled := self._settle()):
+            return Block(self._next, (), (), settled=settled)
+        finalists, numbers = self._finalists, self._numbers
+        for number in numbers:
+            self._settings.append(self._params(number, finalists.get(number)))
+        self._next = numbers.stop
+        if finalists:
+            self._n_judged = self._next
+        new = range(min(max(numbers.start, len(self._suggested)), numbers.stop), numbers.stop)
+        left = [number for number in numbers if number not in self._finished]
+        self._pausing = {n: self._assignment(n, finalists.get(n)) for n in left}
+        return Block(
+            first_new=new.start,
+            suggested=tuple(self._settings[number] for number in new),
+            assignments=tuple(self._pausing.values()),
+            finalists=finalists,
+        )
+
+    def _show(self) -> None:
+        """Show the suggester and the rules what the next trials may see."""
+        n_visible = self._n_visible
+        for number in range(self._n_seen, n_visible):
             self._suggester.tell(self._finished[number])
             self._rule.tell(self._finished[number])
-        self._show_up_to_gate(range(max(self._n_visible, self._n_shown), self._next))
-        self._n_seen, numbers = self._n_visible, self._numbers
-        params = {number: self._params(number) for number in numbers}
-        left = [number for number in numbers if number not in self._finished]
-        self._next = numbers.stop
-        new = [number for number in numbers if number >= len(self._suggested)]
-        self._pausing = {number: self._assignment(number, params[number]) for number in left}
-        return Block(
-            first_new=new[0] if new else numbers.stop,
-            suggested=tuple(params[number] for number in new),
-            assignments=tuple(self._pausing.values()),
-        )
+        self._show_up_to_gate(range(max(n_visible, self._n_shown), self._next))
+        self._n_seen = n_visible
+
+    def _settle(self) -> Settled | None:
+        visible = [self._finished[number] for number in range(self._n_seen)]
+        return self._ending.settle(self._next, self._settings, visible)
+
+    @property
+    def _finalists(self) -> Mapping[int, Finalist]:
+        """What makes the next trials finalists; nothing where the search suggests them."""
+        return self._ending.finalists(self._next, self._settings, self._finished)
 
     def _show_up_to_gate(self, numbers: range) -> None:
         if self._gate is not None:
@@ -172,40 +208,54 @@ class Blocks:
     @property
     def _numbers(self) -> range:
         begin, block = self._next, self._study.search.block
+        if finalists := self._finalists:
+            return range(begin, begin + len(finalists))
         at_once = math.ceil(block / 2) if self._gate else block
         end_of_block = (begin // block + 1) * block
-        return range(begin, min(begin + at_once, end_of_block, self._study.search.trials))
+        return range(begin, min(begin + at_once, end_of_block, self._ending.limit(begin)))
 
     @property
     def _n_visible(self) -> int:
         """How many trials, from the first on, have outcomes that the next block sees."""
+        if self._ending.sees_all(self._next):
+            return self._next
         block = self._study.search.block
-        return max((self._next // block - 1) * block, 0)
+        return max((self._next // block - 1) * block, self._n_seen)
 
-    def _params(self, number: int) -> Params:
-        if number >= len(self._suggested):
+    def _params(self, number: int, finalist: Finalist | None) -> Params:
+        if number < len(self._suggested):
+            params = self._suggested[number]
+        elif finalist is not None:
+            params = self._settings[finalist.setting_of]
+        else:
             return self._suggester.ask(number)
-        self._suggester.restore(number, self._suggested[number])
-        return self._suggested[number]
+        self._suggester.restore(number, params)
+        return params
 
-    def _assignment(self, number: int, params: Params) -> Assignment:
+    def _assignment(self, number: int, finalist: Finalist | None) -> Assignment:
+        """A trial to be trained; nothing but early stopping ends one of a finalist."""
         early = self._study.training.early_stopping
-        return Assignment(
-            config=resolve(self._study, number, params),
+        assignment = Assignment(
+            config=resolve(self._study, number, self._settings[number], finalist),
             epochs=self._study.training.epochs,
             patience=early.patience if early else None,
-            cutoffs=self._rule.cutoffs(number),
-            pause_at=self._gate.epoch if self._gate else None,
         )
+        if finalist is not None:
+            return assignment
+        pause_at = self._gate.epoch if self._gate else None
+        return replace(assignment, cutoffs=self._rule.cutoffs(number), pause_at=pause_at)
 
 
-def resolve(study: StudyConfig, number: int, params: Mapping[str, Any]) -> TrialConfig:
+def resolve(
+    study: StudyConfig, number: int, params: Mapping[str, Any], finalist: Finalist | None = None
+) -> TrialConfig:
     """Resolve a trial: everything that its arithmetic depends on.
 
     Args:
         study: The study file.
         number: The trial's number.
         params: Its parameters; those of layers that it does not have are left out.
+        finalist: What makes it a finalist.
     """
     return TrialConfig(
         study=study.name,
@@ -215,4 +265,5 @@ def resolve(study: StudyConfig, number: int, params: Mapping[str, Any]) -> Trial
         model=study.model,
         training=study.training,
         params={name: params[name] for name in study.space.active(params)},
+        finalist=finalist,
     )

@@ -70,7 +70,12 @@ class Driver:
         self._watch = watch
         self._max_cohort = max_cohort
         self._blocks = Blocks(
-            study, store.suggested(), store.finished(), n_acknowledged=store.n_acknowledged
+            study,
+            store.suggested(),
+            store.finished(),
+            n_acknowledged=store.n_acknowledged,
+            finalists=store.finalists(),
+            settled=store.settled,
         )
         self._asked: deque[Cohort] = deque()
         self._going_on: deque[Cohort] = deque()
@@ -159,7 +164,9 @@ class Driver:
         with self._spent("sampling"):
             block = self._blocks.ask()
         with self._spent("optuna"):
-            self._store.add(self._study, block.first_new, block.suggested)
+            if block.settled is not None:
+                self._store.note_settled(block.settled)
+            self._store.add(self._study, block.first_new, block.suggested, block.finalists)
         self._asked.extend(self._cohorts(block.assignments))
 
     def _cohorts(self, assignments: Sequence[Assignment]) -> list[Cohort]:
@@ -262,11 +269,9 @@ def release_unfinished(study: StudyConfig, store: TrialStore, ledger: Ledger) ->
             store.release(row.number)
     for row in left:
         if row.run_id is None:
-            ledger.start(resolve(study, row.number, row.params))
+            ledger.start(resolve(study, row.number, row.params, row.finalist))
         ledger.release(row.number)
-    rows = store.rows()
-    n_finished = sum(row.state.is_finished for row in rows)
-    ledger.close(rows, is_done=n_finished >= study.search.trials)
+    ledger.close(store.rows(), is_done=store.is_done, settled=store.settled)
     note_runs(store, ledger)
     return store.rows()
 

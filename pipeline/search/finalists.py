@@ -53,7 +53,7 @@ def rank_settings(
     """
     first = _first_of_each(study, suggested, trials)
     encoding = Encoding(study.space)
-    if not encoding.n_columns:
+    if not encoding.n_columns or not first:
         return first
     known = Known()
     for trial in trials:

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from pipeline.config import Params, StudyConfig, derive_seed
+from pipeline.config import FINALIST_SEEDS, Params, StudyConfig, derive_seed
 from pipeline.search.acquisition import largest_improvement
 from pipeline.search.encoding import Encoding
 from pipeline.search.finalists import filled
@@ -42,8 +42,9 @@ def find_settled(
     n_complete = sum(trial.state is TrialState.COMPLETE for trial in trials)
     if len(trials) < FEWEST_BLOCKS * study.search.block or not n_complete:
         return None
+    n_trials = at + FINALIST_SEEDS * study.n_finalists
     if not encoding.n_columns:
-        return Settled(at=at, gained=0.0, expected=0.0, noise=0.0)
+        return Settled(at=at, n_trials=n_trials, gained=0.0, expected=0.0, noise=0.0)
     known = Known()
     for trial in trials:
         known.tell(trial)
@@ -54,7 +55,7 @@ def find_settled(
         means, _ = model.predict(encoding.encode(settings[: len(trials)]))
         expected = largest_improvement(model, encoding, rng)
     gained = float(means[:-n_latest].min() - means.min())
-    limit = PART_OF_NOISE * model.noise_sd
-    if max(gained, expected) >= limit:
+    noise = model.noise_sd
+    if max(gained, expected) >= PART_OF_NOISE * noise:
         return None
-    return Settled(at=at, gained=gained, expected=expected, noise=model.noise_sd)
+    return Settled(at=at, n_trials=n_trials, gained=gained, expected=expected, noise=noise)

@@ -1,6 +1,5 @@
 """The trials of a study in Optuna's storage, where Optuna's own tools find them."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -8,7 +7,6 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import optuna
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
 
 from pipeline.config import Finalist, Params, StudyConfig, digest
@@ -16,7 +14,6 @@ from pipeline.errors import (
     BadInputError,
     WorkFailedError,
 )
-from pipeline.search.distributions import all_distributions
 from pipeline.search.journal import written_together
 from pipeline.search.lease import Lease
 from pipeline.search.storage import (
@@ -26,22 +23,20 @@ from pipeline.search.storage import (
     stored_name,
     study_names,
 )
+from pipeline.search.stored_trial import (
+    EARLIER,
+    all_params,
+    new_attempt,
+    row_of,
+    waiting_trial,
+)
 from pipeline.trial import KnownRuns, Settled, TrialOutcome, TrialRow, TrialState
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
-EARLIER = "earlier_attempts"
-"""A trial's attribute: cause and run of each failed attempt before this one."""
-FINALIST = "finalist"
-"""A trial's attribute: what makes it a finalist."""
-
-INACTIVE = "inactive"
-"""A trial's attribute: the parameters of layers that it does not have, as JSON."""
 SETTLED = "settled"
 """The study's attribute: why its search ended before all its trials were done."""
-KEPT = (INACTIVE, FINALIST)
-"""What a failed trial keeps when it is tried again."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -171,7 +166,7 @@ class TrialStore:
         replace_trials(
             self._storage,
             self._name,
-            lambda trial: _new_attempt(trial, failed.get(trial.number)),
+            lambda trial: new_attempt(trial, failed.get(trial.number)),
             attributes={"late_runs": late, "n_acknowledged": 0},
             keep=self.keep,
         )
@@ -182,9 +177,22 @@ class TrialStore:
         """All trials by number."""
         late = self._late_runs
         return [
-            _row(trial, late_run=late.get(str(trial.number)))
+            row_of(trial, late_run=late.get(str(trial.number)))
             for trial in self._study.get_trials(deepcopy=False)
         ]
+
+    def finalists(self) -> dict[int, Finalist]:
+        """What makes trials finalists, by number."""
+        return {row.number: row.finalist for row in self.rows() if row.finalist}
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the study has all its trials, and all of them have ended."""
+        if self.document is None:
+            return False
+        settled = self.settled
+        n_trials = settled.n_trials if settled else self.document["search"]["trials"]
+        return len(self.finished()) >= n_trials
 
     def finished(self) -> list[TrialRow]:
         """The trials that have ended, by number."""
@@ -210,10 +218,7 @@ class TrialStore:
     @explained
     def suggested(self) -> list[Params]:
         """Each trial's parameters by number, those of inactive layers included."""
-        return [
-            trial.params | json.loads(trial.user_attrs.get(INACTIVE, "{}"))
-            for trial in self._study.get_trials(deepcopy=False)
-        ]
+        return [all_params(trial) for trial in self._study.get_trials(deepcopy=False)]
 
     @writes
     def add(
@@ -232,7 +237,7 @@ class TrialStore:
             finalists: What makes some of them finalists, by number.
         """
         for number, params in enumerate(suggested, start=first):
-            waiting = _waiting(study, params, (finalists or {}).get(number))
+            waiting = waiting_trial(study, params, (finalists or {}).get(number))
             trial_id = self._storage.create_new_trial(self._study_id, waiting)
             written = self._storage.get_trial_number_from_id(trial_id)
             if written != number:
@@ -300,57 +305,3 @@ class TrialStore:
 
 def _nothing() -> None:
     """The home's lock guards a storage that only this home uses."""
-
-
-def _new_attempt(trial: FrozenTrial, failed: TrialRow | None) -> FrozenTrial:
-    """A trial as it was before it was trained, if it failed; else the trial."""
-    if failed is None:
-        return trial
-    attempt = {"cause": failed.cause, "run_id": failed.run_id}
-    earlier = [*trial.user_attrs.get(EARLIER, ()), attempt]
-    return create_trial(
-        state=OptunaState.WAITING,
-        params=trial.params,
-        distributions=trial.distributions,
-        user_attrs={key: trial.user_attrs[key] for key in KEPT if key in trial.user_attrs}
-        | {EARLIER: earlier},
-    )
-
-
-def _waiting(study: StudyConfig, params: Params, finalist: Finalist | None) -> FrozenTrial:
-    distributions = all_distributions(study)
-    active = study.space.active(params)
-    inactive = {name: value for name, value in params.items() if name not in active}
-    return create_trial(
-        state=OptunaState.WAITING,
-        params={name: params[name] for name in active},
-        distributions={name: distributions[name] for name in active},
-        user_attrs={INACTIVE: json.dumps(inactive)}
-        | ({FINALIST: finalist.model_dump()} if finalist else {}),
-    )
-
-
-def _row(trial: FrozenTrial, *, late_run: str | None) -> TrialRow:
-    state = TrialState(trial.state.name)
-    return TrialRow(
-        number=trial.number,
-        state=state,
-        value=trial.value if state is TrialState.COMPLETE else None,
-        best_epoch=trial.user_attrs.get("best_epoch"),
-        params=trial.params,
-        run_id=late_run or trial.user_attrs.get("run_id"),
-        weights_sha256=trial.user_attrs.get("weights_sha256"),
-        cause=trial.user_attrs.get("cause"),
-        warning=trial.user_attrs.get("warning"),
-        finalist=_finalist(trial),
-        val_losses=_val_losses(trial),
-    )
-
-
-def _finalist(trial: FrozenTrial) -> Finalist | None:
-    found = trial.user_attrs.get(FINALIST)
-    return Finalist.model_validate(found) if found else None
-
-
-def _val_losses(trial: FrozenTrial) -> tuple[float, ...]:
-    return tuple(loss for _, loss in sorted(trial.intermediate_values.items()))

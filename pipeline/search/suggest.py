@@ -145,7 +145,7 @@ class Grid:
         """Take the next setting; what a fixed trial leaves out comes from the grid's first one."""
         n_fixed = len(self._study.trials)
         if number >= n_fixed:
-            return self._settings[number - n_fixed]
+            return self._settings[(number - n_fixed) % len(self._settings)]
         fixed = self._study.fixed_params(number)
         counts = [count for count in self._study.space.table.counts if count in fixed]
         fitting = (

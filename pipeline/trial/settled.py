@@ -12,12 +12,15 @@ class Settled(Frozen):
 
     Attributes:
         at: How many trials there were; those of the finalists come after them.
+        n_trials: The study's total, those of the finalists included; a larger ``trials`` of the
+            study file does not change it.
         gained: By how much the latest blocks lowered the lowest predicted mean.
         expected: By how much the next trial is expected to lower it.
         noise: Standard deviation of a setting's value over seeds.
     """
 
     at: int
+    n_trials: int
     gained: float
     expected: float
     noise: float

@@ -11,6 +11,7 @@ from scipy import stats
 
 from pipeline.analysis import Candidate, Interval, Repeat, choose_candidates, judge
 from pipeline.analysis.confirmation import cannot_be_told_apart, interval
+from pipeline.config import Finalist
 from pipeline.trial import TrialRow, TrialState
 
 N_SEEDS = 4
@@ -33,17 +34,25 @@ def candidates(losses: dict[int, list[float]]) -> list[Candidate]:
     return [candidate(number, list(given_)) for number, given_ in losses.items()]
 
 
-def row(number: int, value: float | None, state: TrialState = TrialState.COMPLETE) -> TrialRow:
-    """A line of the study's table."""
+def row(
+    number: int,
+    value: float | None,
+    state: TrialState = TrialState.COMPLETE,
+    *,
+    depth: int | None = None,
+    finalist: Finalist | None = None,
+) -> TrialRow:
+    """A line of the study's table; unless told otherwise each has a setting of its own."""
     return TrialRow(
         number=number,
         state=state,
         value=value,
         best_epoch=None,
-        params={},
+        params={"depth": number if depth is None else depth},
         run_id=None,
         weights_sha256=None,
         cause=None,
+        finalist=finalist,
     )
 
 
@@ -138,6 +147,17 @@ def test_candidates_are_the_best_and_those_that_the_file_names_once_each() -> No
     chosen = choose_candidates(rows, top=2, n_fixed=3)
     assert [one.number for one in chosen] == [3, 1, 0]
     assert [one.number for one in choose_candidates(rows, top=9, n_fixed=0)] == [3, 1, 4]
+
+
+def test_candidates_have_different_settings_the_finalists_first_by_their_means() -> None:
+    final = {n: Finalist(setting_of=n, first=4, last=7) for n in (0, 2)}
+    rows = [
+        *(row(0, 0.3), row(1, 0.1), row(2, 0.2), row(3, 0.1, depth=1)),
+        *(row(4, 0.25, depth=2, finalist=final[2]), row(5, 0.23, depth=2, finalist=final[2])),
+        *(row(6, 0.15, depth=0, finalist=final[0]), row(7, 0.17, depth=0, finalist=final[0])),
+    ]
+    assert [one.number for one in choose_candidates(rows, top=9, n_fixed=2)] == [6, 5, 1]
+    assert [one.number for one in choose_candidates(rows, top=1, n_fixed=2)] == [6, 1]
 
 
 def test_nothing_is_a_candidate_where_no_trial_is_complete() -> None:

@@ -98,9 +98,9 @@ class DistantLedger(FakeLedger):
         self, rows: Sequence[TrialRow], *, is_done: bool, settled: Settled | None = None
     ) -> None:
         """Close, or fail."""
-        ended = {"is_done": is_done, "settled": settled}
-        self._lose(lambda: super(DistantLedger, self).close(rows, **ended))
-        super().close(rows, is_done=is_done, settled=settled)
+        close = super().close
+        self._lose(lambda: close(rows, is_done=is_done, settled=settled))
+        close(rows, is_done=is_done, settled=settled)
 
     def _lose(self, work: Any) -> None:
         if self._network.passes():

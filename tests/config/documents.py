@@ -210,6 +210,8 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
             "trials": draw(st.integers(1, 50)),
             "sampler": draw(st.sampled_from(["auto", "tpe", "random", "qmc", "gp"])),
             "seed": draw(st.integers(0, 2**32 - 1)),
+            "finalists": draw(st.sampled_from([None, 0])),
+            "until": draw(st.sampled_from([None, "settled"])),
             **draw(stopping(epochs)),
         },
     }

@@ -201,6 +201,8 @@ def test_the_schema_names_every_section_and_default() -> None:
         "stopping": "auto",
         "first_rung": None,
         "reduction": None,
+        "finalists": None,
+        "until": None,
         "seed": 0,
         "block": 8,
         "max_seconds": None,

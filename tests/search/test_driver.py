@@ -37,7 +37,7 @@ def test_driver_makes_one_table_with_a_gaussian_process() -> None:
 
 
 def test_driver_makes_a_table_with_every_state_and_no_row_twice() -> None:
-    table = table_of(study(stopping="hyperband", trials=40))
+    table = table_of(study(stopping="hyperband", trials=40, finalists=0))
     assert {row["state"] for row in table} == {"COMPLETE", "PRUNED", "FAIL"}
     assert [row["number"] for row in table] == list(range(40))
     assert len({str(row["params"]) for row in table}) == 40
@@ -138,7 +138,7 @@ def test_grid_tries_each_setting_once_and_fixed_trials_beside_it() -> None:
 
 
 def test_sequence_has_no_setting_twice_and_does_not_depend_on_outcomes() -> None:
-    asked = study(sampler="qmc", trials=64, epochs=1)
+    asked = study(sampler="qmc", trials=64, epochs=1, finalists=0)
     added = {number: random.Random(number).uniform(0, 9) for number in range(64)}  # noqa: S311
     one, two = Stores().run(asked), Stores().run(asked, n_workers=8, seed=11, context=added)
     configs = [one.assignments[number].config for number in range(64)]
