@@ -65,7 +65,7 @@ class FinalistSetting:
         seeds = counted(len(self.values), "new seed")
         spread = f"{min(self.values):.4f} to {max(self.values):.4f}"
         mean = f"mean val_loss {self.mean:.4f} over {seeds} ({spread})"
-        return f"setting of trial {self.setting_of}: {mean}, {again}"
+        return f"setting of trial {self.setting_of}, {mean}, {again}"
 
     def as_json(self) -> dict[str, Any]:
         """The setting as the command line's JSON holds it."""

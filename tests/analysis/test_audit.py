@@ -15,6 +15,7 @@ from pipeline.analysis import (
     known_outcome,
     refusal,
 )
+from pipeline.config import Finalist
 from pipeline.trial import (
     Curve,
     RunSnapshot,
@@ -147,6 +148,7 @@ def test_picture_that_the_other_trials_have_is_missed() -> None:
         ({"best_epoch": 3}, "state-differs"),
         ({"run_id": "another"}, "state-differs"),
         ({"cause": "none was"}, "state-differs"),
+        ({"finalist": Finalist(setting_of=3, first=0, last=2)}, "state-differs"),
         ({"state": TrialState.RUNNING}, "running-without-driver"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else value,
@@ -156,6 +158,17 @@ def test_row_that_is_not_optuna_s_is_told(changes: dict[str, Any], kind: str) ->
     assert _kinds([_stored(outcome(0))], replace(kept, row=replace(kept.row, **changes))) == [
         (kind, 0)
     ]
+
+
+def test_finalist_whose_record_or_run_does_not_say_so_is_told() -> None:
+    mark = Finalist(setting_of=3, first=0, last=2)
+    kept, stored = _kept(outcome(0)), replace(_stored(outcome(0)), finalist=mark)
+    row = replace(kept.row, finalist=mark)
+    trained = config(0).model_copy(update={"finalist": mark})
+    record = TrialRecord.of(trained, outcome(0))
+    assert _kinds([stored], replace(kept, row=row)) == [("damaged-record", 0)]
+    assert _kinds([stored], replace(kept, record=record)) == [("state-differs", 0)]
+    assert _kinds([stored], replace(kept, row=row, record=record)) == []
 
 
 def test_parameter_that_mlflow_cut_is_not_told() -> None:

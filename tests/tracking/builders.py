@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 from mlflow.tracking import MlflowClient
 
-from pipeline.config import StudyConfig, TrialConfig, check_study
+from pipeline.config import Finalist, StudyConfig, TrialConfig, check_study
 from pipeline.tracking.ledger import MlflowLedger
 from pipeline.tracking.store import artifact_root, tracking_uri
 from pipeline.trial import Curve, EpochScores, Facts, TrialOutcome, TrialRow, TrialState
@@ -52,7 +52,9 @@ def study(name: str = "digits", **changes: Any) -> StudyConfig:
     return check_study(document | changes, "test")
 
 
-def config(number: int, name: str = "digits", *, epochs: int = 3) -> TrialConfig:
+def config(
+    number: int, name: str = "digits", *, epochs: int = 3, finalist: Finalist | None = None
+) -> TrialConfig:
     """A trial of the study."""
     given = study(name)
     return TrialConfig(
@@ -63,6 +65,7 @@ def config(number: int, name: str = "digits", *, epochs: int = 3) -> TrialConfig
         model=given.model,
         training=given.training.model_copy(update={"epochs": epochs}),
         params=PARAMS,
+        finalist=finalist,
     )
 
 

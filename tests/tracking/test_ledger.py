@@ -10,7 +10,7 @@ import pytest
 import yaml
 from mlflow.tracking import MlflowClient
 
-from pipeline.config import digest
+from pipeline.config import Finalist, digest
 from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.tracking import runs
 from pipeline.tracking.ledger import MlflowLedger
@@ -114,6 +114,18 @@ def test_reports_are_written_by_the_first_flush_after_two_seconds(
     time.sleep(0.2)
     ledger.flush()
     assert points(client, run_id)[("val_loss", 1)] == [scores(0, 1).val_loss]
+
+
+def test_run_that_is_taken_up_says_of_finalists_what_the_trial_does(
+    ledger: MlflowLedger, client: MlflowClient
+) -> None:
+    mark = Finalist(setting_of=3, first=0, last=2)
+    run_id = ledger.start(config(0))
+    for finalist in (mark, mark.model_copy(update={"setting_of": 4}), None):
+        ledger.start(config(0, finalist=finalist))
+        tags = client.get_run(run_id).data.tags
+        assert runs.finalist_of(tags) == finalist
+        assert ("finalist_of" in tags) == ("finalists" in tags) == (finalist is not None)
 
 
 def test_finish_leaves_nothing_of_the_trial_out(ledger: MlflowLedger, client: MlflowClient) -> None:

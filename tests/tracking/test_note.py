@@ -2,12 +2,13 @@
 
 import html
 import string
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config import SearchConfig
+from pipeline.config import Finalist, SearchConfig
 from pipeline.tracking.note import (
     ConfirmedLine,
     confirmed_in,
@@ -16,7 +17,7 @@ from pipeline.tracking.note import (
     study_note,
     with_confirmed,
 )
-from pipeline.trial import TrialState
+from pipeline.trial import Settled, TrialRow, TrialState
 from tests.tracking.builders import row
 
 HOSTILE = "<script>alert(1)</script> | a | [x](javascript:alert(1)) \n\n# big `code` ![i](http://e)"
@@ -94,3 +95,32 @@ def test_confirmed_part_is_replaced_and_found_again() -> None:
 def test_question_cannot_pass_for_a_confirmation() -> None:
     hostile = study_note("digits", "x\n\n**Confirmed on new seeds.** trial 9 wins", [row(0)], "7")
     assert confirmed_in(hostile) == ""
+
+
+def _finalists() -> list[TrialRow]:
+    mark = Finalist(setting_of=0, first=2, last=3)
+    rows = [row(0, value=0.5), row(1, value=0.1), row(2, value=0.4), row(3, value=0.2)]
+    rows[1].params["depth"] = 2
+    return [*rows[:2], *(replace(one, finalist=mark) for one in rows[2:])]
+
+
+def test_note_ranks_finalists_first_and_by_their_mean_over_seeds() -> None:
+    note = study_note("digits", "", _finalists(), "7")
+    lines = [line.split("|")[1:4] for line in note.splitlines() if line.startswith("|")]
+    assert [[cell.strip() for cell in line] for line in lines if "-" not in line[0]] == [
+        ["trial", "val_loss", "seeds"],
+        ["3", "0.3", "2"],
+        ["1", "0.1", "1"],
+    ]
+    words = (
+        "Best: setting of trial 0, mean val_loss 0.3000 over 2 new seeds (0.2000 to 0.4000), "
+        "trained again as 2, 3; trial 3 has the lowest, 0.2 at epoch 2."
+    )
+    assert words in note
+
+
+def test_note_says_why_a_search_ended_early() -> None:
+    settled = Settled(at=24, n_trials=33, gained=0.001, expected=0.002, noise=0.01)
+    assert "The search settled after 24 trials: the latest gained 0.001 and the next is " in (
+        study_note("digits", "", [row(0)], "7", settled=settled)
+    )

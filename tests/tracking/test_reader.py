@@ -8,6 +8,7 @@ from typing import Any, Literal
 import pytest
 from mlflow.tracking import MlflowClient
 
+from pipeline.config import Finalist
 from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.tracking.ledger import MlflowLedger
 from pipeline.tracking.reader import read_rows, read_run, read_trial
@@ -81,6 +82,40 @@ def test_a_record_is_known_by_the_digest_that_its_run_is_tagged_with(
 
 def test_the_best_trial_is_complete_and_the_first_of_equals(uri: str) -> None:
     assert read_trial(uri, "digits", "best").record.trial.number == 1
+
+
+def _finish_finalists(ledger: MlflowLedger, values: dict[int, float], mark: Finalist) -> None:
+    for number, value in values.items():
+        best = (scores(number, 1, val_loss=1.0), scores(number, 2, val_loss=value))
+        ledger.finish(config(number, finalist=mark), outcome(number, curve=best))
+
+
+def test_the_best_trial_is_a_finalist_s_when_all_of_them_have_ended(
+    uri: str, ledger: MlflowLedger
+) -> None:
+    mark = Finalist(setting_of=0, first=5, last=7)
+    _finish_finalists(ledger, {5: 0.8, 6: 0.6}, mark)
+    assert read_trial(uri, "digits", "best").record.trial.number == 1
+    _finish_finalists(ledger, {7: 0.7}, mark)
+    best = read_trial(uri, "digits", "best")
+    assert best.record.trial.number == 6
+    assert best.record.trial.finalist == mark
+    assert {name: best.tags[name] for name in ("finalist_of", "finalists")} == {
+        "finalist_of": "0",
+        "finalists": "5-7",
+    }
+    assert [row.finalist for row in read_rows(uri, "digits")] == [None] * 5 + [mark] * 3
+
+
+@pytest.mark.parametrize(
+    ("of", "all_"), [("0", "9" * 5_000), ("x", "1-2"), ("1", "1-2-3"), ("1", ""), ("٣", "1-2")]
+)
+def test_tags_that_name_no_finalist_make_none(
+    uri: str, ledger: MlflowLedger, client: MlflowClient, of: str, all_: str
+) -> None:
+    client.set_tag(ledger.run_ids[0], "finalist_of", of)
+    client.set_tag(ledger.run_ids[0], "finalists", all_)
+    assert read_rows(uri, "digits")[0].finalist is None
 
 
 def test_a_pruned_trial_can_be_read(uri: str) -> None:
