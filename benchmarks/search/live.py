@@ -25,7 +25,7 @@ from pipeline.config import StudyConfig
 from pipeline.engines import LocalEngine
 from pipeline.learning.checkpoints import CheckpointFolder, Resumable
 from pipeline.search.cohorts import form_cohorts
-from pipeline.trial import Assignment, Cohort, TrialKey, TrialOutcome, TrialRow, TrialState
+from pipeline.trial import Assignment, Cohort, Engine, TrialKey, TrialOutcome, TrialRow, TrialState
 
 FILE: Final = "studies.jsonl"
 
@@ -120,7 +120,7 @@ class Bench:
         known: Trainings that need not be done again.
     """
 
-    def __init__(self, engine: LocalEngine, known: Recalled) -> None:
+    def __init__(self, engine: Engine, known: Recalled) -> None:
         self._engine = engine
         self._known = known
         self._training: dict[TrialKey, Running] = {}

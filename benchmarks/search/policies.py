@@ -235,7 +235,7 @@ POLICIES: Final[Mapping[str, Entry]] = {
     "tpe": Entry(make=tpe, is_whole=True),
     "tpe-median": Entry(make=tpe_median),
     "gp": Entry(make=gp, is_whole=True),
-    "auto": Entry(make=BlocksPolicy),
+    "auto": Entry(make=BlocksPolicy, search={"sampler": "auto", "stopping": "auto"}),
     "tpe-asha": Entry(make=BlocksPolicy, search={"sampler": "tpe", "stopping": "asha"}),
 }
 """What needs no other package, and trains live."""
