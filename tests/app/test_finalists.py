@@ -110,6 +110,7 @@ def test_result_and_table_say_which_setting_was_trained_again(trained: Path) -> 
     words = f"best: setting of trial {finalist.setting_of}, mean val_loss {best.value:.4f} over 3 "
     assert words in shown
     assert f"trained again as {numbers}" in shown
+    assert shown.count(f"setting of trial {best.finalists[0].setting_of},") == 1
     assert f"then the setting of trial {best.finalists[1].setting_of}, mean val_loss " in shown
     head, *lines = trials_table(result.trials).splitlines()
     assert "finalist of" in head
