@@ -250,7 +250,7 @@ class SearchConfig(Frozen):
     block: Annotated[Count, Field(le=1_000)] = 8
     max_seconds: Annotated[float, Strict(), Field(gt=0)] | None = None
 
-    def settled(self, epochs: int) -> Self:
+    def resolved(self, epochs: int) -> Self:
         """The search with what ``auto`` stands for, and the stopping rule's settings checked.
 
         Args:

@@ -67,10 +67,10 @@ class StudyConfig(Frozen):
 
     @field_validator("search", mode="after")
     @classmethod
-    def _settle_search(cls, given: SearchConfig, info: ValidationInfo) -> SearchConfig:
+    def _resolve_search(cls, given: SearchConfig, info: ValidationInfo) -> SearchConfig:
         """Replace ``auto``, once, so that all that is stored and compared has the real name."""
         training = info.data.get("training")
-        return given.settled(training.epochs) if training else given
+        return given.resolved(training.epochs) if training else given
 
     @field_validator("trials", mode="after")
     @classmethod

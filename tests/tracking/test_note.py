@@ -35,7 +35,7 @@ def test_note_ranks_the_ten_lowest_values() -> None:
 
 
 def test_note_names_the_search_by_what_auto_stands_for() -> None:
-    search = SearchConfig(trials=9, sampler="tpe").settled(epochs=20)
+    search = SearchConfig(trials=9, sampler="tpe").resolved(epochs=20)
     note = html.unescape(study_note("digits", "", [], "7", search))
     words = "sampler tpe, stopping halving, first_rung 5, reduction 2, seed 0, block 8"
     assert f"Search: {words}" in note
