@@ -26,7 +26,14 @@ from pipeline.trial import (
     TrialRow,
     TrialState,
 )
-from tests.fakes import FakeEngine, FakeLedger, Fuse, KilledError, fake_fit
+from tests.fakes import (
+    SECONDS_AN_EPOCH,
+    FakeEngine,
+    FakeLedger,
+    Fuse,
+    KilledError,
+    fake_fit,
+)
 from tests.search.studies import Stores, ended, study, table_of
 
 HALVING: dict[str, Any] = {"sampler": "tpe", "stopping": "halving", "first_rung": 3}
@@ -504,7 +511,7 @@ def test_time_ledger_counts_both_parts_of_a_trial_and_a_stopped_one_once() -> No
     twice = {number for number in n_trained if engine.order.count(number) == 2}
     assert 0 < len(twice) < 12
     expected = sum(n_trained.values()) + 3 * len(twice)  # the fake trains from the start
-    assert seconds.summary()["training"] == expected / 2
+    assert seconds.summary()["training"] == pytest.approx(expected * SECONDS_AN_EPOCH / 2)
 
 
 def test_curves_of_the_table_are_those_of_trials_that_never_paused() -> None:
