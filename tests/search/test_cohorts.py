@@ -100,7 +100,7 @@ def test_cohorts_are_the_same_whatever_the_delays() -> None:
 
 
 def test_members_of_a_cohort_have_one_shape_and_their_own_rates() -> None:
-    engine = Stores().run(study(block=8, trials=40, finalists=0), max_cohort=4)
+    engine = Stores().run(study(block=8, trials=40, finalists=0, sampler="tpe"), max_cohort=4)
     configs = {number: one.config for number, one in engine.assignments.items()}
     for cohort in engine.cohorts:
         assert len({configs[number].shape for number in cohort}) == 1

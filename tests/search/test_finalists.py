@@ -216,7 +216,7 @@ def test_finalists_that_were_begun_are_completed_though_the_study_goes_on() -> N
     stores.run(study(**ASKED))
     stores.run(MORE)
     n_begun = 0
-    for calls in range(80, 240, 11):
+    for calls in range(80, 480, 11):
         other = Stores()
         is_killed = killed(other, study(**ASKED), calls)
         if is_killed and numbers_of(other.rows):
