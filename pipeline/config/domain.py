@@ -47,6 +47,15 @@ class Range(Frozen, Generic[N]):
         if not _is_multiple(self.high - self.low, step):
             raise InvalidValueError(key="step", got=str(step), expected=f"a divisor of {span}")
 
+    def nearest(self, value: float) -> N:
+        """The value of the range that is nearest to a number, which may be infinite."""
+        low, high = float(self.low), float(self.high)
+        nearest = min(max(value, low), high)
+        step = self.step or (1 if type(self.low) is int else None)
+        if step is not None:
+            nearest = min(low + round((nearest - low) / step) * step, high)
+        return type(self.low)(nearest)
+
     def excludes(self, value: Scalar) -> str | None:
         """Describe the allowed values, or return ``None`` if the value is one of them."""
         kind = KINDS[type(self.low)]

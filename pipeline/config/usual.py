@@ -48,11 +48,7 @@ def _in_range(domain: Range[Any], usual: Scalar | None) -> Any:
     low, high = domain.low, domain.high
     if usual is None:
         usual = math.sqrt(low * high) if domain.log else (low + high) / 2
-    wanted = min(max(float(usual), low), high)
-    step = domain.step or (1 if isinstance(low, int) else None)
-    if step is not None:
-        wanted = low + round((wanted - low) / step) * step
-    return type(low)(min(wanted, high))
+    return domain.nearest(float(usual))
 
 
 def _among(choices: tuple[Any, ...], usual: Scalar | None) -> Any:

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.config import Choices, Params, Range, Space, is_fixed, values_of
+from pipeline.config import Choices, Params, Range, Space, values_of
 
 Matrix = npt.NDArray[np.float64]
 INACTIVE: Final = 0.5
@@ -47,17 +47,12 @@ class NumberAxis:
     def decode(self, columns: Matrix) -> list[Any]:
         """Find the values nearest to the places of rows, [n, 1]."""
         low, high = self._scaled(self.domain.low), self._scaled(self.domain.high)
-        return [self._nearest(low + place * (high - low)) for place in columns[:, 0].tolist()]
+        scaled = [low + place * (high - low) for place in columns[:, 0].tolist()]
+        values = map(math.exp, scaled) if self.domain.log else scaled
+        return [self.domain.nearest(value) for value in values]
 
     def _scaled(self, value: float) -> float:
         return math.log(value) if self.domain.log else float(value)
-
-    def _nearest(self, scaled: float) -> Any:
-        domain, value = self.domain, math.exp(scaled) if self.domain.log else scaled
-        step = domain.step or (1 if isinstance(domain.low, int) else None)
-        if step is not None:
-            value = domain.low + round((value - domain.low) / step) * step
-        return min(max(type(domain.low)(value), domain.low), domain.high)
 
 
 @dataclass(frozen=True)
@@ -153,7 +148,7 @@ class Encoding:
             ]
         )
         self._constants = {
-            name: values_of(domain)[0] if not is_fixed(domain) else domain
+            name: values_of(domain, corners=True)[0]
             for name, domain in space.domains.items()
             if name not in self.axes
         }

@@ -43,6 +43,14 @@ def place(encoding: Encoding, **values: Any) -> dict[str, Any]:
     return {name: row[columns].tolist() for name, columns in encoding.columns.items()}
 
 
+def test_a_range_with_one_value_has_it_and_no_column() -> None:
+    space = SPACE | {"input_dropout": {"low": 0.1, "high": 0.1}, "width": {"low": 8, "high": 8}}
+    encoding = Encoding(study(space=space).space)
+    assert not {"input_dropout", "width"} & encoding.axes.keys()
+    (setting,) = encoding.decode(np.full((1, encoding.n_columns), 0.5))
+    assert (setting["input_dropout"], setting["width"]) == (0.1, 8)
+
+
 def test_numbers_given_as_choices_have_an_order_and_are_evenly_spaced(encoding: Encoding) -> None:
     assert [place(encoding, width=width)["width"] for width in (128, 256, 512)] == [[0], [0.5], [1]]
 
