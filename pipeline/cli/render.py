@@ -208,7 +208,7 @@ def _best_lines(best: Best | None) -> list[str]:
     warning = [f"  warning: {trial.warning}"] if trial.warning else []
     alone = f"best trial {best.number}: val_loss {best.value:.4f} at epoch {trial.best_epoch}"
     first = f"best: {finalist.sentence}" if finalist else alone
-    others = [f"  then the {one.sentence}" for one in best.finalists[bool(finalist) :]]
+    others = [f"  then the {one.sentence}" for one in best.finalists if one is not finalist]
     return [first, f"  {_params(best.params)}", *warning, *others]
 
 

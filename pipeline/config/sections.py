@@ -21,7 +21,7 @@ from pipeline.config.frozen import Count, Frozen, Matching, Seed
 from pipeline.config.messages import InvalidValueError, shown
 from pipeline.config.models import CUSTOM, MODELS
 from pipeline.config.parameters import ParameterTable
-from pipeline.config.stopping import StoppingName, StoppingSettings, settle
+from pipeline.config.stopping import StoppingName, StoppingSettings, resolve_stopping
 
 
 class _BuiltIn:
@@ -261,5 +261,5 @@ class SearchConfig(Frozen):
         """
         given = StoppingSettings(self.stopping, self.first_rung, self.reduction)
         sampler = "gp" if self.sampler == "auto" else self.sampler
-        stopping = settle(given, epochs=epochs)._asdict()
+        stopping = resolve_stopping(given, epochs=epochs)._asdict()
         return self.model_copy(update={"sampler": sampler} | stopping)

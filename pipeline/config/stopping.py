@@ -27,12 +27,12 @@ class StoppingSettings(NamedTuple):
     reduction: int | None
 
 
-def settle(given: StoppingSettings, *, epochs: int) -> StoppingSettings:
+def resolve_stopping(given: StoppingSettings, *, epochs: int) -> StoppingSettings:
     """Put the rule that it stands for in the place of ``auto``, and check the rule's settings.
 
     The defaults of ``halving`` are filled in, since they follow from the epochs.
 
-    >>> settle(StoppingSettings("auto", None, None), epochs=20)
+    >>> resolve_stopping(StoppingSettings("auto", None, None), epochs=20)
     StoppingSettings(stopping='halving', first_rung=5, reduction=2)
 
     Args:

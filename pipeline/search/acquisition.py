@@ -14,7 +14,6 @@ N_SPREAD: Final = 512
 N_STARTS: Final = 5
 """Places around which others are looked at: at first the best settings, then the best places."""
 N_AROUND: Final = 60
-ROUNDS: Final = 2
 FIRST_STEP, LATER_STEP = 0.15, 0.1
 """The middle length of a move, as a part of a range."""
 STEP_SPREAD: Final = 0.7
@@ -69,15 +68,14 @@ def _ordered(
     """Look at places, and order them by the logarithm of their expected improvement."""
     lowest = float(model.means.min())
     spread = qmc.Sobol(encoding.n_columns, scramble=True, rng=rng).random(N_SPREAD)
-    starts = model.outcomes.places[np.argsort(model.means, kind="stable")[:N_STARTS]]
-    places = np.vstack([spread, _around(starts, encoding, rng, FIRST_STEP)])
-    places = encoding.nearest(places)
+    best = model.outcomes.places[np.argsort(model.means, kind="stable")[:N_STARTS]]
+    places = encoding.nearest(np.vstack([spread, _around(best, encoding, rng, FIRST_STEP)]))
     improvements = log_expected_improvement(*model.predict(places), lowest)
-    for _ in range(ROUNDS - 1):
-        order = np.argsort(-improvements, kind="stable")
-        starts = places[order[:N_STARTS]]
-        places = np.vstack([places, encoding.nearest(_around(starts, encoding, rng, LATER_STEP))])
-        improvements = log_expected_improvement(*model.predict(places), lowest)
+    better = places[np.argsort(-improvements, kind="stable")[:N_STARTS]]
+    closer = encoding.nearest(_around(better, encoding, rng, LATER_STEP))
+    of_closer = log_expected_improvement(*model.predict(closer), lowest)
+    places = np.vstack([places, closer])
+    improvements = np.concatenate([improvements, of_closer])
     order = np.argsort(-improvements, kind="stable")
     return places[order], improvements[order]
 
@@ -108,11 +106,7 @@ def _around(
 
 def _first_new(places: Matrix, taken: Matrix) -> Matrix:
     """The first place that was not taken; the first of all if there is none."""
-    for place in places:
-        distances = np.abs(taken - place).max(axis=1, initial=0.0)
-        if (distances > SAME).all():
-            break
-    else:
-        place = places[0]
-    found: Matrix = place
-    return found
+    new = (
+        place for place in places if (np.abs(taken - place).max(axis=1, initial=0.0) > SAME).all()
+    )
+    return next(new, places[0])

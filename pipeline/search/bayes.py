@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from pipeline.config import Params, StudyConfig, derive_seed, usual_setting
 from pipeline.search.acquisition import next_place
-from pipeline.search.encoding import Encoding, Matrix
+from pipeline.search.encoding import Encoding
 from pipeline.search.known import Known
 from pipeline.search.surrogate import GaussianProcess, fit
 from pipeline.trial import TrialRow
@@ -33,7 +33,7 @@ class BayesianSearch:
     def __init__(self, study: StudyConfig) -> None:
         self._study = study
         self._encoding = Encoding(study.space)
-        self._settings: list[Params] = []
+        self._places = np.empty((0, self._encoding.n_columns))
         self._known = Known()
         self._model: GaussianProcess | None = None
 
@@ -41,13 +41,13 @@ class BayesianSearch:
         """Suggest the next trial."""
         with threadpool_limits(1):  # sums must not depend on how many cores the driver has
             setting = self._suggest(number)
-        self._settings.append(setting)
+        self.restore(number, setting)
         return setting
 
     def restore(self, number: int, params: Params) -> None:
         """Add a trial that an earlier run suggested."""
         del number
-        self._settings.append(dict(params))
+        self._places = np.vstack([self._places, self._encoding.encode([params])])
 
     def tell(self, trial: TrialRow) -> None:
         """Make a trial's outcome visible."""
@@ -65,19 +65,17 @@ class BayesianSearch:
             return usual_setting(self._study) | self._study.fixed_params(number)
         if len(self._known) < MIN_OUTCOMES or not self._encoding.n_columns:
             return first_design(self._study, self._encoding, number - n_fixed)
-        taken = self._encoding.encode(self._settings)
-        model = self._fitted().believing(taken[self._known.pending(len(taken))])
+        pending = self._known.pending(len(self._places))
+        model = self._fitted().believing(self._places[pending])
         rng = np.random.default_rng(derive_seed(self._study.search.seed, number, "sampler"))
-        return self._decoded(next_place(model, self._encoding, taken, rng))
+        place = next_place(model, self._encoding, self._places, rng)
+        return self._encoding.decode(place[None, :])[0]
 
     def _fitted(self) -> GaussianProcess:
         """The model of what is known, fitted once for all trials that see the same."""
         if self._model is None:
-            self._model = fit(self._known.outcomes(self._settings, self._encoding))
+            self._model = fit(self._known.outcomes(self._places, self._encoding.owner))
         return self._model
-
-    def _decoded(self, place: Matrix) -> Params:
-        return self._encoding.decode(place[None, :])[0]
 
 
 def first_design(study: StudyConfig, encoding: Encoding, index: int) -> Params:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from threadpoolctl import threadpool_limits
 
 from pipeline.config import FINALIST_SEEDS, Params, StudyConfig, usual_setting
-from pipeline.search.encoding import Encoding
+from pipeline.search.encoding import Encoding, Matrix
 from pipeline.search.known import Known
-from pipeline.search.surrogate import fit
+from pipeline.search.surrogate import GaussianProcess, fit
 from pipeline.trial import TrialRow, TrialState
 
 
@@ -55,20 +55,35 @@ def rank_settings(
     encoding = Encoding(study.space)
     if not encoding.n_columns or not first:
         return first
-    known = Known()
-    for trial in trials:
-        known.tell(trial)
-    settings = filled(study, suggested)
     with threadpool_limits(1):  # sums must not depend on how many cores the driver has
-        model = fit(known.outcomes(settings, encoding))
-        means, _ = model.predict(encoding.encode([settings[number] for number in first]))
+        model, places = model_of(study, encoding, suggested, trials)
+        means, _ = model.predict(places[first])
     return [first[index] for index in means.argsort(kind="stable").tolist()]
 
 
-def filled(study: StudyConfig, suggested: Sequence[Params]) -> list[Params]:
-    """Settings with every parameter: a grid's have none of layers that they do not have."""
-    usual = usual_setting(study)
-    return [usual | setting for setting in suggested]
+def model_of(
+    study: StudyConfig,
+    encoding: Encoding,
+    suggested: Sequence[Params],
+    trials: Sequence[TrialRow],
+) -> tuple[GaussianProcess, Matrix]:
+    """Fit a model to trials that have ended, whatever sampler suggested them.
+
+    Args:
+        study: Its space.
+        encoding: Of that space; it has columns.
+        suggested: The parameters of each trial, by number; a grid's have none of layers that they
+            do not have.
+        trials: At least one.
+
+    Returns:
+        The model, and the place of each trial's setting, float [trials, columns].
+    """
+    known, usual = Known(), usual_setting(study)
+    for trial in trials:
+        known.tell(trial)
+    places = encoding.encode([usual | setting for setting in suggested])
+    return fit(known.outcomes(places, encoding.owner)), places
 
 
 def _first_of_each(

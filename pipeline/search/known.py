@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
-from pipeline.config import Params
-from pipeline.search.encoding import Encoding
 from pipeline.search.forecast import Forecast, forecast
-from pipeline.search.surrogate import Outcomes, Vector
+from pipeline.search.surrogate import Matrix, Outcomes, Vector
 from pipeline.trial import TrialRow, TrialState
 
 MAX_OUTCOMES: Final = 256
@@ -46,21 +45,21 @@ class Known:
         """The trials of the first ``n_trials`` that nothing is known of."""
         return [n for n in range(n_trials) if n not in self._finished and n not in self._peeked]
 
-    def outcomes(self, settings: Sequence[Params], encoding: Encoding) -> Outcomes:
+    def outcomes(self, places: Matrix, owner: npt.NDArray[np.intp]) -> Outcomes:
         """Put together what a model is fitted to.
 
         Args:
-            settings: Of every trial, by number.
-            encoding: Of the space.
+            places: Of every trial's setting, by number, float [trials, columns].
+            owner: The parameter that each column belongs to, int [columns].
         """
         values, doubts = self._values()
         numbers = _most_telling(values)
         limited = _limited(np.array([values[number] for number in numbers]))
         return Outcomes(
-            places=encoding.encode([settings[number] for number in numbers]),
+            places=places[numbers],
             values=limited,
             doubt=np.array([doubts[number] for number in numbers]),
-            owner=encoding.owner,
+            owner=owner,
         )
 
     def _values(self) -> tuple[dict[int, float], dict[int, float]]:

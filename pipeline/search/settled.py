@@ -9,9 +9,7 @@ from threadpoolctl import threadpool_limits
 from pipeline.config import FINALIST_SEEDS, Params, StudyConfig, derive_seed
 from pipeline.search.acquisition import largest_improvement
 from pipeline.search.encoding import Encoding
-from pipeline.search.finalists import filled
-from pipeline.search.known import Known
-from pipeline.search.surrogate import fit
+from pipeline.search.finalists import model_of
 from pipeline.trial import Settled, TrialRow, TrialState
 
 FEWEST_BLOCKS: Final = 3
@@ -45,14 +43,10 @@ def find_settled(
     n_trials = at + FINALIST_SEEDS * study.n_finalists
     if not encoding.n_columns:
         return Settled(at=at, n_trials=n_trials, gained=0.0, expected=0.0, noise=0.0)
-    known = Known()
-    for trial in trials:
-        known.tell(trial)
-    settings = filled(study, suggested)
     rng = np.random.default_rng(derive_seed(study.search.seed, at, "settled"))
     with threadpool_limits(1):  # sums must not depend on how many cores the driver has
-        model = fit(known.outcomes(settings, encoding))
-        means, _ = model.predict(encoding.encode(settings[: len(trials)]))
+        model, places = model_of(study, encoding, suggested, trials)
+        means, _ = model.predict(places[: len(trials)])
         expected = largest_improvement(model, encoding, rng)
     gained = float(means[:-n_latest].min() - means.min())
     noise = model.noise_sd

@@ -101,7 +101,7 @@ class GaussianProcess:
 
     def _covariance(self, stretched: Matrix) -> Matrix:
         """Between places, stretched by the length scales, and the known ones."""
-        return self._scale * _matern(_squares(stretched, self._known))
+        return self._scale * matern(squared_distances(stretched, self._known))
 
     @property
     def noise_sd(self) -> float:
@@ -184,7 +184,7 @@ class _Posterior:
         weights = np.exp(-2 * point[: self._n_lengths])
         scale, noise = np.exp(point[-2:])
         squares = self._squares @ weights
-        correlation = _matern(squares)
+        correlation = matern(squares)
         covariance = scale * correlation + np.diag(noise + self._doubt + JITTER)
         try:
             factor = cholesky(covariance, lower=True)
@@ -202,14 +202,14 @@ class _Posterior:
         return float(value), np.array([*of_lengths, of_scale, of_noise]) + off / self._prior_sd
 
 
-def _squares(some: Matrix, others: Matrix) -> Matrix:
-    """Squared distances, [n, m]."""
+def squared_distances(some: Matrix, others: Matrix) -> Matrix:
+    """The squared distances of rows [n, columns] to others [m, columns]: float [n, m]."""
     sums = (some**2).sum(axis=1)[:, None] + (others**2).sum(axis=1)[None, :]
     squares: Matrix = np.maximum(sums - 2 * some @ others.T, 0.0)
     return squares
 
 
-def _matern(squares: Matrix) -> Matrix:
+def matern(squares: Matrix) -> Matrix:
     """The correlation of Matérn 5/2 at squared distances."""
     distances = ROOT_5 * np.sqrt(squares)
     correlation: Matrix = (1 + distances + distances**2 / 3) * np.exp(-distances)
@@ -217,7 +217,7 @@ def _matern(squares: Matrix) -> Matrix:
 
 
 def _matern_slope(squares: Matrix) -> Matrix:
-    """Minus the derivative of ``_matern`` by the squared distance."""
+    """Minus the derivative of ``matern`` by the squared distance."""
     distances = ROOT_5 * np.sqrt(squares)
     slope: Matrix = 5 / 6 * (1 + distances) * np.exp(-distances)
     return slope

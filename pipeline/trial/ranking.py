@@ -156,8 +156,9 @@ def find_best(rows: Sequence[TrialRow]) -> Best | None:
     Args:
         rows: The study's table.
     """
-    ranked = rank(rows)
-    return Best(ranked=ranked[0], finalists=_finalists(rows)) if ranked else None
+    finalists = _finalists(rows)
+    ranked = _rank(rows, finalists)
+    return Best(ranked=ranked[0], finalists=finalists) if ranked else None
 
 
 def rank(rows: Sequence[TrialRow]) -> list[Ranked]:
@@ -170,7 +171,10 @@ def rank(rows: Sequence[TrialRow]) -> list[Ranked]:
     Args:
         rows: The study's table.
     """
-    finalists = _finalists(rows)
+    return _rank(rows, _finalists(rows))
+
+
+def _rank(rows: Sequence[TrialRow], finalists: Sequence[FinalistSetting]) -> list[Ranked]:
     settings = [dict(finalist.params) for finalist in finalists]
     others = [row for row in _by_value(rows) if row.value is not None]
     return [

@@ -100,19 +100,20 @@ def test_a_peek_counts_until_the_outcome_is_told() -> None:
     assert peeking.ask(12) != blind.ask(12)
     for search in (late, blind):
         search.tell(ended(8, TrialState.COMPLETE, 0.5, (1.0, 0.5)))
-    assert late._known.outcomes(late._settings, late._encoding).values.tolist() == (
-        blind._known.outcomes(blind._settings, blind._encoding).values.tolist()
+    assert late._known.outcomes(late._places, late._encoding.owner).values.tolist() == (
+        blind._known.outcomes(blind._places, blind._encoding.owner).values.tolist()
     )
 
 
 def known_values(*trials: Any) -> tuple[list[float], list[float]]:
     asked = study(space=SPACE)
     search = BayesianSearch(asked)
-    settings = [search.ask(number) for number in range(len(trials))]
+    for number in range(len(trials)):
+        search.ask(number)
     known = Known()
     for trial in trials:
         known.tell(trial)
-    outcomes = known.outcomes(settings, search._encoding)
+    outcomes = known.outcomes(search._places, search._encoding.owner)
     return outcomes.values.tolist(), outcomes.doubt.tolist()
 
 
@@ -150,6 +151,6 @@ def test_the_model_knows_the_best_and_the_latest_of_many_trials() -> None:
     asked = study(space=SPACE)
     encoding = BayesianSearch(asked)._encoding
     setting = BayesianSearch(asked).ask(0)
-    outcomes = known.outcomes([setting] * n_trials, encoding)
+    outcomes = known.outcomes(encoding.encode([setting] * n_trials), encoding.owner)
     assert len(outcomes.values) == MAX_OUTCOMES
     assert outcomes.values.min() == 1.0  # the last loss of each curve
