@@ -17,8 +17,7 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.search import plan
-from benchmarks.search.regret import by_task, tables
-from benchmarks.search.report import screen
+from benchmarks.search.regret import by_task, print_tables
 from benchmarks.search.simulation import Floats, Noise, Reference, add_options, regrets_of
 from pipeline.config import StudyConfig
 
@@ -198,8 +197,7 @@ def main(words: Sequence[str]) -> int:
     tasks = tasks_of(options.part, surrogate.tasks)
     regrets = list(regrets_of(surrogate, tasks, options))
     labels = [f"{budget} trials" for budget in plan.LCBENCH_BUDGETS]
-    for title, rows in tables(regrets, labels, pair=by_task):
-        print(f"\n{title}\n\n{screen(rows)}")
+    print_tables(regrets, labels, pair=by_task)
     return 0
 
 

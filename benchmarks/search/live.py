@@ -10,12 +10,11 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice, product
-from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.search import plan
 from benchmarks.search.policies import POLICIES, Policy
-from benchmarks.search.spaces import LIVE, Folders, LiveSpace
+from benchmarks.search.spaces import LIVE, Folders, LiveSpace, add_live_options
 from benchmarks.search.studies import Study, StudyKey, Trial, read_studies, write_study
 from benchmarks.search.training import Recalled
 from pipeline.app.inputs import Data, locate_data, prepare_data
@@ -218,13 +217,10 @@ def parser() -> argparse.ArgumentParser:
     """Describe the options."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.search.live", description=__doc__)
     add = parser.add_argument
-    add("--spaces", nargs="+", choices=LIVE, default=list(plan.SPACES))
     add("--policies", nargs="+", choices=POLICIES, default=[plan.OURS, *plan.PEERS])
     add("--seeds", nargs="+", type=int, default=list(plan.SEEDS), metavar="N")
     add("--budget", type=int, default=max(plan.BUDGETS), metavar="EPOCHS", help="of a study")
-    add("--workers", type=int, default=1, metavar="N")
-    add("--data-dir", type=Path, help="folder of data sets in torchvision's layout")
-    add("--out", type=Path, required=True, metavar="FOLDER", help="of the results")
+    add_live_options(parser)
     return parser
 
 

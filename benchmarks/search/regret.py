@@ -7,7 +7,7 @@ from typing import Final, NamedTuple, Self
 
 from benchmarks.search import plan
 from benchmarks.search.paired import compare_common
-from benchmarks.search.report import Table, cell_of
+from benchmarks.search.report import Table, cell_of, screen
 from benchmarks.search.studies import Lines, Study, StudyKey
 
 REFERENCE: Final = "tpe"
@@ -78,6 +78,12 @@ def means(regrets: Sequence[Regret], policy: str, index: int, pair: Pair) -> dic
         if regret.policy == policy:
             found.setdefault(pair(regret), []).append(regret.regrets[index])
     return {key: fmean(values) for key, values in found.items()}
+
+
+def print_tables(regrets: Sequence[Regret], labels: Sequence[str], *, pair: Pair) -> None:
+    """Print ``tables``."""
+    for title, rows in tables(regrets, labels, pair=pair):
+        print(f"\n{title}\n\n{screen(rows)}")
 
 
 def tables(

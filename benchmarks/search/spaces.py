@@ -1,5 +1,6 @@
 """The spaces of the live studies, and the rows that a study's choices are trained on again."""
 
+import argparse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.search.plan import EPOCHS, PATIENCE
+from benchmarks.search.plan import EPOCHS, PATIENCE, SPACES
 from pipeline.config import DataConfig, StudyConfig
 
 ROOT: Final = Path(__file__).parents[2]
@@ -147,6 +148,15 @@ LIVE: Final = {
         LiveSpace(name="digits-cnn", document=CNN, rows=digits, other_rows=digits),
     )
 }
+
+
+def add_live_options(parser: argparse.ArgumentParser) -> None:
+    """Describe the options of whatever trains on these spaces."""
+    add = parser.add_argument
+    add("--spaces", nargs="+", choices=LIVE, default=list(SPACES))
+    add("--workers", type=int, default=1, metavar="N")
+    add("--data-dir", type=Path, help="folder of data sets in torchvision's layout")
+    add("--out", type=Path, required=True, metavar="FOLDER", help="of studies and results")
 
 
 def _training_part(folders: Folders, name: str) -> Arrays:

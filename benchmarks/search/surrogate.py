@@ -17,13 +17,13 @@ import numpy as np
 
 from benchmarks.search import plan
 from benchmarks.search.cube import Cube
-from benchmarks.search.regret import by_seed, tables
-from benchmarks.search.report import screen
+from benchmarks.search.regret import by_seed, print_tables
 from benchmarks.search.simulation import Floats, Noise, Reference, add_options, regrets_of
 from benchmarks.search.spaces import LIVE
 from benchmarks.search.table import EPOCHS, SEEDS, Table
 from benchmarks.search.table import FILE as TABLE
 from pipeline.config import StudyConfig
+from pipeline.search.surrogate import matern, squared_distances
 
 FILE: Final = Path(__file__).with_name("surrogate.npz")
 SPACE: Final = LIVE["mnist-5k-mlp"]
@@ -90,7 +90,7 @@ class CurveModel:
     def predict(self, points: Floats) -> Floats:
         """Losses [m, epochs] at points [m, d]."""
         scores = [
-            offset + _matern(points / scales, self.points / scales) @ weights
+            offset + matern(squared_distances(points / scales, self.points / scales)) @ weights
             for offset, scales, weights in zip(self.offsets, self.scales, self.weights, strict=True)
         ]
         curves: Floats = np.exp(self.mean + np.stack(scores, axis=1) @ self.components)
@@ -112,14 +112,6 @@ def _fit(points: Floats, values: Floats) -> tuple[float, Floats, Floats]:
     smooth = process.kernel_.k1
     weights = values.std() * smooth.k1.constant_value * process.alpha_
     return float(values.mean()), smooth.k2.length_scale, weights
-
-
-def _matern(first: Floats, second: Floats) -> Floats:
-    """The Matérn kernel (nu 5/2) between points [m, d] and [n, d] in units of its lengths."""
-    squares = ((first[:, None] - second[None]) ** 2).sum(axis=-1)
-    distances = np.sqrt(5.0 * squares)
-    kernel: Floats = (1 + distances + distances**2 / 3) * np.exp(-distances)
-    return kernel
 
 
 class OwnTable:
@@ -298,8 +290,7 @@ def main(words: Sequence[str]) -> int:
         return 0
     regrets = list(regrets_of(OwnTable.read(), TASKS, options))
     labels = [f"{budget} epochs" for budget in plan.TABLE_BUDGETS]
-    for title, rows in tables(regrets, labels, pair=by_seed):
-        print(f"\n{title}\n\n{screen(rows)}")
+    print_tables(regrets, labels, pair=by_seed)
     return 0
 
 

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple, Self
 from benchmarks.search import plan
 from benchmarks.search.live import FILE as STUDIES
 from benchmarks.search.live import prepare
-from benchmarks.search.spaces import LIVE, Folders, LiveSpace
+from benchmarks.search.spaces import LIVE, Folders, LiveSpace, add_live_options
 from benchmarks.search.studies import Lines, Study, choose, read_studies
 from pipeline.app import training
 from pipeline.config import StudyConfig, TrialConfig, derive_seed
@@ -137,12 +137,9 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.search.yardstick", description=__doc__
     )
-    add = parser.add_argument
-    add("--spaces", nargs="+", choices=LIVE, default=list(plan.SPACES))
-    add("--budgets", nargs="+", type=int, default=list(plan.BUDGETS), metavar="EPOCHS")
-    add("--workers", type=int, default=1, metavar="N")
-    add("--data-dir", type=Path, help="folder of data sets in torchvision's layout")
-    add("--out", type=Path, required=True, metavar="FOLDER", help="with the studies")
+    budgets = list(plan.BUDGETS)
+    parser.add_argument("--budgets", nargs="+", type=int, default=budgets, metavar="EPOCHS")
+    add_live_options(parser)
     return parser
 
 
