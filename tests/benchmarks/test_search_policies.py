@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from optuna.samplers import RandomSampler, TPESampler
 
 from benchmarks.search.policies import POLICIES, MedianPruner, OptunaPolicy, Policy
+from benchmarks.search.price import BOUNDS, line_of, seconds_by_trial
 from benchmarks.search.promotion import PromotingAsha, rungs
 from benchmarks.search.simulation import Noise, noisy, simulate
 from benchmarks.search.studies import Study, StudyKey
@@ -238,3 +239,15 @@ def scores(epoch: int, loss: float) -> EpochScores:
         learning_rate=0.001,
         epoch_seconds=0.0,
     )
+
+
+@pytest.mark.parametrize("policy", ["auto", "tpe"])
+def test_the_price_of_each_suggestion_is_noted(policy: str) -> None:
+    by_trial = seconds_by_trial(policy, 21)
+    assert len(by_trial) == 22
+    assert all(before < after for before, after in pairwise(by_trial))
+
+
+def test_the_price_is_a_mean_between_bounds() -> None:
+    by_trial = [0.002 * n for n in range(BOUNDS[2] + 1)]
+    assert line_of("auto", by_trial) == "auto, milliseconds a trial: 0 to 20: 2.0, 20 to 60: 2.0"
