@@ -20,6 +20,7 @@ from pipeline.trial import (
     TrialOutcome,
     TrialRow,
     TrialState,
+    WarmStart,
 )
 
 Fit = Callable[[Cohort, Any, Callable[[EpochScores], None]], Sequence[TrialOutcome]]
@@ -251,6 +252,7 @@ class Browsable:
     set_aside: list[FakeRun] = field(default_factory=list)
     study_status: str = "absent"
     settled: Settled | None = None
+    warm_start: WarmStart | None = None
     rows: tuple[TrialRow, ...] = ()
     n_made: int = 0
 
@@ -272,7 +274,12 @@ class FakeLedger:
         """The run id of every trial that has a run."""
         return {number: run.run_id for number, run in self.held.runs.items()}
 
-    def open(self, study: StudyConfig, known: KnownRuns = NO_RUNS) -> None:
+    def open(
+        self,
+        study: StudyConfig,
+        known: KnownRuns = NO_RUNS,
+        warm_start: WarmStart | None = None,
+    ) -> None:
         """Make the study's run or take it up again; set the runs of earlier attempts aside."""
         del study
         self._fuse.burn()
@@ -280,6 +287,7 @@ class FakeLedger:
             if number in self.held.runs and self.held.runs[number].run_id in earlier:
                 self.held.set_aside.append(self.held.runs.pop(number))
         self.held.study_status = "RUNNING"
+        self.held.warm_start = warm_start
 
     def start(self, config: TrialConfig) -> str:
         """Make a trial's run, or take it up again, and return its run id."""

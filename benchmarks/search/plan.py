@@ -39,6 +39,11 @@ LCBENCH_SEEDS: Final = (201, 202, 203)
 """Tables at even places of ``config_space.json``'s list (the first is at place 0) are for
 development; those at odd places decide, and nothing is tuned on them."""
 
+WARM_BUDGETS: Final = (4, 16, 40)
+"""Of studies on LCBench that begin with another one's outcomes, in whole trials."""
+EARLIER_SEED: Final = 1_000
+"""Added to a study's seed in the study that it begins with."""
+
 TABLE_BUDGETS: Final = (100, 200, 400, 800)
 """On the surrogate of this project's own table, in epochs."""
 TABLE_SEEDS: Final = tuple(range(301, 331))

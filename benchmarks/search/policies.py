@@ -12,7 +12,7 @@ from optuna.trial import TrialState as OptunaState
 
 from pipeline.config import Choices, Domain, Params, Range, StudyConfig, is_fixed
 from pipeline.search.blocks import Blocks, resolve
-from pipeline.trial import Assignment, Cutoffs, TrialRow, TrialState
+from pipeline.trial import Assignment, Cutoffs, TrialRow, TrialState, WarmStart
 
 N_AT_ONCE: Final = 8
 """Trials of a search that does not learn: they are asked for together."""
@@ -162,11 +162,16 @@ class BlocksPolicy:
 
     Args:
         study: Its search section names sampler and stopping rule.
+        warm_start: What it takes over from another study.
+
+    Attributes:
+        ended: The trials that have ended.
     """
 
-    def __init__(self, study: StudyConfig) -> None:
-        self._blocks = Blocks(study, [], [])
+    def __init__(self, study: StudyConfig, warm_start: WarmStart | None = None) -> None:
+        self._blocks = Blocks(study, [], [], warm_start=warm_start)
         self._paused: dict[int, TrialRow] = {}
+        self.ended: list[TrialRow] = []
 
     def ask(self) -> Sequence[Assignment]:
         """Ask for what goes on, or for the next block; none where the study has all its trials."""
@@ -177,8 +182,8 @@ class BlocksPolicy:
     def _judge(self) -> Sequence[Assignment]:
         judged = self._blocks.judge()
         for number, cause in judged.stopped.items():
-            stopped = replace(self._paused.pop(number), state=TrialState.PRUNED, cause=cause)
-            self._blocks.finish(stopped)
+            paused = self._paused.pop(number)
+            self._end(replace(paused, state=TrialState.PRUNED, cause=cause))
         return judged.going_on
 
     def tell(self, trial: TrialRow) -> None:
@@ -187,7 +192,11 @@ class BlocksPolicy:
             self._paused[trial.number] = trial
             self._blocks.pause(trial)
         else:
-            self._blocks.finish(trial)
+            self._end(trial)
+
+    def _end(self, trial: TrialRow) -> None:
+        self._blocks.finish(trial)
+        self.ended.append(trial)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from benchmarks.search import plan
 from benchmarks.search.peers import ALL, missing
-from benchmarks.search.policies import Policy
+from benchmarks.search.policies import Entry, Policy
 from benchmarks.search.regret import Regret, read_regrets
 from benchmarks.search.studies import Lines, Study, StudyKey, Trial, choose
 from benchmarks.search.training import end_of
@@ -149,9 +149,16 @@ def noisy(curve: Floats, noise: Noise, assignment: Assignment) -> list[float]:
     return list((curve * np.exp(log_noise)).tolist())
 
 
-def run(problem: Problem, key: StudyKey, noise: Noise) -> Study:
-    """Run one study."""
-    entry, budget = ALL[key.policy], max(problem.budgets)
+def run(problem: Problem, key: StudyKey, noise: Noise, entry: Entry | None = None) -> Study:
+    """Run one study.
+
+    Args:
+        problem: Where the losses come from.
+        key: What the study is called in the results.
+        noise: Of the losses.
+        entry: The policy, where it is none of ``ALL``.
+    """
+    entry, budget = entry or ALL[key.policy], max(problem.budgets)
     n_whole = -(-budget // problem.epochs)
     at_most = 1 if entry.is_whole else AT_MOST
     seed = derive_seed(key.seed, key.space)  # one for all tasks would draw the same settings
@@ -178,19 +185,28 @@ def regrets_of(
     problem: Problem, tasks: Sequence[str], options: argparse.Namespace
 ) -> Iterator[Regret]:
     """Run every study that the file of results does not have, policy by policy."""
-    known = read_regrets(options.out) if options.out else {}
     noise = Noise(options.offset, options.jitter)
     for policy in options.policies:
         if reason := missing(policy):
             print(f"{policy} is left out: {reason}", file=sys.stderr)
             continue
-        for seed, task in product(options.seeds, tasks):
-            key = StudyKey(policy, task, seed)
-            if key not in known:
-                known[key] = regret_of(problem, run(problem, key, noise))
-                if options.out:
-                    Lines(options.out).append(known[key]._asdict())
-            yield known[key]
+        keys = [StudyKey(policy, task, seed) for seed, task in product(options.seeds, tasks)]
+        yield from measured(
+            keys, lambda key: regret_of(problem, run(problem, key, noise)), options.out
+        )
+
+
+def measured(
+    keys: Iterable[StudyKey], measure: Callable[[StudyKey], Regret], out: Path | None
+) -> Iterator[Regret]:
+    """Measure what a file of results does not have, and add it there."""
+    known = read_regrets(out) if out else {}
+    for key in keys:
+        if key not in known:
+            known[key] = measure(key)
+            if out:
+                Lines(out).append(known[key]._asdict())
+        yield known[key]
 
 
 def add_options(parser: argparse.ArgumentParser, *, seeds: Sequence[int], noise: Noise) -> None:

@@ -51,7 +51,12 @@ def show_study(workspace: Workspace, name: str) -> StudyResult:
 
 
 def _result(store: "TrialStore") -> StudyResult:
-    return StudyResult(study=store.name, trials=store.rows(), settled=store.settled)
+    return StudyResult(
+        study=store.name,
+        trials=store.rows(),
+        settled=store.settled,
+        warm_start=store.warm_start,
+    )
 
 
 def load_model(

@@ -156,7 +156,7 @@ class Repair:
         from pipeline.tracking.ledger import MlflowLedger
 
         self._ledger = MlflowLedger(self._workspace.ledger_uri, self._workspace.artifacts)
-        self._ledger.open(self._study, self._store.known_runs)
+        self._ledger.open(self._study, self._store.known_runs, self._store.warm_start)
         try:
             yield
         finally:

@@ -30,6 +30,7 @@ from pipeline.trial import (
     Tell,
     TrialOutcome,
     TrialRow,
+    WarmStart,
     Watch,
     find_best,
     ignore,
@@ -50,6 +51,7 @@ class StudyResult:
     Attributes:
         trials: The table, by number.
         settled: Why the search ended before all its trials were done; ``None``: it did not.
+        warm_start: What the study has taken over from another one; ``None``: nothing.
         seconds: Where the wall time of this run went; ``total`` is the sum of the others.
         start_up: What the start-up waited for, in seconds that sum to its own.
         machinery: Seconds that the machinery took, whether or not a worker waited for it.
@@ -58,6 +60,7 @@ class StudyResult:
     study: str
     trials: Sequence[TrialRow]
     settled: Settled | None = None
+    warm_start: WarmStart | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     start_up: Mapping[str, float] = field(default_factory=dict)
     machinery: Mapping[str, float] = field(default_factory=dict)
@@ -84,6 +87,7 @@ class StudyResult:
             "trials": self.counts,
             "best": self.best and self.best.as_json(),
             "settled": self.settled and self.settled.as_json(),
+            "warm_start": self.warm_start and self.warm_start.as_json(),
             "seconds": _rounded(self.seconds),
             "start_up": _rounded(self.start_up),
             "machinery": _rounded(self.machinery),
@@ -215,12 +219,13 @@ class Study:
         ):
             with seconds.starting("checks"):
                 source = self._check()
+                warm_start = self._find_warm_start()
             with seconds.starting("data"):
                 data = self._prepare(source)
             trust.remember(self.config.name, code, self.workspace)
             checkpoints = CheckpointFolder(self.workspace.checkpoints.resolve() / self.config.name)
             engine.open(Resumable(data, checkpoints))
-            with self._held_store(seconds, retry_failed=retry_failed) as store:
+            with self._held_store(seconds, warm_start, retry_failed=retry_failed) as store:
                 begun(store.rows())
                 with seconds.starting("mlflow"):
                     ledger = self.workspace.make_ledger(tell)
@@ -235,11 +240,12 @@ class Study:
                 )
                 with _only_unfinished(checkpoints, store), _imports_frozen():
                     rows = driver.run()
-                settled = store.settled
+                settled, warm_start = store.settled, store.warm_start
         result = StudyResult(
             study=self.config.name,
             trials=rows,
             settled=settled,
+            warm_start=warm_start,
             seconds=seconds.summary(),
             start_up=seconds.start_up(),
             machinery=seconds.machinery(),
@@ -249,7 +255,9 @@ class Study:
         return result
 
     @contextmanager
-    def _held_store(self, seconds: "TimeLedger", *, retry_failed: bool) -> "Iterator[TrialStore]":
+    def _held_store(
+        self, seconds: "TimeLedger", warm_start: WarmStart | None, *, retry_failed: bool
+    ) -> "Iterator[TrialStore]":
         """Open Optuna's storage and hold the study there, too: other homes may share it."""
         from pipeline.search.lease import hold
         from pipeline.search.storage import open_storage
@@ -261,7 +269,7 @@ class Study:
                 storage = open_storage(workspace.storage, workspace.journal, to_write=True)
                 assert storage is not None, "a writer makes the storage"  # noqa: S101
                 lease = held.enter_context(hold(storage, self.config.name, workspace.home))
-                store = TrialStore.create(storage, self.config, lease)
+                store = TrialStore.create(storage, self.config, lease, warm_start)
                 if retry_failed:
                     store.retry_failed()
             yield store
@@ -279,6 +287,16 @@ class Study:
         storage = open_storage(self.workspace.storage, self.workspace.journal, to_write=False)
         refuse_held(storage, self.config.name, self.workspace.home)
         return TrialStore.find(storage, self.config.name)
+
+    def _find_warm_start(self) -> WarmStart | None:
+        """What the study begins with; it is written down when the study is created."""
+        if self.config.search.warm_start is None:
+            return None
+        from pipeline.search.storage import open_storage
+        from pipeline.search.warm_start import find_warm_start
+
+        storage = open_storage(self.workspace.storage, self.workspace.journal, to_write=False)
+        return find_warm_start(storage, self.config, where=self.file)
 
     def _check(self) -> "Source | None":
         """Find everything that is wrong before anything is written."""

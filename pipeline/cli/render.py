@@ -40,6 +40,7 @@ def result_lines(result: "StudyResult", home: Path) -> list[str]:
     counts = ", ".join(f"{number} {state}" for state, number in result.counts.items())
     return [
         f"study {result.study}: {counts}",
+        *([f"  {result.warm_start.sentence}"] if result.warm_start else []),
         *([f"  {result.settled.sentence}"] if result.settled else []),
         *_best_lines(result.best),
         f"seconds: {result.seconds['total']:.1f} = {_parts(result.seconds)}",

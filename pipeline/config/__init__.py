@@ -1,6 +1,14 @@
 """What a study and a trial are: frozen records, checked when built."""
 
-from pipeline.config.domain import Choices, Domain, Range, is_fixed, values_of
+from pipeline.config.domain import (
+    Choices,
+    Domain,
+    Range,
+    converted,
+    is_fixed,
+    limit_of,
+    values_of,
+)
 from pipeline.config.finalists import FINALIST_SEEDS
 from pipeline.config.frozen import Frozen, Params, Scalar
 from pipeline.config.models import MODELS, Model
@@ -43,10 +51,12 @@ __all__ = [
     "TrainingConfig",
     "TrialConfig",
     "check_study",
+    "converted",
     "derive_seed",
     "differences",
     "digest",
     "is_fixed",
+    "limit_of",
     "load_study",
     "parameters_of",
     "read_space",

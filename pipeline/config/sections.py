@@ -17,7 +17,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from pipeline.config.frozen import Count, Frozen, Matching, Seed
+from pipeline.config.frozen import Count, Frozen, Matching, Name, Seed
 from pipeline.config.messages import InvalidValueError, shown
 from pipeline.config.models import CUSTOM, MODELS
 from pipeline.config.parameters import ParameterTable
@@ -206,6 +206,8 @@ class TrainingConfig(Frozen):
 
 
 SamplerName = Literal["auto", "gp", "tpe", "random", "qmc", "grid"]
+WITH_WARM_START: Final = ("gp",)
+"""Samplers that can use another study's outcomes."""
 
 
 class SearchConfig(Frozen):
@@ -234,6 +236,9 @@ class SearchConfig(Frozen):
             where there are at least 40 trials, except with ``grid``.
         until: ``settled``: the search ends where the model of its outcomes says that nothing is
             gained beyond noise, and the finalists follow. By default all trials are done.
+        warm_start: An earlier study in the same storage, of the same model on other data or in
+            other ranges; its outcomes are taken when this one is created, and the search begins
+            with them.
         block: Number of trials in a block. A trial sees the outcomes of all earlier blocks except
             the one before its own.
         max_seconds: Start no trial after this time; the next ``run`` continues the study.
@@ -246,20 +251,25 @@ class SearchConfig(Frozen):
     reduction: Annotated[int, Strict(), Field(ge=2, le=1_000)] | None = None
     finalists: Annotated[int, Strict(), Field(ge=0, le=1_000)] | None = None
     until: Literal["settled"] | None = None
+    warm_start: Name | None = None
     seed: Seed = 0
     block: Annotated[Count, Field(le=1_000)] = 8
     max_seconds: Annotated[float, Strict(), Field(gt=0)] | None = None
 
     def resolved(self, epochs: int) -> Self:
-        """The search with what ``auto`` stands for, and the stopping rule's settings checked.
+        """The search with what ``auto`` stands for, and its other settings checked against it.
 
         Args:
             epochs: Those of a trial.
 
         Raises:
-            InvalidValueError: The rule does not have a setting, or not that value of it.
+            InvalidValueError: The rule does not have a setting, or not that value of it, or the
+                sampler cannot use another study's outcomes.
         """
         given = StoppingSettings(self.stopping, self.first_rung, self.reduction)
         sampler = "gp" if self.sampler == "auto" else self.sampler
+        if self.warm_start is not None and sampler not in WITH_WARM_START:
+            expected = f"no value with sampler: {sampler}; {', '.join(WITH_WARM_START)} can use it"
+            raise InvalidValueError(key="warm_start", got=shown(self.warm_start), expected=expected)
         stopping = resolve_stopping(given, epochs=epochs)._asdict()
         return self.model_copy(update={"sampler": sampler} | stopping)

@@ -88,6 +88,10 @@ class StudyConfig(Frozen):
             raise InvalidValueError(
                 key="search.trials", got=str(self.search.trials), expected=expected
             )
+        if self.search.warm_start == self.name:
+            raise InvalidValueError(
+                key="search.warm_start", got=shown(self.name), expected="another study's name"
+            )
         n_finalist_trials = self.search.trials - self.n_searched
         if self.search.sampler == "grid":
             self._check_grid(n_finalist_trials)

@@ -66,14 +66,13 @@ def _ordered(
     model: GaussianProcess, encoding: Encoding, rng: np.random.Generator
 ) -> tuple[Matrix, Vector]:
     """Look at places, and order them by the logarithm of their expected improvement."""
-    lowest = float(model.means.min())
     spread = qmc.Sobol(encoding.n_columns, scramble=True, rng=rng).random(N_SPREAD)
     best = model.outcomes.places[np.argsort(model.means, kind="stable")[:N_STARTS]]
     places = encoding.nearest(np.vstack([spread, _around(best, encoding, rng, FIRST_STEP)]))
-    improvements = log_expected_improvement(*model.predict(places), lowest)
+    improvements = log_expected_improvement(*model.predict(places), model.lowest)
     better = places[np.argsort(-improvements, kind="stable")[:N_STARTS]]
     closer = encoding.nearest(_around(better, encoding, rng, LATER_STEP))
-    of_closer = log_expected_improvement(*model.predict(closer), lowest)
+    of_closer = log_expected_improvement(*model.predict(closer), model.lowest)
     places = np.vstack([places, closer])
     improvements = np.concatenate([improvements, of_closer])
     order = np.argsort(-improvements, kind="stable")

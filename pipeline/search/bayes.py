@@ -12,10 +12,13 @@ from pipeline.search.acquisition import next_place
 from pipeline.search.encoding import Encoding
 from pipeline.search.known import Known
 from pipeline.search.surrogate import GaussianProcess, fit
-from pipeline.trial import TrialRow
+from pipeline.search.transfer import Transfer
+from pipeline.trial import TrialRow, WarmStart
 
 MIN_OUTCOMES: Final = 4
 """With fewer a trial is taken from the first design."""
+MODEL_FREE: Final = 4
+"""Where the model knows another study's outcomes, one in so many trials of the first design is."""
 
 
 class BayesianSearch:
@@ -24,18 +27,22 @@ class BayesianSearch:
     The first trials are the study file's own, the usual setting, and points of a Sobol
     sequence. Later ones follow from a Gaussian process over all that is known: values of complete
     trials, and forecasts of those that were stopped or are known in part. A setting that is being
-    trained counts with its predicted mean.
+    trained counts with its predicted mean. With the outcomes of another study the model suggests
+    three in four of the first design's trials as well; the others keep to the design, so that a
+    study that misleads cannot have them all.
 
     Args:
         study: The study file.
+        warm_start: What the study has taken over from another one.
     """
 
-    def __init__(self, study: StudyConfig) -> None:
+    def __init__(self, study: StudyConfig, warm_start: WarmStart | None = None) -> None:
         self._study = study
         self._encoding = Encoding(study.space)
         self._places = np.empty((0, self._encoding.n_columns))
         self._known = Known()
         self._model: GaussianProcess | None = None
+        self._transfer = Transfer(warm_start, study, self._encoding) if warm_start else None
 
     def ask(self, number: int) -> Params:
         """Suggest the next trial."""
@@ -63,18 +70,35 @@ class BayesianSearch:
         n_fixed = len(self._study.trials)
         if number < n_fixed:
             return usual_setting(self._study) | self._study.fixed_params(number)
-        if len(self._known) < MIN_OUTCOMES or not self._encoding.n_columns:
-            return first_design(self._study, self._encoding, number - n_fixed)
+        index = self._index_in_design(number - n_fixed)
+        if index is not None:
+            return first_design(self._study, self._encoding, index)
         pending = self._known.pending(len(self._places))
         model = self._fitted().believing(self._places[pending])
         rng = np.random.default_rng(derive_seed(self._study.search.seed, number, "sampler"))
         place = next_place(model, self._encoding, self._places, rng)
         return self._encoding.decode(place[None, :])[0]
 
+    def _index_in_design(self, n_before: int) -> int | None:
+        """Which setting of the first design a trial has; ``None``: the model suggests it.
+
+        Args:
+            n_before: How many trials of the search there were.
+        """
+        if not self._encoding.n_columns:
+            return n_before
+        if len(self._known) >= MIN_OUTCOMES:
+            return None
+        if self._transfer is None or n_before == 0:
+            return n_before
+        n_turns, left = divmod(n_before + 1, MODEL_FREE)
+        return None if left else n_turns
+
     def _fitted(self) -> GaussianProcess:
         """The model of what is known, fitted once for all trials that see the same."""
         if self._model is None:
-            self._model = fit(self._known.outcomes(self._places, self._encoding.owner))
+            own = self._known.outcomes(self._places, self._encoding.owner)
+            self._model = fit(self._transfer.before(own) if self._transfer else own)
         return self._model
 
 

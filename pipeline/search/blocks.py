@@ -12,7 +12,7 @@ from pipeline.search.failure_limit import FAILURE_LIMIT, RepeatedFailure, find_r
 from pipeline.search.gate import Gate
 from pipeline.search.stopping import StoppingRule
 from pipeline.search.suggest import make_suggester
-from pipeline.trial import Assignment, Settled, TrialRow
+from pipeline.trial import Assignment, Settled, TrialRow, WarmStart
 
 NONE: Final[Mapping[int, Finalist]] = MappingProxyType({})
 
@@ -66,6 +66,7 @@ class Blocks:
             no later one.
         finalists: What made trials of earlier runs finalists, by number.
         settled: Why the search ended in an earlier run before all its trials were done.
+        warm_start: What the study has taken over from another one.
     """
 
     def __init__(
@@ -77,11 +78,12 @@ class Blocks:
         n_acknowledged: int = 0,
         finalists: Mapping[int, Finalist] = NONE,
         settled: Settled | None = None,
+        warm_start: WarmStart | None = None,
     ) -> None:
         self._study = study
         self._suggested = suggested
         self._finished = {trial.number: trial for trial in finished}
-        self._suggester = make_suggester(study)
+        self._suggester = make_suggester(study, warm_start)
         self._rule = StoppingRule(study)
         self._gate = Gate.of(study)
         self._ending = Ending(study, finalists, settled)

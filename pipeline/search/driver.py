@@ -76,6 +76,7 @@ class Driver:
             n_acknowledged=store.n_acknowledged,
             finalists=store.finalists(),
             settled=store.settled,
+            warm_start=store.warm_start,
         )
         self._asked: deque[Cohort] = deque()
         self._going_on: deque[Cohort] = deque()
@@ -100,7 +101,7 @@ class Driver:
         """
         with closing(self._engine):
             with self._seconds.starting("mlflow"):
-                self._ledger.open(self._study, self._store.known_runs)
+                self._ledger.open(self._study, self._store.known_runs, self._store.warm_start)
                 note_runs(self._store, self._ledger)
             try:
                 self._go()

@@ -52,9 +52,9 @@ class Known:
             places: Of every trial's setting, by number, float [trials, columns].
             owner: The parameter that each column belongs to, int [columns].
         """
-        values, doubts = self._values()
-        numbers = _most_telling(values)
-        limited = _limited(np.array([values[number] for number in numbers]))
+        values, doubts = self.values()
+        numbers = most_telling(values, MAX_OUTCOMES)
+        limited = limit(np.array([values[number] for number in numbers]))
         return Outcomes(
             places=places[numbers],
             values=limited,
@@ -62,7 +62,7 @@ class Known:
             owner=owner,
         )
 
-    def _values(self) -> tuple[dict[int, float], dict[int, float]]:
+    def values(self) -> tuple[dict[int, float], dict[int, float]]:
         """Each known trial's value or forecast, by number, and the doubt of it."""
         curves = [
             trial.lowest_so_far
@@ -86,16 +86,21 @@ class Known:
         return values, doubts
 
 
-def _most_telling(values: Mapping[int, float]) -> list[int]:
-    """The numbers of the trials that a model is fitted to: the best half, and the latest."""
-    if len(values) <= MAX_OUTCOMES:
+def most_telling(values: Mapping[int, float], n_outcomes: int) -> list[int]:
+    """The numbers of the trials that a model is fitted to: the best half, and the latest.
+
+    Args:
+        values: By number, ascending.
+        n_outcomes: So many at most, an even number.
+    """
+    if len(values) <= n_outcomes:
         return list(values)
-    best = sorted(values, key=lambda number: (values[number], number))[: MAX_OUTCOMES // 2]
-    latest = [number for number in values if number not in set(best)][-MAX_OUTCOMES // 2 :]
+    best = sorted(values, key=lambda number: (values[number], number))[: n_outcomes // 2]
+    latest = [number for number in values if number not in set(best)][-n_outcomes // 2 :]
     return sorted([*best, *latest])
 
 
-def _limited(values: Vector) -> Vector:
+def limit(values: Vector) -> Vector:
     """Bring values that are far above the others nearer, those of failed trials included.
 
     A few losses of diverging trials would otherwise be all that the model explains.

@@ -30,13 +30,15 @@ from pipeline.search.stored_trial import (
     row_of,
     waiting_trial,
 )
-from pipeline.trial import KnownRuns, Settled, TrialOutcome, TrialRow, TrialState
+from pipeline.trial import KnownRuns, Settled, TrialOutcome, TrialRow, TrialState, WarmStart
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
 SETTLED = "settled"
 """The study's attribute: why its search ended before all its trials were done."""
+WARM_START = "warm_start"
+"""The study's attribute: what it has taken over from another study."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -93,13 +95,26 @@ class TrialStore:
     @classmethod
     @explained
     def create(
-        cls, storage: BaseStorage, study: StudyConfig, lease: Lease | None = None
+        cls,
+        storage: BaseStorage,
+        study: StudyConfig,
+        lease: Lease | None = None,
+        warm_start: WarmStart | None = None,
     ) -> "TrialStore":
-        """Make the study in the storage, or load it where it is there already."""
+        """Make the study in the storage, or load it where it is there already.
+
+        Args:
+            storage: From ``open_storage``.
+            study: The study file.
+            lease: By which the study is held in a storage that several homes share.
+            warm_start: From ``find_warm_start``; what the study has already stays.
+        """
         finish_replacement(storage, study.name, lease.keep if lease else _nothing)
         if study.name not in study_names(storage):
             storage.create_new_study([StudyDirection.MINIMIZE], study.name)
         store = cls(storage, study.name, lease)
+        if warm_start is not None and store.warm_start is None:
+            store._study.set_user_attr(WARM_START, warm_start.model_dump())
         store._study.set_user_attr("digest", digest(study))
         store._study.set_user_attr("document", study.document)
         return store
@@ -141,6 +156,12 @@ class TrialStore:
         """Why the search ended before all its trials were done; ``None``: it did not."""
         found = self._study.user_attrs.get(SETTLED)
         return Settled.model_validate(found) if found else None
+
+    @property
+    def warm_start(self) -> WarmStart | None:
+        """What the study has taken over from another one; ``None``: nothing."""
+        found = self._study.user_attrs.get(WARM_START)
+        return WarmStart.model_validate(found) if found else None
 
     @writes
     def note_settled(self, settled: Settled) -> None:

@@ -14,7 +14,7 @@ from optuna.trial import TrialState as OptunaState
 from pipeline.config import Params, StudyConfig, derive_seed
 from pipeline.search.distributions import constants, only_value, searched
 from pipeline.search.samplers import make_sampler
-from pipeline.trial import TrialRow
+from pipeline.trial import TrialRow, WarmStart
 
 SamplerOf = Callable[[StudyConfig, int, Mapping[str, BaseDistribution]], BaseSampler]
 
@@ -41,15 +41,20 @@ class Suggester(Protocol):
         """Make a trial's outcome visible to all later suggestions."""
 
 
-def make_suggester(study: StudyConfig) -> Suggester:
-    """Make the suggester that the study's search section names."""
+def make_suggester(study: StudyConfig, warm_start: WarmStart | None = None) -> Suggester:
+    """Make the suggester that the study's search section names.
+
+    Args:
+        study: The study file.
+        warm_start: What the study has taken over from another one; its sampler can use it.
+    """
     match study.search.sampler:
         case "grid":
             return Grid(study)
         case "gp":
             from pipeline.search.bayes import BayesianSearch  # scipy takes 1 s to import
 
-            return BayesianSearch(study)
+            return BayesianSearch(study, warm_start)
     return SampledView(study)
 
 

@@ -44,12 +44,14 @@ class Outcomes:
         doubt: Standard deviation of each value beside the noise that all have, float [n]: 0 for
             one that was measured, more for one that was predicted from part of a curve.
         owner: The parameter that each column belongs to, int [columns].
+        n_borrowed: So many of them, the first ones, are another study's.
     """
 
     places: Matrix
     values: Vector
     doubt: Vector
     owner: npt.NDArray[np.intp]
+    n_borrowed: int = 0
 
     def joined(self, places: Matrix, values: Vector) -> "Outcomes":
         """Add settings, float [m, columns], that came to values, float [m]."""
@@ -127,6 +129,11 @@ class GaussianProcess:
     def means(self) -> Vector:
         """What the known settings come to, float [n], without their noise."""
         return self.predict(self.outcomes.places)[0]
+
+    @property
+    def lowest(self) -> float:
+        """What the best setting of this study comes to: what others are to improve on."""
+        return float(self.means[self.outcomes.n_borrowed :].min())
 
     def believing(self, places: Matrix) -> "GaussianProcess":
         """Take what is predicted of settings, float [m, columns], for measured.

@@ -27,6 +27,7 @@ from pipeline.trial import (
     TrialRecord,
     TrialRow,
     TrialState,
+    WarmStart,
     find_best,
 )
 
@@ -73,12 +74,18 @@ class MlflowLedger:
         return {number: info.run_id for number, info in self._infos.items()}
 
     @explained
-    def open(self, study: StudyConfig, known: KnownRuns = NO_RUNS) -> None:
+    def open(
+        self,
+        study: StudyConfig,
+        known: KnownRuns = NO_RUNS,
+        warm_start: WarmStart | None = None,
+    ) -> None:
         """Make the study's run or take it up again; nothing is made twice.
 
         Args:
             study: Whose runs are written.
             known: Of each trial's runs the one that counts, and those to be set aside.
+            warm_start: What the study has taken over from another one.
 
         Raises:
             BadInputError: MLflow cannot be reached, or holds another study of that name.
@@ -90,6 +97,7 @@ class MlflowLedger:
             self._study_run = take_study_run(
                 self._client,
                 study,
+                warm_start,
                 artifact_root=self._artifact_root if database else None,
                 where=without_password(self._uri),
             )

@@ -7,6 +7,8 @@ from pipeline.trial import EpochScores
 STUDY = "study"
 STUDY_DIGEST = "study_digest"
 STUDY_RUN = "study_run"
+WARM_START_SHA256 = "warm_start_sha256"
+"""Of a study run: the digest of ``WARM_START``."""
 TRIAL_NUMBER = "trial_number"
 TRIAL_STATE = "trial_state"
 FINALIST_OF = "finalist_of"
@@ -49,6 +51,7 @@ SCORES = tuple(
 """The epoch metrics that ``EpochScores`` stores; ``generalization_gap`` follows from them."""
 
 STUDY_FILE = "study.yaml"
+WARM_START = "warm_start.json"
 RECORD = "record.json"
 WEIGHTS = "weights.safetensors"
 CONFIRMATION = "confirmation.json"

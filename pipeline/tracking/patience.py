@@ -20,6 +20,7 @@ from pipeline.trial import (
     Tell,
     TrialOutcome,
     TrialRow,
+    WarmStart,
 )
 
 SECONDS_BETWEEN_TRIES: Final = 1.0
@@ -71,6 +72,7 @@ class PatientLedger:
         self._study: StudyConfig
         self._ledger: Ledger
         self._known = NO_RUNS
+        self._warm_start: WarmStart | None = None
         self._in_flight: dict[int, tuple[TrialConfig, list[EpochScores]]] = {}
 
     @property
@@ -78,7 +80,12 @@ class PatientLedger:
         """The run id of every trial that has a run, by the trial's number."""
         return self._ledger.run_ids
 
-    def open(self, study: StudyConfig, known: KnownRuns = NO_RUNS) -> None:
+    def open(
+        self,
+        study: StudyConfig,
+        known: KnownRuns = NO_RUNS,
+        warm_start: WarmStart | None = None,
+    ) -> None:
         """Make the study's run or take it up again.
 
         Raises:
@@ -87,7 +94,8 @@ class PatientLedger:
         self._study = study
         self._ledger = self._connect()
         self._known = known
-        self._call(lambda ledger: ledger.open(study, known))
+        self._warm_start = warm_start
+        self._call(lambda ledger: ledger.open(study, known, warm_start))
 
     def start(self, config: TrialConfig) -> str:
         """Make a trial's run, or take it up again, and return its run id."""
@@ -183,7 +191,8 @@ class PatientLedger:
     def _reopen(self) -> None:
         ledger = self._connect()
         current = {**self._known.current, **self._ledger.run_ids}
-        ledger.open(self._study, replace(self._known, current=current))
+        known = replace(self._known, current=current)
+        ledger.open(self._study, known, self._warm_start)
         for config, curve in self._in_flight.values():
             ledger.start(config)
             for scores in curve:

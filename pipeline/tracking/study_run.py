@@ -13,21 +13,29 @@ from pipeline.errors import BadInputError
 from pipeline.tracking import names, runs
 from pipeline.tracking.note import escape
 from pipeline.tracking.store import check_confined
+from pipeline.trial import WarmStart
 
 
 def take_study_run(
-    client: MlflowClient, study: StudyConfig, *, artifact_root: Path | None, where: str
+    client: MlflowClient,
+    study: StudyConfig,
+    warm_start: WarmStart | None = None,
+    *,
+    artifact_root: Path | None,
+    where: str,
 ) -> Run:
     """Make the study's run, or find it; after this it is RUNNING and has the study file.
 
     Args:
         client: Connected to MLflow.
         study: Names the experiment and the run.
+        warm_start: What the study has taken over from another one.
         artifact_root: The folder for all studies' artifacts; ``None``: MLflow decides.
         where: The address that errors name.
 
     Raises:
-        BadInputError: The experiment was deleted, or the name is another study's.
+        BadInputError: The experiment was deleted, the name is another study's, or its trials
+            followed from other outcomes of another study.
     """
     experiment_id = _take_experiment(client, study.name, artifact_root, where)
     run = runs.study_run(client, experiment_id)
@@ -35,11 +43,15 @@ def take_study_run(
         run = _create(client, study, experiment_id)
     else:
         _refuse_another(client, run, study, where)
+        _refuse_other_outcomes(run, warm_start, where)
     client.set_experiment_tag(experiment_id, names.NOTE, escape(study.question))
     if run.info.status != "RUNNING":
         client.update_run(run.info.run_id, status="RUNNING")
     text = yaml.safe_dump(study.document, sort_keys=False, allow_unicode=True)
     runs.put(client, run.info, names.STUDY_FILE, text.encode())
+    if warm_start is not None:
+        runs.put(client, run.info, names.WARM_START, warm_start.file)
+        client.set_tag(run.info.run_id, names.WARM_START_SHA256, warm_start.sha256)
     return run
 
 
@@ -93,6 +105,18 @@ def _refuse_another(client: MlflowClient, run: Run, study: StudyConfig, where: s
         got=f"{study.name!r} with other settings ({'; '.join(changed[:5]) or 'unknown'})",
         expected="the settings that MLflow holds under that name, or another name",
     )
+
+
+def _refuse_other_outcomes(run: Run, warm_start: WarmStart | None, where: str) -> None:
+    """Refuse trials beside those that followed from other outcomes of the same study."""
+    recorded = run.data.tags.get(names.WARM_START_SHA256)
+    if warm_start is not None and recorded not in (None, warm_start.sha256):
+        raise BadInputError(
+            where=where,
+            key="search.warm_start",
+            got=f"{warm_start.study!r} with outcomes of SHA-256 {warm_start.sha256}",
+            expected=f"those that MLflow holds, {recorded}, or another name for the study",
+        )
 
 
 def _recorded(client: MlflowClient, run: Run) -> dict[str, Any]:

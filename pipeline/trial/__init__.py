@@ -17,6 +17,7 @@ from pipeline.trial.records import (
 from pipeline.trial.scores import Curve, EpochScores, FoldScores, TrialKey, curve_sha256
 from pipeline.trial.settled import Settled
 from pipeline.trial.snapshots import OtherRun, Point, RecordedTrial, RunRank, RunSnapshot, StudyRuns
+from pipeline.trial.warm_start import TakenOutcome, WarmStart
 
 __all__ = [
     "NO_RUNS",
@@ -42,12 +43,14 @@ __all__ = [
     "RunSnapshot",
     "Settled",
     "StudyRuns",
+    "TakenOutcome",
     "Tell",
     "TrialKey",
     "TrialOutcome",
     "TrialRecord",
     "TrialRow",
     "TrialState",
+    "WarmStart",
     "Watch",
     "curve_sha256",
     "find_best",

@@ -8,6 +8,7 @@ from pipeline.config import StudyConfig, TrialConfig
 from pipeline.trial.records import Cohort, TrialOutcome, TrialRow
 from pipeline.trial.scores import EpochScores
 from pipeline.trial.settled import Settled
+from pipeline.trial.warm_start import WarmStart
 
 Event = EpochScores | TrialOutcome
 """What an engine sends while it trains: each epoch of a trial, then its end."""
@@ -74,12 +75,18 @@ class Ledger(Protocol):
     def run_ids(self) -> Mapping[int, str]:
         """The run id of every trial that has a run, by the trial's number."""
 
-    def open(self, study: StudyConfig, known: KnownRuns = NO_RUNS) -> None:
+    def open(
+        self,
+        study: StudyConfig,
+        known: KnownRuns = NO_RUNS,
+        warm_start: WarmStart | None = None,
+    ) -> None:
         """Make the study's run or take it up again; nothing is made twice.
 
         Args:
             study: Whose runs are written.
             known: Of each trial's runs the one that counts, and those to be set aside.
+            warm_start: What the study has taken over from another one.
         """
 
     def start(self, config: TrialConfig) -> str:

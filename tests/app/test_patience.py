@@ -24,6 +24,7 @@ from pipeline.trial import (
     TrialOutcome,
     TrialRow,
     TrialState,
+    WarmStart,
 )
 from tests.fakes import Browsable, FakeEngine, FakeLedger, Fuse, KilledError
 from tests.search.studies import Stores, study
@@ -69,11 +70,16 @@ class DistantLedger(FakeLedger):
         super().__init__(held, fuse=fuse)
         self._network = network
 
-    def open(self, study: StudyConfig, known: KnownRuns = NO_RUNS) -> None:
+    def open(
+        self,
+        study: StudyConfig,
+        known: KnownRuns = NO_RUNS,
+        warm_start: WarmStart | None = None,
+    ) -> None:
         """Connect first: that is refused in other words."""
         if not self._network.passes():
             raise BadInputError(where="http://host", problem="no server answers")
-        super().open(study, known)
+        super().open(study, known, warm_start)
 
     def start(self, config: TrialConfig) -> str:
         """Start, or fail."""

@@ -208,13 +208,21 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
         "training": {"epochs": epochs},
         "search": {
             "trials": draw(st.integers(1, 50)),
-            "sampler": draw(st.sampled_from(["auto", "tpe", "random", "qmc", "gp"])),
             "seed": draw(st.integers(0, 2**32 - 1)),
             "finalists": draw(st.sampled_from([None, 0])),
             "until": draw(st.sampled_from([None, "settled"])),
+            **draw(sampling()),
             **draw(stopping(epochs)),
         },
     }
+
+
+@st.composite
+def sampling(draw: st.DrawFn) -> dict[str, Any]:
+    """A sampler, and another study where it can use one."""
+    sampler = draw(st.sampled_from(["auto", "tpe", "random", "qmc", "gp"]))
+    others = [None, "another"] if sampler in ("auto", "gp") else [None]
+    return {"sampler": sampler, "warm_start": draw(st.sampled_from(others))}
 
 
 @st.composite

@@ -18,6 +18,7 @@ NUMBERS = "expected numbers only, or choices of texts only"
 PART = "expected a fraction above 0 and below 1, or a whole number of at least"
 OWN_DATA = "not allowed with class_path: the data module defines it"
 ARGUMENT = "not a valid argument name: letters, digits and '_', a letter first"
+UNUSED = "got 'y', expected no value with sampler: "
 ACTIVATIONS = "expected 'relu', 'leaky-relu', 'elu', "
 
 SECTIONS: list[tuple[str, str, Any, str]] = [
@@ -53,6 +54,18 @@ SECTIONS: list[tuple[str, str, Any, str]] = [
     ("mlp", "training.early_stopping.patience", 0, "got 0, expected a number of at least 1"),
     ("mlp", "search.sampler", "tep", "got 'tep', expected 'auto', 'gp', 'tpe',"),
     ("mlp", "search.stopping", "asah", "got 'asah', expected 'auto', 'none', 'halving', 'median',"),
+    ("mlp", "search.warm_start", 5, "got 5, expected a text"),
+    ("mlp", "search.warm_start", "a/b", "got 'a/b', expected a name"),
+    ("mlp", "search.warm_start", "small", "got 'small', expected another study's name"),
+    *[
+        (
+            "mlp",
+            "search",
+            {"trials": 6, "sampler": one, "warm_start": "y"},
+            f".warm_start: {UNUSED}{one}; gp can use it",
+        )
+        for one in ("tpe", "random", "qmc", "grid")
+    ],
     ("mlp", "search.first_rung", 0, "got 0, expected a number of at least 1"),
     ("mlp", "search.first_rung", 2.5, "got 2.5, expected a whole number"),
     ("mlp", "search.reduction", 1, "got 1, expected a number of at least 2"),

@@ -203,6 +203,7 @@ def test_the_schema_names_every_section_and_default() -> None:
         "reduction": None,
         "finalists": None,
         "until": None,
+        "warm_start": None,
         "seed": 0,
         "block": 8,
         "max_seconds": None,

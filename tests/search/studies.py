@@ -9,6 +9,7 @@ from pipeline.config import StudyConfig, check_study
 from pipeline.search.driver import Driver
 from pipeline.search.store import TrialStore
 from pipeline.search.time_ledger import TimeLedger
+from pipeline.search.warm_start import find_warm_start
 from pipeline.trial import TrialRow, TrialState
 from tests.fakes import Browsable, FakeEngine, FakeLedger, Fit, Fuse, fake_fit
 
@@ -30,12 +31,18 @@ GRID_SPACE: dict[str, Any] = {
 
 
 def study(
-    *, epochs: int = 9, fixed: Any = (), space: Any = None, model: Any = None, **search: Any
+    *,
+    name: str = "small",
+    epochs: int = 9,
+    fixed: Any = (),
+    space: Any = None,
+    model: Any = None,
+    **search: Any,
 ) -> StudyConfig:
     """A study whose search section is given."""
     default = GRID_SPACE if search.get("sampler") == "grid" else SPACE
     document = {
-        "name": "small",
+        "name": name,
         "data": {"name": "digits"},
         "model": model or {"name": "mlp"},
         "space": space or default,
@@ -91,9 +98,10 @@ class Stores:
         """
         engine = FakeEngine(fit, n_workers=n_workers, seed=seed, fuse=fuse)
         engine.open(context)
+        warm_start = find_warm_start(self.storage, asked, where="small.yaml")
         driver = Driver(
             asked,
-            store=TrialStore.create(self.storage, asked),
+            store=TrialStore.create(self.storage, asked, warm_start=warm_start),
             ledger=FakeLedger(self.held, fuse=fuse),
             engine=engine,
             seconds=TimeLedger(0.0, n_workers=n_workers),

@@ -244,7 +244,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, tuple[float, 
     """What the suggester of the next study hears."""
     found: list[tuple[str, int, tuple[float, ...]]] = []
 
-    def make(asked: StudyConfig) -> Recording:
+    def make(asked: StudyConfig, _warm_start: object) -> Recording:
         suggester = Recording(asked)
         suggester.calls = found
         return suggester

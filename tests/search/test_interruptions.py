@@ -133,9 +133,9 @@ def test_run_after_a_kill_leaves_nothing_running_though_it_has_no_time() -> None
 class UnreachableLedger(FakeLedger):
     """Cannot be opened, and knows it when it is closed."""
 
-    def open(self, study: Any, run_ids: Any = None) -> None:
+    def open(self, study: Any, known: Any = None, warm_start: Any = None) -> None:
         """Refuse."""
-        del study, run_ids
+        del study, known, warm_start
         message = "no server there"
         raise ConnectionError(message)
 
