@@ -16,6 +16,7 @@ from pipeline.trial import (
     EpochScores,
     Event,
     KnownRuns,
+    SearchSummary,
     Settled,
     TrialOutcome,
     TrialRow,
@@ -253,6 +254,7 @@ class Browsable:
     study_status: str = "absent"
     settled: Settled | None = None
     warm_start: WarmStart | None = None
+    summary: SearchSummary | None = None
     rows: tuple[TrialRow, ...] = ()
     n_made: int = 0
 
@@ -333,10 +335,15 @@ class FakeLedger:
         self._fuse.burn()
 
     def close(
-        self, rows: Sequence[TrialRow], *, is_done: bool, settled: Settled | None = None
+        self,
+        rows: Sequence[TrialRow],
+        *,
+        is_done: bool,
+        settled: Settled | None = None,
+        summary: SearchSummary | None = None,
     ) -> None:
         """Write the study's note."""
-        self.held.settled = settled
+        self.held.settled, self.held.summary = settled, summary
         self._fuse.burn()
         self.held.rows = tuple(rows)
         self.held.study_status = "FINISHED" if is_done else "KILLED"

@@ -153,6 +153,7 @@ class Repair:
     @contextmanager
     def _opened(self) -> Iterator[None]:
         """Open the study in MLflow, and leave nothing running there, whatever happens."""
+        from pipeline.search.summary import summary_of
         from pipeline.tracking.ledger import MlflowLedger
 
         self._ledger = MlflowLedger(self._workspace.ledger_uri, self._workspace.artifacts)
@@ -161,7 +162,12 @@ class Repair:
             yield
         finally:
             store = self._store
-            self._ledger.close(store.rows(), is_done=store.is_done, settled=store.settled)
+            self._ledger.close(
+                store.rows(),
+                is_done=store.is_done,
+                settled=store.settled,
+                summary=summary_of(self._study, store),
+            )
 
     def _release(self, numbers: Container[int]) -> dict[int, str]:
         released = [trial for trial in self._trials if trial.number in numbers]

@@ -26,6 +26,7 @@ from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.trial import (
     Best,
     Event,
+    SearchSummary,
     Settled,
     Tell,
     TrialOutcome,
@@ -52,6 +53,8 @@ class StudyResult:
         trials: The table, by number.
         settled: Why the search ended before all its trials were done; ``None``: it did not.
         warm_start: What the study has taken over from another one; ``None``: nothing.
+        search: What the search has come to; ``None`` where no trial is complete or nothing is
+            searched.
         seconds: Where the wall time of this run went; ``total`` is the sum of the others.
         start_up: What the start-up waited for, in seconds that sum to its own.
         machinery: Seconds that the machinery took, whether or not a worker waited for it.
@@ -61,6 +64,7 @@ class StudyResult:
     trials: Sequence[TrialRow]
     settled: Settled | None = None
     warm_start: WarmStart | None = None
+    search: SearchSummary | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     start_up: Mapping[str, float] = field(default_factory=dict)
     machinery: Mapping[str, float] = field(default_factory=dict)
@@ -88,6 +92,7 @@ class StudyResult:
             "best": self.best and self.best.as_json(),
             "settled": self.settled and self.settled.as_json(),
             "warm_start": self.warm_start and self.warm_start.as_json(),
+            "search": self.search and self.search.as_json(),
             "seconds": _rounded(self.seconds),
             "start_up": _rounded(self.start_up),
             "machinery": _rounded(self.machinery),
@@ -246,6 +251,7 @@ class Study:
             trials=rows,
             settled=settled,
             warm_start=warm_start,
+            search=driver.summary,
             seconds=seconds.summary(),
             start_up=seconds.start_up(),
             machinery=seconds.machinery(),

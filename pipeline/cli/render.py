@@ -12,7 +12,7 @@ from rich.table import Table
 
 from pipeline.cli.options import home_option
 from pipeline.errors import counted, visible
-from pipeline.trial import Best, TrialRow, TrialState
+from pipeline.trial import Best, SearchSummary, TrialRow, TrialState
 
 if TYPE_CHECKING:
     from pipeline.analysis import Comparison, Finding
@@ -43,6 +43,7 @@ def result_lines(result: "StudyResult", home: Path) -> list[str]:
         *([f"  {result.warm_start.sentence}"] if result.warm_start else []),
         *([f"  {result.settled.sentence}"] if result.settled else []),
         *_best_lines(result.best),
+        *summary_lines(result.search),
         f"seconds: {result.seconds['total']:.1f} = {_parts(result.seconds)}",
         f"start-up: {_parts(result.start_up)}",
         f"machinery, mostly beside the training: {_parts(result.machinery)}",
@@ -211,6 +212,14 @@ def _best_lines(best: Best | None) -> list[str]:
     first = f"best: {finalist.sentence}" if finalist else alone
     others = [f"  then the {one.sentence}" for one in best.finalists if one is not finalist]
     return [first, f"  {_params(best.params)}", *warning, *others]
+
+
+def summary_lines(summary: SearchSummary | None) -> list[str]:
+    """Say what the search has come to, and warn where its model gained nothing."""
+    if summary is None:
+        return []
+    warning = [f"warning: {summary.warning}"] if summary.warning else []
+    return [*warning, *(f"search: {sentence}" for sentence in summary.sentences)]
 
 
 def _params(params: Mapping[str, object]) -> str:

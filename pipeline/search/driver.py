@@ -26,6 +26,7 @@ from pipeline.trial import (
     Engine,
     Event,
     Ledger,
+    SearchSummary,
     TrialOutcome,
     TrialRow,
     TrialState,
@@ -49,6 +50,10 @@ class Driver:
         watch: Called with each epoch's scores and each outcome, once.
         max_cohort: The most trials of one shape to train together; by default what keeps all
             workers busy. It changes no row of the table.
+
+    Attributes:
+        summary: What the search has come to, once it has run; ``None`` where there is nothing to
+            say, or where it was interrupted.
     """
 
     def __init__(
@@ -85,6 +90,7 @@ class Driver:
         self._in_flight: dict[int, TrialConfig] = {}
         self._epochs: dict[int, int] = {}
         self._deadline = self._find_deadline()
+        self.summary: SearchSummary | None = None
 
     def run(self) -> list[TrialRow]:
         """Train what is left to train.
@@ -105,6 +111,7 @@ class Driver:
                 note_runs(self._store, self._ledger)
             try:
                 self._go()
+                self.summary = self._summarise()
             except LeaseLostError:
                 raise
             except BaseException:
@@ -118,7 +125,13 @@ class Driver:
     def _release_unfinished(self) -> list[TrialRow]:
         self._engine.close()
         with self._spent("mlflow"):
-            return release_unfinished(self._study, self._store, self._ledger)
+            return release_unfinished(self._study, self._store, self._ledger, summary=self.summary)
+
+    def _summarise(self) -> SearchSummary | None:
+        from pipeline.search.summary import summary_of  # scipy takes 1 s to import
+
+        with self._spent("sampling"):
+            return summary_of(self._study, self._store)
 
     def _refuse_repeated_failure(self) -> None:
         """End with an error where trials failed in a row; the next run is not stopped by them."""
@@ -252,13 +265,16 @@ def _with_epochs_of(paused: TrialOutcome | None, outcome: TrialOutcome) -> Trial
     return replace(outcome, curve=paused.curve)
 
 
-def release_unfinished(study: StudyConfig, store: TrialStore, ledger: Ledger) -> list[TrialRow]:
+def release_unfinished(
+    study: StudyConfig, store: TrialStore, ledger: Ledger, *, summary: SearchSummary | None = None
+) -> list[TrialRow]:
     """Release unfinished trials and give each an MLflow run, including those of earlier runs.
 
     Args:
         study: The study; nobody trains its trials any more.
         store: Its trials.
         ledger: Open; this closes it.
+        summary: What the ledger is to say of the search.
 
     Returns:
         The study's table.
@@ -272,7 +288,7 @@ def release_unfinished(study: StudyConfig, store: TrialStore, ledger: Ledger) ->
         if row.run_id is None:
             ledger.start(resolve(study, row.number, row.params, row.finalist))
         ledger.release(row.number)
-    ledger.close(store.rows(), is_done=store.is_done, settled=store.settled)
+    ledger.close(store.rows(), is_done=store.is_done, settled=store.settled, summary=summary)
     note_runs(store, ledger)
     return store.rows()
 

@@ -10,6 +10,8 @@ from pipeline.search.known import Known
 from pipeline.search.surrogate import GaussianProcess, fit
 from pipeline.trial import TrialRow, TrialState
 
+Setting = tuple[tuple[str, object], ...]
+
 
 def choose_settings(
     study: StudyConfig, suggested: Sequence[Params], trials: Sequence[TrialRow], *, n_trials: int
@@ -51,7 +53,7 @@ def rank_settings(
     Returns:
         Of each setting the number of the first complete trial.
     """
-    first = _first_of_each(study, suggested, trials)
+    first = list(first_of_each(study, suggested, trials).values())
     encoding = Encoding(study.space)
     if not encoding.n_columns or not first:
         return first
@@ -66,6 +68,8 @@ def model_of(
     encoding: Encoding,
     suggested: Sequence[Params],
     trials: Sequence[TrialRow],
+    *,
+    least_noise: float = 0.0,
 ) -> tuple[GaussianProcess, Matrix]:
     """Fit a model to trials that have ended, whatever sampler suggested them.
 
@@ -75,6 +79,7 @@ def model_of(
         suggested: The parameters of each trial, by number; a grid's have none of layers that they
             do not have.
         trials: At least one.
+        least_noise: As ``fit`` takes it.
 
     Returns:
         The model, and the place of each trial's setting, float [trials, columns].
@@ -83,17 +88,20 @@ def model_of(
     for trial in trials:
         known.tell(trial)
     places = encoding.encode([usual | setting for setting in suggested])
-    return fit(known.outcomes(places, encoding.owner)), places
+    return fit(known.outcomes(places, encoding.owner), least_noise=least_noise), places
 
 
-def _first_of_each(
+def first_of_each(
     study: StudyConfig, suggested: Sequence[Params], trials: Sequence[TrialRow]
-) -> list[int]:
+) -> dict[Setting, int]:
     """The number of the first complete trial of each setting, ascending."""
-    first: dict[tuple[tuple[str, object], ...], int] = {}
+    first: dict[Setting, int] = {}
     complete = (trial.number for trial in trials if trial.state is TrialState.COMPLETE)
     for number in sorted(complete):
-        params = suggested[number]
-        setting = tuple((name, params[name]) for name in study.space.active(params))
-        first.setdefault(setting, number)
-    return list(first.values())
+        first.setdefault(setting_of(study, suggested[number]), number)
+    return first
+
+
+def setting_of(study: StudyConfig, params: Params) -> Setting:
+    """What tells a setting from others: the names and values of its active parameters."""
+    return tuple((name, params[name]) for name in study.space.active(params))

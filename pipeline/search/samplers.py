@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
@@ -11,6 +11,9 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from pipeline.config import StudyConfig, derive_seed
+
+TPE_START_UP: Final = 10
+"""TPE suggests random settings until it sees so many trials that are complete or were stopped."""
 
 
 def make_sampler(
@@ -54,7 +57,7 @@ class KnownSpaceTPESampler(TPESampler):
     """
 
     def __init__(self, seed: int, space: Mapping[str, BaseDistribution]) -> None:
-        super().__init__(seed=seed)
+        super().__init__(seed=seed, n_startup_trials=TPE_START_UP)
         self._space = space
 
     def infer_relative_search_space(

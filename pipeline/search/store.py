@@ -308,6 +308,7 @@ class TrialStore:
             "weights_sha256": outcome.weights_sha256,
             "cause": outcome.cause,
             "warning": outcome.warning,
+            "n_parameters": outcome.n_parameters or None,
         }
         with written_together(self._storage):
             for epoch, loss in enumerate(outcome.val_losses, start=1):

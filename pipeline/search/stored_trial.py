@@ -82,5 +82,6 @@ def row_of(trial: FrozenTrial, *, late_run: str | None) -> TrialRow:
         cause=attributes.get("cause"),
         warning=attributes.get("warning"),
         finalist=Finalist.model_validate(finalist) if finalist else None,
+        n_parameters=attributes.get("n_parameters"),
         val_losses=tuple(loss for _, loss in sorted(trial.intermediate_values.items())),
     )

@@ -125,6 +125,27 @@ class GaussianProcess:
         mean, sd = self.hyperparameters.mean, self.hyperparameters.sd
         return covariance @ self._weights * sd + mean, np.sqrt(variances) * sd
 
+    def compare(self, places: Matrix, place: Vector) -> tuple[Vector, Vector]:
+        """Predict by how much settings are above another one, in the mean over seeds.
+
+        Settings near each other are known to be alike though neither is known well, so this is
+        more certain than two predictions are.
+
+        Args:
+            places: Float [m, columns].
+            place: Of the other one, float [columns].
+
+        Returns:
+            Means and standard deviations of the differences, float [m] each.
+        """
+        stretched, other = places * self._stretch, place[None, :] * self._stretch
+        covariance = self._covariance(stretched) - self._covariance(other)
+        alone = 2 * self._scale * (1 - matern(squared_distances(stretched, other))[:, 0])
+        shared = solve_triangular(self._factor, covariance.T, lower=True)
+        variances = np.maximum(alone - (shared**2).sum(axis=0), 0.0)
+        sd = self.hyperparameters.sd
+        return covariance @ self._weights * sd, np.sqrt(variances) * sd
+
     @cached_property
     def means(self) -> Vector:
         """What the known settings come to, float [n], without their noise."""
@@ -147,9 +168,14 @@ class GaussianProcess:
         return GaussianProcess(outcomes, self.hyperparameters)
 
 
-def fit(outcomes: Outcomes) -> GaussianProcess:
-    """Condition a process on outcomes, at least one, with the most probable hyperparameters."""
-    posterior = _Posterior(outcomes)
+def fit(outcomes: Outcomes, *, least_noise: float = 0.0) -> GaussianProcess:
+    """Condition a process on outcomes, at least one, with the most probable hyperparameters.
+
+    Args:
+        outcomes: What was measured.
+        least_noise: The noise's standard deviation is at least this.
+    """
+    posterior = _Posterior(outcomes, least_noise)
     found = minimize(
         posterior,
         posterior.start,
@@ -164,7 +190,7 @@ def fit(outcomes: Outcomes) -> GaussianProcess:
 class _Posterior:
     """The negative logarithm of likelihood times prior, as a function of the hyperparameters."""
 
-    def __init__(self, outcomes: Outcomes) -> None:
+    def __init__(self, outcomes: Outcomes, least_noise: float = 0.0) -> None:
         self._n, self._n_lengths = len(outcomes.values), int(outcomes.owner.max()) + 1
         self._mean = float(outcomes.values.mean())
         self._sd = max(float(outcomes.values.std()), LEAST_SD)
@@ -176,7 +202,15 @@ class _Posterior:
         length = math.log(LENGTH_MIDDLE * math.sqrt(self._n_lengths))
         self.start = np.array([length] * self._n_lengths + [0.0, NOISE_MEAN])
         self._prior_sd = np.array([LENGTH_SD] * self._n_lengths + [SCALE_SD, NOISE_SD])
-        self.bounds = [LENGTH_BOUNDS] * self._n_lengths + [SCALE_BOUNDS, NOISE_BOUNDS]
+        noise = self._noise_bounds(least_noise)
+        self.bounds = [LENGTH_BOUNDS] * self._n_lengths + [SCALE_BOUNDS, noise]
+
+    def _noise_bounds(self, least_noise: float) -> tuple[float, float]:
+        if not least_noise:
+            return NOISE_BOUNDS
+        lowest, highest = NOISE_BOUNDS
+        least = max(2 * math.log(least_noise / self._sd), lowest)
+        return least, max(least, highest)
 
     def read(self, point: Vector) -> Hyperparameters:
         """Name the parts of a point."""

@@ -22,6 +22,7 @@ from pipeline.trial import (
     EpochScores,
     KnownRuns,
     RunRank,
+    SearchSummary,
     Settled,
     TrialOutcome,
     TrialRecord,
@@ -168,7 +169,12 @@ class MlflowLedger:
 
     @explained
     def close(
-        self, rows: Sequence[TrialRow], *, is_done: bool, settled: Settled | None = None
+        self,
+        rows: Sequence[TrialRow],
+        *,
+        is_done: bool,
+        settled: Settled | None = None,
+        summary: SearchSummary | None = None,
     ) -> None:
         """Write the study's note and leave nothing running.
 
@@ -176,6 +182,7 @@ class MlflowLedger:
             rows: The study's table.
             is_done: Whether nothing of it is left to train.
             settled: Why its search ended before all its trials were done.
+            summary: What its search has come to.
         """
         finished = {row.number: row.state for row in rows if row.state.is_finished}
         for number in sorted(self._running):
@@ -188,7 +195,7 @@ class MlflowLedger:
         rows = [_with_run_id(row, run_ids.get(row.number)) for row in rows]
         study = self._study
         note = study_note(
-            study.name, study.question, rows, info.experiment_id, study.search, settled
+            study.name, study.question, rows, info.experiment_id, study.search, settled, summary
         )
         before = self._client.get_run(info.run_id).data.tags.get(names.NOTE, "")
         note = with_confirmed(note, confirmed_in(before))

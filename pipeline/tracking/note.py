@@ -6,7 +6,16 @@ from dataclasses import dataclass
 from pipeline.config import Scalar, SearchConfig
 from pipeline.errors import counted
 from pipeline.tracking.names import LARGEST_TAG
-from pipeline.trial import Best, Ranked, Settled, TrialRow, TrialState, find_best, rank
+from pipeline.trial import (
+    Best,
+    Ranked,
+    SearchSummary,
+    Settled,
+    TrialRow,
+    TrialState,
+    find_best,
+    rank,
+)
 
 TOP = 10
 LARGEST_QUESTION = 400
@@ -42,6 +51,7 @@ def study_note(
     experiment_id: str,
     search: SearchConfig | None = None,
     settled: Settled | None = None,
+    summary: SearchSummary | None = None,
 ) -> str:
     """Write the note: question, counts, leaderboard, best trial, search, and what to do next.
 
@@ -54,9 +64,16 @@ def study_note(
         experiment_id: MLflow's, for links.
         search: How the space is searched.
         settled: Why the search ended before all its trials were done.
+        summary: What the search has come to.
     """
     ranked = rank(rows)[:TOP]
-    said = [_settled_line(settled), _best_line(find_best(rows)), _search(search), _commands(name)]
+    said = [
+        _settled_line(settled),
+        _best_line(find_best(rows)),
+        _summary_lines(summary),
+        _search(search),
+        _commands(name),
+    ]
     while True:
         table = _leaderboard(ranked, experiment_id)
         parts = [_headline(name, question), _counts(rows), table, *said]
@@ -122,6 +139,14 @@ def _best_line(best: Best | None) -> str:
 
 def _settled_line(settled: Settled | None) -> str:
     return f"The search {settled.sentence}." if settled else ""
+
+
+def _summary_lines(summary: SearchSummary | None) -> str:
+    if summary is None:
+        return ""
+    warning = [f"Warning: {summary.warning}."] if summary.warning else []
+    said = [f"{sentence[0].upper()}{sentence[1:]}." for sentence in summary.sentences]
+    return "\n\n".join(escape(line) for line in [*warning, *said])
 
 
 def _search(search: SearchConfig | None) -> str:

@@ -16,6 +16,7 @@ from pipeline.trial import (
     EpochScores,
     KnownRuns,
     Ledger,
+    SearchSummary,
     Settled,
     Tell,
     TrialOutcome,
@@ -123,7 +124,12 @@ class PatientLedger:
         self._call(lambda ledger: ledger.flush())
 
     def close(
-        self, rows: Sequence[TrialRow], *, is_done: bool, settled: Settled | None = None
+        self,
+        rows: Sequence[TrialRow],
+        *,
+        is_done: bool,
+        settled: Settled | None = None,
+        summary: SearchSummary | None = None,
     ) -> None:
         """Write the study's note and leave nothing running.
 
@@ -132,7 +138,9 @@ class PatientLedger:
         """
         if self._was_away and self._given_up is None:
             self._read_again()
-        self._call(lambda ledger: ledger.close(rows, is_done=is_done, settled=settled))
+        self._call(
+            lambda ledger: ledger.close(rows, is_done=is_done, settled=settled, summary=summary)
+        )
 
     def _read_again(self) -> None:
         try:

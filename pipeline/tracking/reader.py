@@ -176,7 +176,7 @@ def _content(client: MlflowClient, run: Run, name: str, largest: int) -> bytes:
 def row_of(number: int, run: Run) -> TrialRow:
     """Build a line from tags, params and metrics alone: a table of 1,000 reads no file."""
     state, tags, metrics = _state(run), run.data.tags, run.data.metrics
-    best_epoch = metrics.get(names.BEST_EPOCH)
+    best_epoch, n_parameters = metrics.get(names.BEST_EPOCH), metrics.get(names.N_PARAMETERS)
     return TrialRow(
         number=number,
         state=state,
@@ -188,6 +188,7 @@ def row_of(number: int, run: Run) -> TrialRow:
         cause=tags.get(names.CAUSE),
         warning=tags.get(names.WARNING),
         finalist=runs.finalist_of(tags),
+        n_parameters=None if n_parameters is None else int(n_parameters),
     )
 
 

@@ -15,6 +15,7 @@ from pipeline.trial.records import (
     sha256_of,
 )
 from pipeline.trial.scores import Curve, EpochScores, FoldScores, TrialKey, curve_sha256
+from pipeline.trial.search_summary import ModelGain, SearchSummary, SmallerNetwork
 from pipeline.trial.settled import Settled
 from pipeline.trial.snapshots import OtherRun, Point, RecordedTrial, RunRank, RunSnapshot, StudyRuns
 from pipeline.trial.warm_start import TakenOutcome, WarmStart
@@ -35,13 +36,16 @@ __all__ = [
     "FoldScores",
     "KnownRuns",
     "Ledger",
+    "ModelGain",
     "OtherRun",
     "Point",
     "Ranked",
     "RecordedTrial",
     "RunRank",
     "RunSnapshot",
+    "SearchSummary",
     "Settled",
+    "SmallerNetwork",
     "StudyRuns",
     "TakenOutcome",
     "Tell",

@@ -7,6 +7,7 @@ from typing import Protocol
 from pipeline.config import StudyConfig, TrialConfig
 from pipeline.trial.records import Cohort, TrialOutcome, TrialRow
 from pipeline.trial.scores import EpochScores
+from pipeline.trial.search_summary import SearchSummary
 from pipeline.trial.settled import Settled
 from pipeline.trial.warm_start import WarmStart
 
@@ -105,7 +106,12 @@ class Ledger(Protocol):
         """Write what is older than two seconds; called often, it mostly returns at once."""
 
     def close(
-        self, rows: Sequence[TrialRow], *, is_done: bool, settled: Settled | None = None
+        self,
+        rows: Sequence[TrialRow],
+        *,
+        is_done: bool,
+        settled: Settled | None = None,
+        summary: SearchSummary | None = None,
     ) -> None:
         """Write the study's note and leave nothing running.
 
@@ -113,4 +119,5 @@ class Ledger(Protocol):
             rows: The study's table.
             is_done: Whether nothing of it is left to train.
             settled: Why its search ended before all its trials were done.
+            summary: What its search has come to; ``None`` where nothing is to be said.
         """

@@ -277,6 +277,8 @@ class TrialRow:
         value: Null unless the trial is complete.
         run_id: Of its MLflow run; ``None`` where it has none or none is known.
         finalist: ``None`` where the search suggested the setting.
+        n_parameters: Weights of the network; ``None`` where an earlier version did not store it
+            or the trial failed before it had a network.
         val_losses: One entry an epoch, as measured; empty where only MLflow's tags were read.
     """
 
@@ -290,6 +292,7 @@ class TrialRow:
     cause: str | None
     warning: str | None = None
     finalist: Finalist | None = None
+    n_parameters: int | None = None
     val_losses: tuple[float, ...] = field(default=(), repr=False)
 
     @classmethod
@@ -306,6 +309,7 @@ class TrialRow:
             cause=outcome.cause,
             warning=outcome.warning,
             finalist=config.finalist,
+            n_parameters=outcome.n_parameters or None,
             val_losses=outcome.val_losses,
         )
 

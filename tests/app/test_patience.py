@@ -20,6 +20,7 @@ from pipeline.trial import (
     NO_RUNS,
     EpochScores,
     KnownRuns,
+    SearchSummary,
     Settled,
     TrialOutcome,
     TrialRow,
@@ -101,12 +102,17 @@ class DistantLedger(FakeLedger):
         self._lose(lambda: None)
 
     def close(
-        self, rows: Sequence[TrialRow], *, is_done: bool, settled: Settled | None = None
+        self,
+        rows: Sequence[TrialRow],
+        *,
+        is_done: bool,
+        settled: Settled | None = None,
+        summary: SearchSummary | None = None,
     ) -> None:
         """Close, or fail."""
         close = super().close
-        self._lose(lambda: close(rows, is_done=is_done, settled=settled))
-        close(rows, is_done=is_done, settled=settled)
+        self._lose(lambda: close(rows, is_done=is_done, settled=settled, summary=summary))
+        close(rows, is_done=is_done, settled=settled, summary=summary)
 
     def _lose(self, work: Any) -> None:
         if self._network.passes():

@@ -204,16 +204,17 @@ def test_command_prints_json_alone_on_stdout(home: Path) -> None:
     assert [trial["number"] for trial in shown["trials"]] == list(range(N_TRIALS))
     assert shown["trials"][0].keys() == {
         *("number", "state", "value", "best_epoch", "params", "run_id", "weights_sha256"),
-        *("cause", "warning", "finalist_of"),
+        *("cause", "warning", "finalist_of", "n_parameters"),
     }
     listed = json.loads(run_command("list", "--home", home, "--json").stdout)
     assert [study["study"] for study in listed["studies"]] == ["small"]
     again = run_command("run", _file(home), "--home", home, "--json")
     told = json.loads(again.stdout)
     assert told.keys() == {
-        *("study", "trials", "best", "settled", "warm_start"),
+        *("study", "trials", "best", "settled", "warm_start", "search"),
         *("seconds", "start_up", "machinery"),
     }
+    assert told["search"]["best"] in range(N_TRIALS)
     assert sum(told["start_up"].values()) == pytest.approx(told["seconds"]["start_up"], rel=0.02)
     parts = {name: spent for name, spent in told["seconds"].items() if name != "total"}
     assert sum(parts.values()) == pytest.approx(told["seconds"]["total"], rel=0.02)

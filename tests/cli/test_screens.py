@@ -21,7 +21,14 @@ from pipeline.cli.render import (
     studies_lines,
     trials_table,
 )
-from pipeline.trial import EpochScores, TrialOutcome, TrialRow, TrialState
+from pipeline.trial import (
+    EpochScores,
+    ModelGain,
+    SearchSummary,
+    TrialOutcome,
+    TrialRow,
+    TrialState,
+)
 from tests.app.studies import study_in
 from tests.tracking.builders import config, outcome, scores
 
@@ -74,6 +81,30 @@ def test_result_warns_of_a_best_trial_whose_loss_without_dropout_does_not_fall()
     assert "  warning: it rose" in result_lines(result, Path("mlruns"))
     calm = replace(result, trials=[replace(warned, warning=None)])
     assert not any("warning" in line for line in result_lines(calm, Path("mlruns")))
+
+
+def test_result_says_below_the_best_trial_what_the_search_came_to() -> None:
+    summary = SearchSummary(
+        n_trials=9,
+        n_settings=9,
+        best=1,
+        origin="usual",
+        at_ends=(),
+        noise=0.01,
+        last_gain=1,
+        tied=(),
+        smaller=None,
+        gain=ModelGain(n_first=4, n_later=5, first=1, gained=0.0, is_beyond_noise=False),
+    )
+    rows = [_row(1, TrialState.COMPLETE, value=0.5, best_epoch=2)]
+    result = StudyResult(study="small", trials=rows, search=summary, seconds={"total": 1.0})
+    lines = result_lines(result, Path("mlruns"))
+    begin = lines.index(f"warning: {summary.warning}")
+    assert lines[begin - 2].startswith("best trial 1: ")
+    assert lines[begin + 1 : begin + 3] == [f"search: {one}" for one in summary.sentences]
+    assert not any(
+        "search: " in line for line in result_lines(replace(result, search=None), Path())
+    )
 
 
 def test_result_without_a_complete_trial_suggests_nothing_about_a_best_one() -> None:

@@ -139,9 +139,9 @@ class UnreachableLedger(FakeLedger):
         message = "no server there"
         raise ConnectionError(message)
 
-    def close(self, rows: Any, *, is_done: bool, settled: Any = None) -> None:
+    def close(self, rows: Any, *, is_done: bool, settled: Any = None, summary: Any = None) -> None:
         """Complain of what was never opened."""
-        del rows, is_done, settled
+        del rows, is_done, settled, summary
         message = "closed without being open"
         raise AssertionError(message)
 

@@ -92,3 +92,27 @@ def test_values_that_hardly_differ_are_no_error(values: np.ndarray) -> None:
     means, sds = fit(outcomes).predict(ELSEWHERE)
     assert np.isfinite(means).all()
     assert np.isfinite(sds).all()
+
+
+def test_differences_are_those_of_scikit_learns_joint_predictions() -> None:
+    kernel = ConstantKernel(1.3) * Matern([0.4, 0.7, 2.0], nu=2.5) + WhiteKernel(0.02)
+    theirs = GaussianProcessRegressor(kernel, optimizer=None, alpha=1e-8, normalize_y=True)
+    theirs.fit(PLACES, VALUES)
+    joint_means, joint = theirs.predict(ELSEWHERE, return_cov=True)
+    joint -= 0.02 * VALUES.var() * np.eye(len(joint))  # WhiteKernel's predictions have noise
+    means, sds = GaussianProcess(OUTCOMES, SOME).compare(ELSEWHERE, ELSEWHERE[7])
+    np.testing.assert_allclose(means, joint_means - joint_means[7], atol=1e-6)
+    variances = np.diag(joint) + joint[7, 7] - 2 * joint[7]
+    np.testing.assert_allclose(sds**2, variances, atol=1e-7)
+    assert (means[7], sds[7]) == (pytest.approx(0.0, abs=1e-12), 0.0)
+
+
+@pytest.mark.parametrize("least", [0.05, 0.5, 5.0])
+def test_fit_finds_no_less_noise_than_was_measured(least: float) -> None:
+    assert fit(OUTCOMES).noise_sd < least
+    assert fit(OUTCOMES, least_noise=least).noise_sd == pytest.approx(least, rel=1e-3)
+
+
+def test_noise_below_what_the_values_show_changes_no_bit() -> None:
+    means = fit(OUTCOMES).means
+    assert np.array_equal(fit(OUTCOMES, least_noise=1e-9).means, means)

@@ -17,7 +17,7 @@ from pipeline.tracking.note import (
     study_note,
     with_confirmed,
 )
-from pipeline.trial import Settled, TrialRow, TrialState
+from pipeline.trial import ModelGain, SearchSummary, Settled, TrialRow, TrialState
 from tests.tracking.builders import row
 
 HOSTILE = "<script>alert(1)</script> | a | [x](javascript:alert(1)) \n\n# big `code` ![i](http://e)"
@@ -124,3 +124,24 @@ def test_note_says_why_a_search_ended_early() -> None:
     assert "The search settled after 24 trials: the latest gained 0.001 and the next is " in (
         study_note("digits", "", [row(0)], "7", settled=settled)
     )
+
+
+def test_note_says_what_the_search_came_to_and_warns_first() -> None:
+    gain = ModelGain(n_first=4, n_later=47, first=1, gained=0.0, is_beyond_noise=False)
+    summary = SearchSummary(
+        n_trials=51,
+        n_settings=40,
+        best=1,
+        origin="usual",
+        at_ends=(),
+        noise=0.0063,
+        last_gain=1,
+        tied=(17,),
+        smaller=None,
+        gain=gain,
+    )
+    note = html.unescape(study_note("digits", "", [row(0)], "7", summary=summary))
+    warning = f"Warning: {summary.warning}."
+    since = "Nothing gained beyond noise since trial 1."
+    tied = "1 of 39 other settings cannot be told from the best."
+    assert f"\n\n{warning}\n\n{since}\n\n{tied}\n\n" in note
