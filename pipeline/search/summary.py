@@ -108,6 +108,8 @@ def count_first_design(study: StudyConfig, trials: Sequence[TrialRow]) -> int:
         trials: All of its trials, by number.
     """
     match study.search.sampler:
+        case "gp" if study.search.warm_start:
+            return len(study.trials) + 1  # the usual setting; the few later ones are not first
         case "gp":
             known, needed = [True] * len(trials), MIN_OUTCOMES
         case "tpe":

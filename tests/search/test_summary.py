@@ -215,6 +215,11 @@ def test_first_design_ends_where_the_sampler_begins_to_use_its_model(
     assert 0 < n_first < 32
 
 
+def test_first_design_of_a_warm_start_is_the_files_trials_and_the_usual_setting() -> None:
+    fixed = [{"learning_rate": 1e-3}]
+    assert count_first_design(study(trials=12, warm_start="other", fixed=fixed), []) == 2
+
+
 def _watched(monkeypatch: pytest.MonkeyPatch) -> set[int]:
     """The numbers of the trials that are suggested by a model from now on."""
     modelled: set[int] = set()
