@@ -13,7 +13,9 @@ from pipeline.learning.torchvision_ops import ensure_torchvision
 
 ensure_torchvision()
 
-from pytorch_lightning import (  # noqa: E402 - only possible from here on
+import lightning_fabric  # noqa: E402 - only possible from here on
+import pytorch_lightning  # noqa: E402
+from pytorch_lightning import (  # noqa: E402
     LightningDataModule,
     LightningModule,
     Trainer,
@@ -33,6 +35,8 @@ __all__ = [
     "_TunerExitException",
     "expected_warnings",
     "isolate_rng",
+    "lightning_fabric",
+    "pytorch_lightning",
 ]
 
 

@@ -14,6 +14,7 @@ from pipeline.config import StudyConfig, TrialConfig
 from pipeline.config.sections import parameters_of
 from pipeline.errors import BadInputError
 from pipeline.learning.custom.loaders import DataArguments
+from pipeline.learning.custom.namespaces import is_derived, unite_lightning
 from pipeline.learning.failures import describe_user_failure
 from pipeline.learning.lightning import LightningDataModule, LightningModule
 
@@ -61,17 +62,18 @@ def find_class(path: str, section: Section, *, where: str) -> CustomClass:
     module = _import(path, module_name, where=where, key=key)
     found = getattr(module, name, None)
     ancestor = ANCESTORS[section]
-    if not (isinstance(found, type) and issubclass(found, ancestor)):
+    if not (isinstance(found, type) and is_derived(found, ancestor)):
         file = getattr(module, "__file__", None) or module_name
         problem = (
             f"{path} {_what_it_is(module, name)} ({file}); "
-            f"it must derive from pytorch_lightning's {ancestor.__name__}"
+            f"it must derive from Lightning's {ancestor.__name__}"
         )
         raise BadInputError(where=where, key=key, problem=problem)
     return _described(path, found)
 
 
 def _import(path: str, module_name: str, *, where: str, key: str) -> Any:
+    unite_lightning()
     try:
         return importlib.import_module(module_name)
     except ModuleNotFoundError as error:
@@ -97,8 +99,6 @@ def _what_it_is(module: Any, name: str) -> str:
     found = getattr(module, name)
     if not isinstance(found, type):
         return f"is no class but of type {type(found).__name__}"
-    if any(ancestor.__module__.startswith("lightning.") for ancestor in found.__mro__):
-        return "derives from the package `lightning`, which does not mix with pytorch_lightning"
     return f"derives from {', '.join(base.__name__ for base in found.__bases__)}"
 
 

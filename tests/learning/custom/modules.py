@@ -323,8 +323,4 @@ class NoModule:
         raise AssertionError
 
 
-class FromElsewhere(type("LightningModule", (), {"__module__": "lightning.pytorch.core.module"})):  # type: ignore[misc]
-    """Derives from the other package's class."""
-
-
 A_NUMBER = 3
