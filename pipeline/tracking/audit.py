@@ -113,8 +113,7 @@ def _snapshot(client: MlflowClient, run: Run, study_run: Run) -> RunSnapshot:
     row = row_of(int(run.data.tags[names.TRIAL_NUMBER]), run)
     files = runs.files(client, run.info)
     record, fault = _record(run, files.get(names.RECORD))
-    n_folds = (record.trial.data.folds or 0) if record else 0
-    history = _history(client, run, n_folds)
+    history = _history(client, run, record)
     return RunSnapshot(
         row=row,
         status=run.info.status,
@@ -123,7 +122,7 @@ def _snapshot(client: MlflowClient, run: Run, study_run: Run) -> RunSnapshot:
         fault=fault,
         n_metrics=len(run.data.metrics),
         points=_points(history),
-        curve=curve_of(reversed(history), row.number, n_folds=n_folds),
+        curve=curve_of(reversed(history), row.number, record),
         files={name: str(sha256_of(content)) for name, content in files.items()},
     )
 
@@ -139,10 +138,10 @@ def _record(run: Run, content: bytes | None) -> tuple[TrialRecord | None, str | 
         return None, str(error).rpartition(" is damaged: ")[2]
 
 
-def _history(client: MlflowClient, run: Run, n_folds: int) -> list[Metric]:
+def _history(client: MlflowClient, run: Run, record: TrialRecord | None) -> list[Metric]:
     """Every point that the project logs, the earliest first: of two, the trial's."""
     folds = filter(FOLD.search, run.data.metrics)
-    metrics = dict.fromkeys((*score_names(n_folds), *folds, *BESIDE_SCORES))
+    metrics = dict.fromkeys((*score_names(record), *folds, *BESIDE_SCORES))
     found = [
         point for name in metrics for point in client.get_metric_history(run.info.run_id, name)
     ]

@@ -46,7 +46,7 @@ TEST_ACCURACY = "test_accuracy"
 SCORES = tuple(
     field.name
     for field in fields(EpochScores)
-    if field.name not in ("number", "epoch", "ended_at_ms", "folds", "repeat")
+    if field.name not in ("number", "epoch", "ended_at_ms", "folds", "repeat", "logged")
 )
 """The epoch metrics that ``EpochScores`` stores; ``generalization_gap`` follows from them."""
 

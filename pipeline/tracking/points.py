@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
 from typing import Any
@@ -12,7 +12,7 @@ from mlflow.tracking import MlflowClient
 
 from pipeline.config import Scalar
 from pipeline.tracking import names
-from pipeline.trial import Curve, EpochScores, FoldScores, Point, TrialOutcome
+from pipeline.trial import Curve, EpochScores, FoldScores, Point, TrialOutcome, TrialRecord
 
 
 class Points:
@@ -105,7 +105,7 @@ def param_value(text: str) -> Scalar:
     return text
 
 
-def read_curve(client: MlflowClient, run_id: str, number: int, *, n_folds: int = 0) -> Curve:
+def read_curve(client: MlflowClient, run_id: str, record: TrialRecord) -> Curve:
     """Read a run's epochs from the full history of its metrics, in order.
 
     Of a point that was logged twice the later one counts.
@@ -113,24 +113,23 @@ def read_curve(client: MlflowClient, run_id: str, number: int, *, n_folds: int =
     Args:
         client: Connected.
         run_id: The run.
-        number: The trial's.
-        n_folds: The folds that the trial was trained on; 0: none.
+        record: What was trained.
     """
-    named = score_names(n_folds)
+    named = score_names(record)
     history = [point for name in named for point in client.get_metric_history(run_id, name)]
     history.sort(key=lambda point: point.timestamp)
-    return curve_of(history, number, n_folds=n_folds)
+    return curve_of(history, record.trial.number, record)
 
 
-def curve_of(history: Iterable[Metric], number: int, *, n_folds: int = 0) -> Curve:
+def curve_of(history: Iterable[Metric], number: int, record: TrialRecord | None) -> Curve:
     """Put points together into epochs; of a point given twice the last one counts.
 
     Args:
         history: The points, of any steps; those that are no epoch's scores are left out.
         number: The trial's.
-        n_folds: The folds that the trial was trained on; 0: none.
+        record: What was trained; ``None`` where that is not known.
     """
-    named = set(score_names(n_folds))
+    n_folds, named = _n_folds(record), set(score_names(record))
     points: dict[int, dict[str, float]] = {}
     ended: dict[int, int] = {}
     for point in history:
@@ -147,14 +146,23 @@ def curve_of(history: Iterable[Metric], number: int, *, n_folds: int = 0) -> Cur
                 FoldScores(*(found.get(name, math.nan) for name in fold))
                 for fold in _fold_names(n_folds)
             ),
+            logged={name: found[name] for name in _logged(record) if name in found},
         )
         for step, found in sorted(points.items())
     )
 
 
-def score_names(n_folds: int) -> list[str]:
-    """The metrics that hold an epoch's scores."""
-    return [*names.SCORES, *chain(*_fold_names(n_folds))]
+def score_names(record: TrialRecord | None) -> list[str]:
+    """The metrics that hold an epoch's scores; of an unknown trial, those that all have."""
+    return [*names.SCORES, *chain(*_fold_names(_n_folds(record))), *_logged(record)]
+
+
+def _n_folds(record: TrialRecord | None) -> int:
+    return (record.trial.data.folds or 0) if record else 0
+
+
+def _logged(record: TrialRecord | None) -> Sequence[str]:
+    return record.logged if record else ()
 
 
 def _fold_names(n_folds: int) -> list[list[str]]:

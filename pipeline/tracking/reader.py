@@ -134,12 +134,7 @@ def _recorded(client: MlflowClient, run: Run, tracking_uri: str) -> RecordedTria
         run_name=run.info.run_name,
         record=record,
         record_sha256=record_sha256,
-        curve=read_curve(
-            client,
-            run.info.run_id,
-            record.trial.number,
-            n_folds=record.trial.data.folds or 0,
-        ),
+        curve=read_curve(client, run.info.run_id, record),
         weights=_weights(client, run, record),
         tags=run.data.tags,
         is_refit=names.REFITS in run.data.tags,

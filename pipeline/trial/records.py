@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from pipeline.config import Finalist, Frozen, Scalar, TrialConfig
 from pipeline.config.messages import InvalidValueError
+from pipeline.errors import counted
 from pipeline.trial.scores import Curve, EpochScores, TrialKey, curve_sha256
 
 
@@ -133,6 +134,8 @@ class Facts(Frozen):
 
 WARNED_EPOCHS = 8
 """A warning names at most so many epochs."""
+WARNED_NAMES = 4
+"""A warning names at most so many of the names that a module logged."""
 
 PHASES = ("data", "set_up", "training", "validation")
 
@@ -150,6 +153,7 @@ class TrialOutcome:
         facts: ``None`` where the worker died before it could say.
         seconds: Worker seconds by phase (``PHASES``).
         repeat: As ``TrialConfig.repeat``.
+        unlogged: Names that a user's module logged and that are not kept.
     """
 
     number: int
@@ -162,11 +166,17 @@ class TrialOutcome:
     facts: Facts | None = field(default=None, repr=False)
     seconds: dict[str, float] = field(default_factory=dict)
     repeat: int = 0
+    unlogged: tuple[str, ...] = ()
 
     @property
     def key(self) -> TrialKey:
         """The training that it is of."""
         return self.number, self.repeat
+
+    @property
+    def logged(self) -> tuple[str, ...]:
+        """The names that a user's module logged beside those of ``EpochScores``."""
+        return tuple(sorted({name for scores in self.curve for name in scores.logged}))
 
     @property
     def is_paused(self) -> bool:
@@ -197,6 +207,21 @@ class TrialOutcome:
 
     @property
     def warning(self) -> str | None:
+        """What its user should know of the trial; ``None`` where there is nothing."""
+        return "; ".join(filter(None, (self._not_falling, self._not_kept))) or None
+
+    @property
+    def _not_kept(self) -> str | None:
+        """Which names that were logged have no curve."""
+        if not self.unlogged:
+            return None
+        told = ", ".join(self.unlogged[:WARNED_NAMES]) + (
+            " …" * (len(self.unlogged) > WARNED_NAMES)
+        )
+        return f"{counted(len(self.unlogged), 'logged name')} not kept: {told}"
+
+    @property
+    def _not_falling(self) -> str | None:
         """Where the loss without dropout does not fall; ``None`` where it falls every epoch.
 
         A training loss that is measured with dropout on goes up and down by chance; with dropout
@@ -235,6 +260,7 @@ class TrialRecord(Frozen):
     curves_sha256: str
     weights_sha256: str | None
     facts: Facts | None
+    logged: tuple[str, ...] = ()
 
     @property
     def file(self) -> bytes:
@@ -266,6 +292,7 @@ class TrialRecord(Frozen):
             curves_sha256=curve_sha256(outcome.curve),
             weights_sha256=outcome.weights_sha256,
             facts=outcome.facts,
+            logged=outcome.logged,
         )
 
 

@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 TrialKey = tuple[int, int]
@@ -36,6 +37,7 @@ class EpochScores:
             as large as the validation set.
         repeat: As ``TrialConfig.repeat``.
         folds: Where the data section has folds, the scores of each; all others are their means.
+        logged: What a user's module logs beside these, by its own names.
     """
 
     number: int
@@ -50,6 +52,7 @@ class EpochScores:
     epoch_seconds: float
     folds: tuple[FoldScores, ...] = ()
     repeat: int = 0
+    logged: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     @property
     def key(self) -> TrialKey:
@@ -64,19 +67,23 @@ class EpochScores:
     @property
     def measured(self) -> dict[str, float]:
         """The scores that are equal each time the trial is trained, by metric name."""
-        return {
-            "train_loss": self.train_loss,
-            "train_accuracy": self.train_accuracy,
-            "train_loss_no_dropout": self.train_loss_no_dropout,
-            "val_loss": self.val_loss,
-            "val_accuracy": self.val_accuracy,
-            "generalization_gap": self.generalization_gap,
-            "learning_rate": self.learning_rate,
-        } | {
-            f"{name}_fold_{fold}": score
-            for fold, scores in enumerate(self.folds, start=1)
-            for name, score in scores._asdict().items()
-        }
+        return (
+            {
+                "train_loss": self.train_loss,
+                "train_accuracy": self.train_accuracy,
+                "train_loss_no_dropout": self.train_loss_no_dropout,
+                "val_loss": self.val_loss,
+                "val_accuracy": self.val_accuracy,
+                "generalization_gap": self.generalization_gap,
+                "learning_rate": self.learning_rate,
+            }
+            | {
+                f"{name}_fold_{fold}": score
+                for fold, scores in enumerate(self.folds, start=1)
+                for name, score in scores._asdict().items()
+            }
+            | {name: score for name, score in self.logged.items() if math.isfinite(score)}
+        )
 
     @property
     def metrics(self) -> dict[str, float]:

@@ -156,12 +156,7 @@ def check_curve_is_whole(home: Path, run: Run, val_losses: Sequence[float]) -> N
     assert tuple(loss for _, loss in points(home, run, "val_loss")) == val_losses
     (file,) = (home / "artifacts").rglob(f"{run.info.run_id}/artifacts/record.json")
     record = TrialRecord.model_validate_json(file.read_bytes())
-    curve = read_curve(
-        connect(tracking_uri(home)),
-        run.info.run_id,
-        record.trial.number,
-        n_folds=record.trial.data.folds or 0,
-    )
+    curve = read_curve(connect(tracking_uri(home)), run.info.run_id, record)
     assert curve_sha256(curve) == record.curves_sha256, run.info.run_name
     for metric in ("generalization_gap", "epoch_seconds"):  # no part of what the record digests
         assert len(points(home, run, metric)) == len(val_losses), (run.info.run_name, metric)

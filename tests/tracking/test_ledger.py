@@ -10,7 +10,7 @@ import pytest
 import yaml
 from mlflow.tracking import MlflowClient
 
-from pipeline.config import Finalist, digest
+from pipeline.config import DataConfig, Finalist, digest
 from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.tracking import runs
 from pipeline.tracking.ledger import MlflowLedger
@@ -284,9 +284,34 @@ def test_each_folds_curve_is_kept_and_read_back_to_the_bit(
     ledger.finish(config(0), outcome(0, curve=folded))
     history = client.get_metric_history(run_id, "val_loss_fold_2")
     assert [(point.step, point.value) for point in history] == [(1, 1 / 3), (2, 1 / 3), (3, 1 / 3)]
-    again = read_curve(client, run_id, 0, n_folds=2)
+    trial = config(0).model_copy(update={"data": DataConfig(name="digits", folds=2)})
+    again = read_curve(client, run_id, TrialRecord.of(trial, outcome(0, curve=folded)))
     assert again == folded
     assert curve_sha256(again) == curve_sha256(folded)
+
+
+def test_what_a_module_logs_is_kept_and_read_back_to_the_bit(
+    ledger: MlflowLedger, client: MlflowClient
+) -> None:
+    first, second, third = curve(0)
+    logged = (
+        replace(first, logged={"val/f1": 1 / 3}),
+        replace(second, logged={"val/f1": 0.5, "grad norm": math.inf}),
+        replace(third, logged={"val/f1": math.nan, "grad norm": 2.0}),
+    )
+    run_id = ledger.start(config(0))
+    ledger.finish(config(0), outcome(0, curve=logged))
+    history = client.get_metric_history(run_id, "val/f1")
+    assert [(point.step, point.value) for point in history] == [(1, 1 / 3), (2, 0.5)]
+    record = TrialRecord.of(config(0), outcome(0, curve=logged))
+    assert record.logged == ("grad norm", "val/f1")
+    again = read_curve(client, run_id, record)
+    assert [dict(scores.logged) for scores in again] == [
+        {"val/f1": 1 / 3},
+        {"val/f1": 0.5},
+        {"grad norm": 2.0},
+    ]
+    assert curve_sha256(again) == curve_sha256(logged)
 
 
 def test_a_curve_without_folds_has_no_metric_of_any(

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pipeline.learning.cohort.member import Progress
 from pipeline.learning.custom.classes import seed_all
+from pipeline.learning.custom.logged import select
 from pipeline.learning.lightning import (
     Checkpoint,
     LightningModule,
@@ -74,11 +75,13 @@ class EpochRecorder(Checkpoint):
 
     Attributes:
         weights: Of the best epoch; of a refit, the last.
+        unlogged: Names that the module logged and that have no curve.
         seconds: By phase.
     """
 
     def __init__(self, progress: Progress, *, report: Report, no_dropout: NoDropoutScore) -> None:
         self.weights: dict[str, Tensor] | None = None
+        self.unlogged: dict[str, None] = {}
         self.seconds = {"training": 0.0, "validation": 0.0}
         self._progress = progress
         self._report = report
@@ -152,8 +155,9 @@ class EpochRecorder(Checkpoint):
     def _missing(self, logged: Mapping[str, float]) -> str | None:
         epoch = len(self._progress.curve) + 1
         if "val_loss" not in logged and not self._progress.assignment.is_refit:
+            there = ", ".join(sorted(logged.keys() - {"train_loss"})) or "nothing but the loss"
             return (
-                f"val_loss was not logged by the end of epoch {epoch}: "
+                f"val_loss was not logged by the end of epoch {epoch} (logged was {there}): "
                 'validation_step must self.log("val_loss", …)'
             )
         if math.isnan(logged["train_loss"]) and not self._losses:
@@ -181,6 +185,9 @@ class EpochRecorder(Checkpoint):
         def found(name: str) -> float:
             return logged.get(name, math.nan)
 
+        before = (name for scores in self._progress.curve for name in scores.logged)
+        selection = select(logged, before)
+        self.unlogged |= dict.fromkeys(selection.left_out)
         return EpochScores(
             number=self._progress.assignment.config.number,
             epoch=len(self._progress.curve) + 1,
@@ -193,6 +200,7 @@ class EpochRecorder(Checkpoint):
             learning_rate=self._rate,
             epoch_seconds=epoch_seconds,
             repeat=self._progress.assignment.config.repeat,
+            logged=selection.kept,
         )
 
 

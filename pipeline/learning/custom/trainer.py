@@ -291,6 +291,7 @@ class _Fit:
             facts=self._facts,
             seconds=self._seconds(),
             repeat=self._config.repeat,
+            unlogged=tuple(sorted(recorder.unlogged)) if recorder else (),
         )
 
     def _seconds(self) -> dict[str, float]:

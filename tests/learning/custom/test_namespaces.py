@@ -97,6 +97,9 @@ ensure_torchvision()  # else Lightning's import fails where torchvision's wheel 
 import lightning as L  # the real package, before this project's
 assert "site-packages" in L.__file__
 from pipeline import Study
+from mlflow.tracking import MlflowClient
+from pipeline.app.doctor import examine
+from pipeline.app.reproduce import reproduce
 from pipeline.app.workspace import Workspace
 study = Study(
     name="notebook",
@@ -109,7 +112,9 @@ study = Study(
 )
 result = study.run(workers=1)
 assert result.counts == {"complete": 2, "pruned": 0, "failed": 0}, result.trials
-from pipeline.app.reproduce import reproduce
+run = MlflowClient(study.workspace.ledger_uri).get_run(result.best.run_id)
+assert "grad_2.0_norm_total" in run.data.metrics
+assert examine(study.workspace).is_healthy
 assert reproduce(study.workspace, "notebook").as_json()["verdict"] == "identical"
 """
 

@@ -1,0 +1,66 @@
+"""Which of the scalars that a user's module logs are kept as curves beside the study's own."""
+
+import re
+from collections.abc import Iterable, Mapping
+from posixpath import normpath
+from typing import Final, NamedTuple
+
+MOST: Final = 64
+"""A trial has so many curves of its module's own at most: MLflow writes each point by itself."""
+OURS: Final = frozenset(
+    {
+        *("train_loss", "train_accuracy", "train_loss_no_dropout", "val_loss", "val_accuracy"),
+        *("generalization_gap", "learning_rate", "epoch_seconds"),
+    }
+)
+"""Names of curves that every trial has; what a module logs under the others of them is measured."""
+SUMMARIES: Final = re.compile(
+    r"(retrained_)?best_(val_loss|epoch)|n_parameters|test_\w+|.*_fold_\d+"
+)
+"""Names that mean something else in MLflow."""
+ALLOWED: Final = re.compile(r"[\w.\- :/]{1,250}")
+"""What MLflow takes for a metric's name, which must be a normal relative path as well."""
+
+
+class Selection(NamedTuple):
+    """Of an epoch's logged scalars.
+
+    Attributes:
+        kept: By name.
+        left_out: The names of the others, but for those that the study measures itself.
+    """
+
+    kept: dict[str, float]
+    left_out: tuple[str, ...]
+
+
+def select(logged: Mapping[str, float], before: Iterable[str]) -> Selection:
+    """Select what is kept of an epoch.
+
+    Where a module logs a name by step and by epoch, Lightning adds ``…_step`` and ``…_epoch``,
+    which say nothing more. A name that was kept is kept again; the first come first.
+
+    Args:
+        logged: The epoch's scalars, by name, in the order in which they were logged.
+        before: The names that earlier epochs kept.
+    """
+    names = dict.fromkeys(before)
+    left_out = []
+    for name in logged:
+        if name in OURS or _is_twin(name, logged):
+            continue
+        if name not in names and (len(names) >= MOST or not _is_usable(name)):
+            left_out.append(name)
+        else:
+            names[name] = None
+    return Selection({name: logged[name] for name in names if name in logged}, tuple(left_out))
+
+
+def _is_twin(name: str, logged: Mapping[str, float]) -> bool:
+    base, _, kind = name.rpartition("_")
+    return kind in ("step", "epoch") and base in logged
+
+
+def _is_usable(name: str) -> bool:
+    is_path = normpath(name) == name != "." and not name.startswith(("/", ".."))
+    return is_path and bool(ALLOWED.fullmatch(name)) and not SUMMARIES.fullmatch(name)
