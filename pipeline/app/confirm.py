@@ -165,7 +165,7 @@ def _check_can_be_tested(workspace: Workspace, config: TrialConfig) -> None:
         raise BadInputError(where=where, key="data.test", problem=problem)
     if config.data.class_path is not None:
         find_trial_classes(config, workspace, where=where)
-        from pipeline.learning.custom.classes import check_has_test
+        from pipeline.learning.custom.checks import check_has_test
 
         check_has_test(config.data.class_path, where)
 

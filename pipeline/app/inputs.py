@@ -122,4 +122,5 @@ def prepare_trial(config: TrialConfig, workspace: Workspace, *, where: str) -> D
 
         find_classes(config, where)
     source = locate_data(config.data, workspace, where=where)
-    return prepare_data(config.data, config.params, workspace, source=source, where=where)
+    given = config.params | config.training.data_arguments
+    return prepare_data(config.data, given, workspace, source=source, where=where)

@@ -309,7 +309,7 @@ class Study:
         self._check_same()
         self.workspace.confine_artifacts()
         if names_custom_class(self.config):
-            from pipeline.learning.custom.classes import check_custom
+            from pipeline.learning.custom.checks import check_custom
 
             check_custom(self.config, self.file)
         source = locate_data(self.config.data, self.workspace, where=self.file)
@@ -324,7 +324,11 @@ class Study:
 
         setting = first_setting(self.config.space)
         data = prepare_data(
-            self.config.data, setting, self.workspace, source=source, where=self.file
+            self.config.data,
+            setting | self.config.training.data_arguments,
+            self.workspace,
+            source=source,
+            where=self.file,
         )
         if isinstance(data, PreparedData):
             check_model_fits_data(self.config, data.image_shape, where=self.file)

@@ -42,6 +42,9 @@ def find_code(
         BadInputError: A class path leads into Python's own library.
     """
     paths = {"model.class_path": config.model.class_path, "data.class_path": config.data.class_path}
+    trainer = config.training.trainer
+    for number, callback in enumerate(trainer.callbacks if trainer else ()):
+        paths[f"training.trainer.callbacks.{number}.class_path"] = callback.class_path
     searched = [Path.cwd(), *folders]
     return [
         CustomCode(key=key, path=path, files=source_files(path, searched, where=where, key=key))

@@ -17,11 +17,13 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from pipeline.config.frozen import Count, Frozen, Matching, Name, Seed
+from pipeline.config.frozen import Count, Frozen, Name, Seed
 from pipeline.config.messages import InvalidValueError, shown
 from pipeline.config.models import CUSTOM, MODELS
 from pipeline.config.parameters import ParameterTable
+from pipeline.config.paths import ONE_OF, ClassPath, FilePath
 from pipeline.config.stopping import StoppingName, StoppingSettings, resolve_stopping
+from pipeline.config.trainer import TrainerConfig
 
 
 class _BuiltIn:
@@ -45,18 +47,6 @@ class _BuiltIn:
 
 
 ModelName = Annotated[str, Strict(), _BuiltIn()]
-ClassPath = Annotated[
-    str,
-    Strict(),
-    Matching(
-        r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$", 300, "a dotted path to a class, my_package.MyModule"
-    ),
-]
-"""Where a user-defined class is imported from."""
-FilePath = Annotated[
-    str, Strict(), Matching(r"^[^\x00]+$", 4_096, "the path of a file or a folder")
-]
-ONE_OF: Final = "give either name or class_path"
 
 
 class ModelConfig(Frozen):
@@ -195,6 +185,7 @@ class TrainingConfig(Frozen):
         epochs: The largest number of passes over the training data.
         threads: Arithmetic threads of a worker. They are part of the study, since sums of floats
             depend on the number of threads.
+        trainer: Arguments of Lightning's Trainer, for a model or data of the user's own.
     """
 
     epochs: Annotated[Count, Field(le=100_000)]
@@ -203,6 +194,13 @@ class TrainingConfig(Frozen):
     precision: Precision = "32-true"
     threads: Annotated[Count, Field(le=1_024)] = 1
     device: Device = "auto"
+    trainer: TrainerConfig | None = None
+
+    @property
+    def data_arguments(self) -> dict[str, int]:
+        """What the user's data module is given beside the parameters that it names."""
+        n_workers = self.trainer.num_workers if self.trainer else None
+        return {} if n_workers is None else {"num_workers": n_workers}
 
 
 SamplerName = Literal["auto", "gp", "tpe", "random", "qmc", "grid"]

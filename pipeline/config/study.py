@@ -65,6 +65,20 @@ class StudyConfig(Frozen):
     def _write_space(self, space: Space) -> dict[str, Any]:
         return space.document
 
+    @field_validator("training", mode="after")
+    @classmethod
+    def _check_trainer(cls, given: TrainingConfig, info: ValidationInfo) -> TrainingConfig:
+        """Refuse what the loop that trains built-in models does not do."""
+        model, data = info.data.get("model"), info.data.get("data")
+        own = [one.class_path for one in (model, data) if one and one.class_path]
+        if given.trainer and model and data and not own:
+            problem = "only for a model or data of your own (class_path)"
+            raise InvalidValueError(key="trainer", problem=problem)
+        if given.trainer and given.trainer.num_workers is not None and data and not data.class_path:
+            problem = "only for data of your own, whose data module is given it"
+            raise InvalidValueError(key="trainer.num_workers", problem=problem)
+        return given
+
     @field_validator("search", mode="after")
     @classmethod
     def _resolve_search(cls, given: SearchConfig, info: ValidationInfo) -> SearchConfig:

@@ -21,6 +21,7 @@ from pytorch_lightning import (  # noqa: E402
     Trainer,
 )
 from pytorch_lightning.callbacks import Callback, Checkpoint  # noqa: E402
+from pytorch_lightning.loggers.logger import DummyLogger  # noqa: E402
 from pytorch_lightning.plugins.io import CheckpointIO  # noqa: E402
 from pytorch_lightning.utilities.exceptions import _TunerExitException  # noqa: E402
 from pytorch_lightning.utilities.seed import isolate_rng  # noqa: E402
@@ -29,6 +30,7 @@ __all__ = [
     "Callback",
     "Checkpoint",
     "CheckpointIO",
+    "DummyLogger",
     "LightningDataModule",
     "LightningModule",
     "Trainer",

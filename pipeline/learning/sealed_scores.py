@@ -122,7 +122,8 @@ def score_custom_data(config: TrialConfig, weights: bytes) -> Scores:
     Its ``setup`` is called under the study's split seed, for ``fit`` and then for ``test``.
     """
     path = str(config.data.class_path)
-    module = open_module(path, config.params, seed=config.seeds["split"])
+    given = config.params | config.training.data_arguments
+    module = open_module(path, given, seed=config.seeds["split"])
     module.setup("test")
     of_data = module_arguments(module, path)
     arguments = {"dataloaders": module.test_dataloader()}

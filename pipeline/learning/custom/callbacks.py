@@ -90,6 +90,7 @@ class EpochRecorder(Checkpoint):
         self._rate = math.nan
         self._started = self._validating = 0.0
         self._validation_seconds = 0.0
+        self._has_validated = False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Seed the global generators for training, once loaders and module are built."""
@@ -101,6 +102,7 @@ class EpochRecorder(Checkpoint):
         del trainer, pl_module
         self._losses.clear()
         self._validation_seconds = 0.0
+        self._has_validated = False
         self._started = time.perf_counter()
 
     def on_train_batch_start(
@@ -134,12 +136,16 @@ class EpochRecorder(Checkpoint):
         """Stop the validation's clock."""
         del trainer, pl_module
         self._validation_seconds += time.perf_counter() - self._validating
+        self._has_validated = True
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Score, report, keep the weights if they are the best, and stop if the trial ends.
 
-        One that pauses begins its next epoch: only there is its state whole.
+        One that pauses begins its next epoch: only there is its state whole. An epoch that
+        ``max_steps`` ends before it is validated is none.
         """
+        if self._is_cut_short(trainer):
+            return
         logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
         logged.setdefault("train_loss", self._mean_loss())
         missing = self._missing(logged)
@@ -148,6 +154,10 @@ class EpochRecorder(Checkpoint):
         else:
             self._progress.fail(missing)
         trainer.should_stop = trainer.should_stop or self._progress.has_ended
+
+    def _is_cut_short(self, trainer: Trainer) -> bool:
+        is_validated = self._has_validated or self._progress.assignment.is_refit
+        return not is_validated and trainer.global_step == trainer.max_steps
 
     def _mean_loss(self) -> float:
         return float(torch.stack(self._losses).double().mean()) if self._losses else math.nan

@@ -11,16 +11,19 @@ import numpy as np
 import torch
 
 from pipeline.config import StudyConfig, TrialConfig
-from pipeline.config.sections import parameters_of
 from pipeline.errors import BadInputError
 from pipeline.learning.custom.loaders import DataArguments
 from pipeline.learning.custom.namespaces import is_derived, unite_lightning
 from pipeline.learning.failures import describe_user_failure
-from pipeline.learning.lightning import LightningDataModule, LightningModule
+from pipeline.learning.lightning import Callback, LightningDataModule, LightningModule
 
-Section = Literal["model", "data"]
+Section = Literal["model", "data", "callback"]
 
-ANCESTORS: Final[dict[Section, type]] = {"model": LightningModule, "data": LightningDataModule}
+ANCESTORS: Final[dict[Section, type]] = {
+    "model": LightningModule,
+    "data": LightningDataModule,
+    "callback": Callback,
+}
 BY_NAME: Final = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
@@ -46,18 +49,19 @@ class CustomClass:
         return self.is_open or name in self.names
 
 
-def find_class(path: str, section: Section, *, where: str) -> CustomClass:
+def find_class(path: str, section: Section, *, where: str, key: str | None = None) -> CustomClass:
     """Import a user's class.
 
     Args:
         path: ``my_package.my_module.MyClass``.
-        section: The study file's section that names it; says what it must derive from.
+        section: What it is; says what it must derive from.
         where: What an error names.
+        key: Of the path in the study file; by default that of the section.
 
     Raises:
         BadInputError: It cannot be imported, or is something else; nothing of it was called.
     """
-    key = f"{section}.class_path"
+    key = key or f"{section}.class_path"
     module_name, _, name = path.rpartition(".")
     module = _import(path, module_name, where=where, key=key)
     found = getattr(module, name, None)
@@ -137,9 +141,6 @@ def build(
     return custom.cls(**given, **asked)
 
 
-BATCH_SIZE = "batch_size"
-
-
 def find_classes(config: StudyConfig | TrialConfig, where: str) -> dict[Section, CustomClass]:
     """Import the user's classes that a study or a recorded trial names.
 
@@ -157,62 +158,6 @@ def find_classes(config: StudyConfig | TrialConfig, where: str) -> dict[Section,
     return {
         section: find_class(path, section, where=where) for section, path in paths.items() if path
     }
-
-
-def check_custom(config: StudyConfig, where: str) -> None:
-    """Import the user's classes and check the space against their constructors.
-
-    Args:
-        config: The study.
-        where: What an error names: the study file.
-
-    Raises:
-        BadInputError: A class cannot be used, a parameter of the space is nobody's, or a
-            constructor asks for one that the space does not have.
-    """
-    found = find_classes(config, where)
-    if not found:
-        return
-    if config.data.folds:
-        problem = "folds are trained by the built-in models only"
-        raise BadInputError(where=where, key="data.folds", problem=problem)
-    _check_taken(config, list(found.values()), where=where)
-    for section, custom in found.items():
-        _check_complete(config, custom, section, where=where)
-
-
-def check_has_test(path: str, where: str) -> None:
-    """Refuse a data module that has no test rows.
-
-    Raises:
-        BadInputError: It cannot be used, or does not define ``test_dataloader``.
-    """
-    custom = find_class(path, "data", where=where)
-    if custom.cls.test_dataloader is LightningDataModule.test_dataloader:
-        problem = f"{path} has no test_dataloader, which confirming needs"
-        raise BadInputError(where=where, key="data.class_path", problem=problem)
-
-
-def _check_taken(config: StudyConfig, classes: list[CustomClass], *, where: str) -> None:
-    """Refuse a parameter that nobody takes."""
-    built_in = parameters_of(config.model, config.data)
-    for name in config.space.domains:
-        if built_in.find(name) is None and not any(custom.takes(name) for custom in classes):
-            names = dict.fromkeys([BATCH_SIZE, *(name for one in classes for name in one.names)])
-            takers = " or ".join(custom.path for custom in classes)
-            problem = f"not an argument of {takers}; there are {', '.join(names)}"
-            raise BadInputError(where=where, key=f"space.{name}", problem=problem)
-
-
-def _check_complete(
-    config: StudyConfig, custom: CustomClass, section: Section, *, where: str
-) -> None:
-    """Refuse a space that leaves out what a constructor must have."""
-    known = (*config.space.domains, *(FROM_DATA if section == "model" else ()))
-    for name in custom.required:
-        if name not in known:
-            problem = f"missing, and the constructor of {custom.path} has no default for it"
-            raise BadInputError(where=where, key=f"space.{name}", problem=problem)
 
 
 def seed_all(seed: int) -> None:

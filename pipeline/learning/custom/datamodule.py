@@ -185,7 +185,8 @@ class DataModuleLoaders:
             message = f"a refit needs built-in data: {self._path} decides what it trains on"
             raise ValueError(message)
         custom = find_class(self._path, "data", where="trial")
-        params = {name: value for name, value in config.params.items() if custom.takes(name)}
+        given = config.params | config.training.data_arguments
+        params = {name: value for name, value in given.items() if custom.takes(name)}
         seed = config.seeds["split"]
         content = content_of(self._path, tuple(params.items()), seed)
         self.facts = content.facts

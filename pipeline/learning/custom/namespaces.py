@@ -15,6 +15,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Final
 
+from pipeline.learning.custom.sources import own_name
 from pipeline.learning.lightning import lightning_fabric, pytorch_lightning
 
 ROOT: Final = "lightning"
@@ -60,11 +61,9 @@ class OneLightning(MetaPathFinder):
 
 def _import(rest: str) -> ModuleType | None:
     """Import ``lightning.<rest>`` under its own name; ``None`` where there is no such module."""
-    part, dot, below = rest.partition(".")
-    if part not in PARTS:
-        return None
-    name = PARTS[part].__name__ + dot + below
-    return importlib.import_module(name) if importlib.util.find_spec(name) else None
+    name = own_name(f"{ROOT}.{rest}")
+    is_there = not name.startswith(f"{ROOT}.") and importlib.util.find_spec(name)
+    return importlib.import_module(name) if is_there else None
 
 
 def _root() -> ModuleType:
@@ -94,8 +93,4 @@ def is_derived(cls: type, ancestor: type) -> bool:
 
 def _own_name(cls: type) -> str:
     """A class's name, as it is in ``pytorch_lightning``."""
-    prefix = f"{ROOT}.pytorch."
-    module = cls.__module__
-    if module.startswith(prefix):
-        module = f"{pytorch_lightning.__name__}.{module.removeprefix(prefix)}"
-    return f"{module}.{cls.__qualname__}"
+    return f"{own_name(cls.__module__)}.{cls.__qualname__}"

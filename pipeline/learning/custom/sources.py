@@ -41,6 +41,25 @@ def is_installed(path: Path) -> bool:
     return any(path.is_relative_to(folder) for folder in INSTALLED)
 
 
+LIGHTNING: Final = {
+    "lightning.pytorch": "pytorch_lightning",
+    "lightning.fabric": "lightning_fabric",
+}
+"""Packages of ``lightning`` by the names under which their modules are imported here."""
+
+
+def own_name(path: str) -> str:
+    """A dotted path with Lightning's own package in place of its twin: see ``namespaces``.
+
+    >>> own_name("lightning.pytorch.callbacks.Timer"), own_name("lightning_lab.Net")
+    ('pytorch_lightning.callbacks.Timer', 'lightning_lab.Net')
+    """
+    for twin, own in LIGHTNING.items():
+        if f"{path}.".startswith(f"{twin}."):
+            return own + path.removeprefix(twin)
+    return path
+
+
 def source_files(
     class_path: str, folders: Sequence[Path], *, where: str, key: str
 ) -> tuple[Path, ...]:
@@ -61,7 +80,7 @@ def source_files(
         BadInputError: The module is a package's program, or of Python's own library. No such class
             is there, and some of these do things when they are imported.
     """
-    first, *rest = class_path.split(".")[:-1]
+    first, *rest = own_name(class_path).split(".")[:-1]
     if PROGRAM in rest:
         raise BadInputError(where=where, key=key, problem=f"{class_path} is in a program")
     specs = [_outermost(first, folders)]

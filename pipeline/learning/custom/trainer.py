@@ -2,8 +2,10 @@
 
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
+from typing import Any
 
 from safetensors.torch import save
 from torch import nn
@@ -25,6 +27,7 @@ from pipeline.learning.custom.callbacks import (
 from pipeline.learning.custom.classes import build, find_class, find_classes, seed_all
 from pipeline.learning.custom.datamodule import CustomData, DataModuleLoaders
 from pipeline.learning.custom.loaders import DataArguments, RowLoaders, TrialLoaders
+from pipeline.learning.custom.own_callbacks import find_callbacks, make_callbacks
 from pipeline.learning.custom.resume import IN_MEMORY, EpochCheckpoint, NotResumedError
 from pipeline.learning.custom.sources import custom_sources
 from pipeline.learning.data import PreparedData
@@ -32,6 +35,7 @@ from pipeline.learning.failures import describe_user_failure
 from pipeline.learning.lightning import (
     Callback,
     CheckpointIO,
+    DummyLogger,
     LightningModule,
     Trainer,
     expected_warnings,
@@ -47,6 +51,7 @@ def make_trainer(
     epochs: int = 1,
     callbacks: Sequence[Callback] = (),
     plugins: Sequence[CheckpointIO] = (),
+    arguments: Mapping[str, Any] = MappingProxyType({}),
 ) -> Trainer:
     """Make a Trainer that writes no file and shows nothing.
 
@@ -56,6 +61,7 @@ def make_trainer(
         callbacks: In the order in which they are called, but a ``Checkpoint`` comes last, after
             the module's own hooks.
         plugins: Where a checkpoint goes.
+        arguments: Others, by Lightning's names.
     """
     device = resolve_device(training.device)
     return Trainer(
@@ -67,10 +73,11 @@ def make_trainer(
         callbacks=list(callbacks),
         plugins=list(plugins),
         enable_checkpointing=bool(callbacks),
-        logger=False,
+        logger=DummyLogger(),  # a module may call it, and some callbacks ask for one
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
+        **arguments,
     )
 
 
@@ -79,6 +86,8 @@ def expected_of_loaders() -> Iterator[None]:
     """Silence what a ``Trainer`` says of loaders that are meant as they are as well."""
     with expected_warnings(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"The '\w+' does not have many workers")
+        # The logger's interval: what is logged is taken at each epoch's end.
+        warnings.filterwarnings("ignore", r"The number of training batches \(\d+\) is smaller")
         # A refit validates nothing.
         warnings.filterwarnings("ignore", "You defined a `validation_step` but have no")
         yield
@@ -163,10 +172,13 @@ class _Fit:
         self._has_paused = False
 
     def run(self, data: PreparedData | CustomData) -> TrialOutcome:
+        trainer = self._config.training.trainer
         paths = [self._config.model.class_path, self._config.data.class_path]
+        paths += [one.class_path for one in (trainer.callbacks if trainer else ())]
         with ending(self._progress, *filter(None, paths)):
             classes = find_classes(self._config, "trial")
-            sources = custom_sources(*(custom.cls for custom in classes.values()))
+            callbacks = find_callbacks(self._config.training, where="trial")
+            sources = custom_sources(*(one.cls for one in (*classes.values(), *callbacks)))
             loaders = self._open(data)
             self._facts = self._collect_facts(loaders, sources)
             try:
@@ -207,8 +219,9 @@ class _Fit:
             trainer = make_trainer(
                 training,
                 epochs=self._assignment.epochs,
-                callbacks=[checkpoint, self._recorder],
+                callbacks=[checkpoint, *make_callbacks(training, where="trial"), self._recorder],
                 plugins=[checkpoint.io],
+                arguments=training.trainer.arguments if training.trainer else {},
             )
             try:
                 path = None if saved is None else IN_MEMORY

@@ -8,7 +8,8 @@ import pytest
 
 from pipeline.config import StudyConfig, check_study
 from pipeline.errors import BadInputError
-from pipeline.learning.custom.classes import check_custom, find_class
+from pipeline.learning.custom.checks import check_custom
+from pipeline.learning.custom.classes import find_class
 from pipeline.learning.custom.sources import extend_search_path
 from tests.learning.custom.trials import MODULES
 
