@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pipeline.app.study import Study, StudyResult
+    from pipeline.app.use import load_model
     from pipeline.app.workspace import Workspace
     from pipeline.config import StudyConfig, TrialConfig
     from pipeline.errors import BadInputError, DropoutSearchError, WorkFailedError
@@ -31,6 +32,7 @@ __all__ = [
     "TrialConfig",
     "WorkFailedError",
     "Workspace",
+    "load_model",
 ]
 
 _MODULES = {
@@ -45,6 +47,7 @@ _MODULES = {
     "BadInputError": "errors",
     "DropoutSearchError": "errors",
     "WorkFailedError": "errors",
+    "load_model": "app.use",
 }
 
 

@@ -3,17 +3,14 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from pipeline.app.reproduce import read_recorded
 from pipeline.app.study import StudyResult
 from pipeline.app.workspace import Workspace
 from pipeline.config import StudyConfig
-from pipeline.errors import BadInputError, WorkFailedError, without_password
-from pipeline.trial import sha256_of
+from pipeline.errors import BadInputError, without_password
 
 if TYPE_CHECKING:
-    from pipeline.learning.modules.network import Network
     from pipeline.search.store import TrialStore
 
 
@@ -57,42 +54,6 @@ def _result(store: "TrialStore") -> StudyResult:
         settled=store.settled,
         warm_start=store.warm_start,
     )
-
-
-def load_model(
-    workspace: Workspace,
-    target: str,
-    *,
-    trial: int | Literal["best"] | None = None,
-    fold: int | None = None,
-) -> "Network":
-    """Build a trial's network with the weights of its best epoch, in evaluation mode.
-
-    Args:
-        workspace: Where the ledger is.
-        target: A study's name or, where ``trial`` is not given, a run id.
-        trial: Its number; ``best`` where only a study is named.
-        fold: Which network of a study with folds, counted from 1.
-
-    Raises:
-        BadInputError: There is no such trial, it has no weights, its model is not built in, or
-            ``fold`` is none of its folds.
-        WorkFailedError: The record or the weights are damaged.
-    """
-    from pipeline.learning.modules.build import load_network
-
-    workspace.check_has_studies(target)
-    recorded = read_recorded(workspace, target, trial)
-    where, weights = f"run {recorded.run_id}", recorded.weights
-    if weights is None:
-        raise BadInputError(where=where, key="trial", problem="the trial has no weights")
-    if sha256_of(weights) != recorded.record.weights_sha256:
-        message = f"{where}: the weights do not have the SHA-256 of the record"
-        raise WorkFailedError(message)
-    try:
-        return load_network(recorded.record, weights, fold=fold)
-    except ValueError as error:
-        raise BadInputError(where=where, key="trial", problem=str(error)) from None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pipeline.app import training, trust
+from pipeline.app.first_batch import try_first_batch
 from pipeline.app.inputs import (
     Data,
     find_study_classes,
@@ -40,7 +41,7 @@ from pipeline.trial import (
 if TYPE_CHECKING:
     from pipeline.learning.checkpoints import CheckpointFolder
     from pipeline.learning.data import Source
-    from pipeline.learning.modules.network import Network
+    from pipeline.learning.lightning import LightningModule
     from pipeline.search.store import TrialStore
     from pipeline.search.time_ledger import TimeLedger
 
@@ -170,11 +171,11 @@ class Study:
 
     def load_model(
         self, trial: int | Literal["best"] = "best", *, fold: int | None = None
-    ) -> "Network":
-        """Build a trial's network with the weights of its best epoch: see ``browse.load_model``."""
-        from pipeline.app.browse import load_model
+    ) -> "LightningModule":
+        """Build a trial's network with the weights of its best epoch: see ``use.load_model``."""
+        from pipeline.app.use import load_model
 
-        return load_model(self.workspace, self.config.name, trial=trial, fold=fold)
+        return load_model(self.config.name, trial=trial, fold=fold, workspace=self.workspace)
 
     def run(
         self,
@@ -227,9 +228,12 @@ class Study:
                 warm_start = self._find_warm_start()
             with seconds.starting("data"):
                 data = self._prepare(source)
-            trust.remember(self.config.name, code, self.workspace)
             checkpoints = CheckpointFolder(self.workspace.checkpoints.resolve() / self.config.name)
             engine.open(Resumable(data, checkpoints))
+            if code and self._stored() is None:
+                with seconds.starting("first_batch"):
+                    try_first_batch(self.config, engine, where=self.file)
+            trust.remember(self.config.name, code, self.workspace)
             with self._held_store(seconds, warm_start, retry_failed=retry_failed) as store:
                 begun(store.rows())
                 with seconds.starting("mlflow"):

@@ -24,6 +24,7 @@ from pipeline.config.sections import (
 )
 from pipeline.config.space import Space, read_space
 from pipeline.config.study import StudyConfig, check_study, differences, digest, load_study
+from pipeline.config.trainer import TrainerConfig
 from pipeline.config.trial import Finalist, Shape, TrialConfig, derive_seed
 from pipeline.config.usual import usual_setting
 
@@ -48,6 +49,7 @@ __all__ = [
     "Shape",
     "Space",
     "StudyConfig",
+    "TrainerConfig",
     "TrainingConfig",
     "TrialConfig",
     "check_study",

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from mlflow.tracking import MlflowClient
 
-from pipeline.app.browse import list_studies, load_model, show_study
+from pipeline.app.browse import list_studies, show_study
 from pipeline.app.confirm import Candidates
 from pipeline.app.doctor import examine
 from pipeline.app.reproduce import reproduce
 from pipeline.app.study import Study
+from pipeline.app.use import load_model
 from pipeline.app.workspace import Workspace
 from pipeline.cli.render import result_lines, trials_table
 from pipeline.config import Finalist
@@ -94,7 +95,7 @@ def test_network_of_the_best_trial_is_the_one_that_is_loaded_and_reproduced(home
     answer = reproduce(workspace(home), "small", trial="best")
     assert (answer.number, answer.comparison.verdict.value) == (best.number, "identical")
     assert answer.comparison.weights_again == best.trial.weights_sha256
-    assert load_model(workspace(home), "small").training is False
+    assert load_model("small", workspace=workspace(home)).training is False
 
 
 def test_result_and_table_say_which_setting_was_trained_again(trained: Path) -> None:

@@ -1,5 +1,6 @@
 """Modules and data modules as a user might write them, most of them awkward in one way."""
 
+import os
 import sys
 from typing import Any
 
@@ -174,6 +175,15 @@ class Leaving(Plain):
     def on_train_epoch_end(self) -> None:
         """Exit."""
         sys.exit("enough")
+
+
+class Deadly(Plain):
+    """Takes its process along, as a fault in compiled code does."""
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
+        """Die."""
+        del batch, batch_idx
+        os._exit(9)
 
 
 class Interrupting(Plain):

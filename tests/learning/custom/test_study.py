@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
+from pipeline.app.browse import show_study
+from pipeline.app.first_batch import first_params
 from pipeline.app.inputs import prepare_trial
 from pipeline.app.reproduce import reproduce
 from pipeline.app.study import Study
 from pipeline.app.workspace import Workspace
 from pipeline.config import check_study
-from pipeline.errors import BadInputError
+from pipeline.errors import BadInputError, WorkFailedError
 from tests.app.studies import check_ledgers_agree, table
 from tests.learning.custom.trials import MODULES, own_trial
 
@@ -68,6 +70,47 @@ def test_a_study_that_does_not_fit_its_class_writes_nothing(
         study_in(home, model=model, **space).run(workers=1)
     assert said in str(caught.value)
     assert not home.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("Silent", "val_loss was not logged by the end of epoch 1 (logged was train_accuracy)"),
+        ("Leaving", "SystemExit: enough, in tests.learning.custom.modules:"),
+        ("Deadly", "worker"),
+    ],
+)
+def test_a_class_that_fails_on_its_first_batch_is_refused_and_writes_nothing(
+    tmp_path: Path, model: str, said: str
+) -> None:
+    home = tmp_path / "home"
+    with pytest.raises(
+        BadInputError, match=r"study: model.class_path: .* on its first batch"
+    ) as on:
+        study_in(home, model=model).run(workers=1)
+    told = str(on.value)
+    assert said in told
+    assert "(with batch_size 30, dropout 0.3, hidden 4, n_inputs 8)" in told
+    assert not list(home.rglob("mlflow.db")) + list(home.rglob("optuna.journal"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["Diverging", "Raising"])
+def test_a_class_that_fails_later_is_recorded_and_its_study_goes_on(
+    tmp_path: Path, model: str
+) -> None:
+    study = study_in(tmp_path, model=model, hidden=4, dropout=0.1, batch_size=20)
+    with pytest.raises(WorkFailedError, match="5 in a row, failed for one cause: "):
+        study.run(workers=1)
+    assert [row.state.name for row in show_study(study.workspace, "own").trials] == ["FAIL"] * 5
+
+
+def test_the_first_setting_is_the_study_file_s_or_the_usual_one(tmp_path: Path) -> None:
+    usual = first_params(study_in(tmp_path).config)
+    assert usual == {"n_inputs": 8, "hidden": 4, "dropout": 0.3, "batch_size": 30}
+    fixed = study_in(tmp_path).config.model_copy(update={"trials": ({"hidden": 16},)})
+    assert first_params(fixed) == usual | {"hidden": 16}
 
 
 def test_a_trial_whose_class_is_gone_is_not_trained_again(tmp_path: Path) -> None:

@@ -1,0 +1,55 @@
+"""A user's class is tried on one batch before a study begins: its faults cost seconds."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pipeline.app.training import TICK_SECONDS
+from pipeline.config import StudyConfig, TrainerConfig, usual_setting
+from pipeline.errors import BadInputError
+from pipeline.trial import Assignment, Cohort, Engine, TrialOutcome, TrialState
+
+OF_THE_SETTING: Final = ("diverged: ", "out of memory: ")
+"""Begin causes that another setting may not have: such a trial is recorded, no more."""
+
+
+def try_first_batch(study: StudyConfig, engine: Engine, *, where: str) -> None:
+    """Train the first setting of a study on one batch and validate it on one.
+
+    Args:
+        study: Its model or its data is a class of the user's.
+        engine: With its data opened.
+        where: What an error names: the study file.
+
+    Raises:
+        BadInputError: The class raises, or does not log what decides.
+    """
+    params = first_params(study)
+    engine.submit(Cohort((_one_batch(study, params),)))
+    outcome = None
+    while outcome is None:
+        events = engine.events(TICK_SECONDS)
+        outcome = next((event for event in events if isinstance(event, TrialOutcome)), None)
+    cause = outcome.cause or ""
+    if outcome.state is TrialState.FAIL and not cause.startswith(OF_THE_SETTING):
+        section = "model" if study.model.class_path else "data"
+        setting = ", ".join(f"{name} {value}" for name, value in params.items())
+        path = study.model.class_path or study.data.class_path
+        problem = f"{path} fails on its first batch (with {setting or 'no parameter'}): {cause}"
+        raise BadInputError(where=where, key=f"{section}.class_path", problem=problem)
+
+
+def first_params(study: StudyConfig) -> Mapping[str, Any]:
+    """The active parameters of the setting that a study begins with."""
+    params = usual_setting(study) | (study.fixed_params(0) if study.trials else {})
+    return {name: params[name] for name in study.space.active(params)}
+
+
+def _one_batch(study: StudyConfig, params: Mapping[str, Any]) -> Assignment:
+    from pipeline.search.blocks import resolve
+
+    trainer = study.training.trainer or TrainerConfig()
+    limits = {"limit_train_batches": 1, "limit_val_batches": 1, "max_steps": None}
+    limits["accumulate_grad_batches"] = None
+    training = study.training.model_copy(update={"trainer": trainer.model_copy(update=limits)})
+    config = resolve(study, 0, params).model_copy(update={"training": training})
+    return Assignment(config=config, epochs=1)
