@@ -11,7 +11,8 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipeline.app.study import Study, StudyResult
+    from pipeline.app.result import StudyResult
+    from pipeline.app.study import Study
     from pipeline.app.use import load_model
     from pipeline.app.workspace import Workspace
     from pipeline.config import StudyConfig, TrialConfig
@@ -37,7 +38,7 @@ __all__ = [
 
 _MODULES = {
     "Study": "app.study",
-    "StudyResult": "app.study",
+    "StudyResult": "app.result",
     "Workspace": "app.workspace",
     "StudyConfig": "config",
     "TrialConfig": "config",

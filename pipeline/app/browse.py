@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipeline.app.study import StudyResult
+from pipeline.app.result import StudyResult
 from pipeline.app.workspace import Workspace
 from pipeline.config import StudyConfig
 from pipeline.errors import BadInputError, without_password
@@ -25,7 +25,7 @@ def list_studies(workspace: Workspace) -> list[dict[str, Any]]:
         return []
     listed = []
     for name in study_names(storage):
-        result = _result(TrialStore(storage, name))
+        result = _result(TrialStore(storage, name), workspace)
         answer = result.as_json()
         listed.append({key: answer[key] for key in ("study", "trials", "best")})
     return listed
@@ -44,15 +44,16 @@ def show_study(workspace: Workspace, name: str) -> StudyResult:
     storage = open_storage(workspace.storage, workspace.journal, to_write=False)
     if storage is None:
         raise workspace.no_study(name)
-    return _result(TrialStore(storage, name))
+    return _result(TrialStore(storage, name), workspace)
 
 
-def _result(store: "TrialStore") -> StudyResult:
+def _result(store: "TrialStore", workspace: Workspace) -> StudyResult:
     return StudyResult(
         study=store.name,
         trials=store.rows(),
         settled=store.settled,
         warm_start=store.warm_start,
+        workspace=workspace,
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from pipeline.app.training import TICK_SECONDS
-from pipeline.config import StudyConfig, TrainerConfig, usual_setting
+from pipeline.config import Params, StudyConfig, TrainerConfig, usual_setting
 from pipeline.errors import BadInputError
 from pipeline.trial import Assignment, Cohort, Engine, TrialOutcome, TrialState
 
@@ -38,7 +38,7 @@ def try_first_batch(study: StudyConfig, engine: Engine, *, where: str) -> None:
         raise BadInputError(where=where, key=f"{section}.class_path", problem=problem)
 
 
-def first_params(study: StudyConfig) -> Mapping[str, Any]:
+def first_params(study: StudyConfig) -> Params:
     """The active parameters of the setting that a study begins with."""
     params = usual_setting(study) | (study.fixed_params(0) if study.trials else {})
     return {name: params[name] for name in study.space.active(params)}

@@ -3,10 +3,9 @@
 import gc
 import os
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -20,100 +19,30 @@ from pipeline.app.inputs import (
     names_custom_class,
     prepare_data,
 )
+from pipeline.app.result import StudyFailedError, StudyResult
 from pipeline.app.workspace import Workspace
 from pipeline.config import StudyConfig, check_study, differences, digest, load_study
 from pipeline.config.study import check_model_fits_data
-from pipeline.errors import BadInputError, WorkFailedError
+from pipeline.errors import BadInputError
 from pipeline.trial import (
-    Best,
     Event,
-    SearchSummary,
-    Settled,
     Tell,
     TrialOutcome,
     TrialRow,
     WarmStart,
     Watch,
-    find_best,
     ignore,
 )
 
 if TYPE_CHECKING:
+    from pipeline.app.confirm import ConfirmedStudy
+    from pipeline.app.refit import Refit
+    from pipeline.app.reproduce import Reproduction
     from pipeline.learning.checkpoints import CheckpointFolder
     from pipeline.learning.data import Source
     from pipeline.learning.lightning import LightningModule
     from pipeline.search.store import TrialStore
     from pipeline.search.time_ledger import TimeLedger
-
-
-@dataclass(frozen=True, kw_only=True)
-class StudyResult:
-    """The table of a study, and where the seconds of a run went.
-
-    Attributes:
-        trials: The table, by number.
-        settled: Why the search ended before all its trials were done; ``None``: it did not.
-        warm_start: What the study has taken over from another one; ``None``: nothing.
-        search: What the search has come to; ``None`` where no trial is complete or nothing is
-            searched.
-        seconds: Where the wall time of this run went; ``total`` is the sum of the others.
-        start_up: What the start-up waited for, in seconds that sum to its own.
-        machinery: Seconds that the machinery took, whether or not a worker waited for it.
-    """
-
-    study: str
-    trials: Sequence[TrialRow]
-    settled: Settled | None = None
-    warm_start: WarmStart | None = None
-    search: SearchSummary | None = None
-    seconds: Mapping[str, float] = field(default_factory=dict)
-    start_up: Mapping[str, float] = field(default_factory=dict)
-    machinery: Mapping[str, float] = field(default_factory=dict)
-
-    @property
-    def best(self) -> Best | None:
-        """The complete trial of the lowest value or, with finalists, of the lowest mean."""
-        return find_best(self.trials)
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """How many trials are complete, pruned and failed."""
-        states = Counter(row.state.name for row in self.trials)
-        return {
-            "complete": states["COMPLETE"],
-            "pruned": states["PRUNED"],
-            "failed": states["FAIL"],
-        }
-
-    def as_json(self) -> dict[str, Any]:
-        """The result as ``run --json`` prints it."""
-        return {
-            "study": self.study,
-            "trials": self.counts,
-            "best": self.best and self.best.as_json(),
-            "settled": self.settled and self.settled.as_json(),
-            "warm_start": self.warm_start and self.warm_start.as_json(),
-            "search": self.search and self.search.as_json(),
-            "seconds": _rounded(self.seconds),
-            "start_up": _rounded(self.start_up),
-            "machinery": _rounded(self.machinery),
-        }
-
-
-class StudyFailedError(WorkFailedError):
-    """A study ended without a complete trial, and some of its trials failed.
-
-    Attributes:
-        result: Its table all the same.
-    """
-
-    def __init__(self, message: str, result: StudyResult) -> None:
-        super().__init__(message)
-        self.result = result
-
-
-def _rounded(seconds: Mapping[str, float]) -> dict[str, float]:
-    return {name: round(spent, 3) for name, spent in seconds.items()}
 
 
 @dataclass(frozen=True, init=False)
@@ -176,6 +105,33 @@ class Study:
         from pipeline.app.use import load_model
 
         return load_model(self.config.name, trial=trial, fold=fold, workspace=self.workspace)
+
+    def show(self) -> StudyResult:
+        """Read the table as it is now: see ``browse.show_study``."""
+        from pipeline.app.browse import show_study
+
+        return show_study(self.workspace, self.config.name)
+
+    def reproduce(self, *, trial: int | Literal["best"] = "best") -> "Reproduction":
+        """Train a trial again from its record, and compare: see ``reproduce.reproduce``."""
+        from pipeline.app.reproduce import reproduce
+
+        return reproduce(self.workspace, self.config.name, trial=trial)
+
+    def confirm(
+        self, *, top: int = 5, seeds: int = 5, workers: int | None = None
+    ) -> "ConfirmedStudy":
+        """Train the best trials again on new seeds, then open the test part: see ``Candidates``."""
+        from pipeline.app.confirm import Candidates
+
+        candidates = Candidates.read(self.workspace, self.config.name, top=top)
+        return candidates.confirm(seeds=seeds, workers=workers)
+
+    def refit(self, *, trial: int | Literal["best"] = "best") -> "Refit":
+        """Train a setting on training and validation rows together: see ``refit.refit``."""
+        from pipeline.app.refit import refit
+
+        return refit(self.workspace, self.config.name, trial=trial)
 
     def run(
         self,
@@ -259,6 +215,7 @@ class Study:
             seconds=seconds.summary(),
             start_up=seconds.start_up(),
             machinery=seconds.machinery(),
+            workspace=self.workspace,
         )
         if problem := describe_failed_study(self.config.name, rows):
             raise StudyFailedError(problem, result)

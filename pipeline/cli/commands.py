@@ -128,7 +128,8 @@ def run(  # noqa: PLR0913 - one argument an option
     as_json: bool,
 ) -> None:
     """Run the study in FILE to its end, or go on with it."""
-    from pipeline.app.study import Study, StudyFailedError
+    from pipeline.app.result import StudyFailedError
+    from pipeline.app.study import Study
     from pipeline.cli.progress import StudyProgress
     from pipeline.cli.render import result_lines
 

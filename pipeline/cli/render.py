@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pipeline.app.doctor import Diagnosis
     from pipeline.app.refit import Refit
     from pipeline.app.reproduce import Reproduction
-    from pipeline.app.study import StudyResult
+    from pipeline.app.result import StudyResult
 
 STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
 """What a finished trial is called in tables and lines."""

@@ -15,7 +15,7 @@ from pipeline.errors import BadInputError, WorkFailedError, first_line, without_
 from pipeline.tracking import names, runs
 from pipeline.tracking.client import connect, explained
 from pipeline.tracking.points import param_value, read_curve
-from pipeline.trial import RecordedTrial, TrialRecord, TrialRow, TrialState, find_best
+from pipeline.trial import Curve, RecordedTrial, TrialRecord, TrialRow, TrialState, find_best
 
 LARGEST_RECORD_BYTES: Final = 10_000_000
 DISTRIBUTION: Final = "dropout-search"
@@ -81,6 +81,24 @@ def read_rows(tracking_uri: str, study: str) -> tuple[TrialRow, ...]:
     parent = _study_run(client, study, without_password(tracking_uri))
     trials = dict(runs.trial_runs(client, parent))
     return tuple(row_of(number, trials[number]) for number in sorted(trials))
+
+
+@explained
+def read_curves(tracking_uri: str, study: str) -> dict[int, Curve]:
+    """Read the curve of every trial of a study, by number; a trial that failed has what it had.
+
+    Raises:
+        BadInputError: There is no such study.
+        WorkFailedError: A record, which names a trial's scores, is damaged.
+    """
+    client = connect(tracking_uri)
+    parent = _study_run(client, study, without_password(tracking_uri))
+    trials = dict(runs.trial_runs(client, parent))
+    ended = {number: run for number, run in sorted(trials.items()) if _is_finished(run)}
+    return {
+        number: read_curve(client, run.info.run_id, _record(client, run)[0])
+        for number, run in ended.items()
+    }
 
 
 def _study_run(client: MlflowClient, study: str, where: str) -> Run:

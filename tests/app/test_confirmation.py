@@ -17,7 +17,7 @@ from mlflow.tracking import MlflowClient
 
 from pipeline.app.confirm import Candidates, ConfirmedStudy
 from pipeline.app.reproduce import reproduce
-from pipeline.app.study import StudyFailedError
+from pipeline.app.result import StudyFailedError
 from pipeline.app.workspace import Workspace
 from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.locks import hold_study

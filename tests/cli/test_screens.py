@@ -10,7 +10,8 @@ from pipeline.analysis import Candidate, Comparison, Repeat, Verdict, judge
 from pipeline.app.browse import list_studies, show_study
 from pipeline.app.confirm import ConfirmedStudy
 from pipeline.app.reproduce import Reproduction
-from pipeline.app.study import Study, StudyResult
+from pipeline.app.result import StudyResult
+from pipeline.app.study import Study
 from pipeline.app.workspace import Workspace
 from pipeline.cli import main
 from pipeline.cli.progress import Epochs, RepeatsProgress, StudyProgress
