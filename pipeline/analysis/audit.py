@@ -20,6 +20,7 @@ from pipeline.trial import (
 
 RECORD = "record.json"
 WEIGHTS = "weights.safetensors"
+LOG = "worker.log"
 SUMMARY = ("best_epoch", "best_val_loss", "n_parameters")
 LARGEST_UNCUT = 250
 """Some MLflow stores cut a longer parameter."""

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from pipeline.analysis.audit import RECORD, WEIGHTS, points_of, sound_record, whole_curve
+from pipeline.analysis.audit import LOG, RECORD, WEIGHTS, points_of, sound_record, whole_curve
 from pipeline.trial import (
     Curve,
     EpochScores,
@@ -48,6 +48,7 @@ def known_outcome(
         weights=weights,
         pictures={name: content for name, content in files.items() if name.endswith(".png")},
         facts=record.facts,
+        log=files.get(LOG),
     )
 
 

@@ -5,11 +5,14 @@ from typing import Any, Final
 
 from pipeline.app.training import TICK_SECONDS
 from pipeline.config import Params, StudyConfig, TrainerConfig, usual_setting
-from pipeline.errors import BadInputError
+from pipeline.errors import BadInputError, visible
 from pipeline.trial import Assignment, Cohort, Engine, TrialOutcome, TrialState
 
 OF_THE_SETTING: Final = ("diverged: ", "out of memory: ")
 """Begin causes that another setting may not have: such a trial is recorded, no more."""
+
+LINES_SHOWN: Final = 12
+"""Of a traceback the end tells most."""
 
 
 def try_first_batch(study: StudyConfig, engine: Engine, *, where: str) -> None:
@@ -35,7 +38,15 @@ def try_first_batch(study: StudyConfig, engine: Engine, *, where: str) -> None:
         setting = ", ".join(f"{name} {value}" for name, value in params.items())
         path = study.model.class_path or study.data.class_path
         problem = f"{path} fails on its first batch (with {setting or 'no parameter'}): {cause}"
-        raise BadInputError(where=where, key=f"{section}.class_path", problem=problem)
+        raise BadInputError(
+            where=where, key=f"{section}.class_path", problem=problem + _tail(outcome.log)
+        )
+
+
+def _tail(log: bytes | None) -> str:
+    """The last lines of what the class printed and raised, below the sentence."""
+    lines = (log or b"").decode().rstrip().splitlines()[-LINES_SHOWN:]
+    return "".join(f"\n  {visible(line)}" for line in lines)
 
 
 def first_params(study: StudyConfig) -> Params:

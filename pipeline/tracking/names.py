@@ -54,6 +54,7 @@ STUDY_FILE = "study.yaml"
 WARM_START = "warm_start.json"
 RECORD = "record.json"
 WEIGHTS = "weights.safetensors"
+LOG = "worker.log"
 CONFIRMATION = "confirmation.json"
 
 CONFIRM_RUN = "confirm"

@@ -85,7 +85,7 @@ def put(client: MlflowClient, run: RunInfo, name: str, content: bytes) -> None:
 def put_outcome(
     client: MlflowClient, run: RunInfo, record: TrialRecord, outcome: TrialOutcome
 ) -> DatasetInput | None:
-    """Write a training's record, weights and pictures, and the data set that it used.
+    """Write a training's record, weights, pictures and log, and the data set that it used.
 
     Returns:
         The data set, if it is known.
@@ -93,6 +93,8 @@ def put_outcome(
     files = {names.RECORD: record.file, **outcome.pictures}
     if outcome.weights is not None:
         files[names.WEIGHTS] = outcome.weights
+    if outcome.log is not None:
+        files[names.LOG] = outcome.log
     for name, content in files.items():
         put(client, run, name, content)
     if outcome.facts is None:

@@ -154,6 +154,7 @@ class TrialOutcome:
         seconds: Worker seconds by phase (``PHASES``).
         repeat: As ``TrialConfig.repeat``.
         unlogged: Names that a user's module logged and that are not kept.
+        log: What a user's code printed and the whole traceback, where its trial failed.
     """
 
     number: int
@@ -167,6 +168,7 @@ class TrialOutcome:
     seconds: dict[str, float] = field(default_factory=dict)
     repeat: int = 0
     unlogged: tuple[str, ...] = ()
+    log: bytes | None = field(default=None, repr=False)
 
     @property
     def key(self) -> TrialKey:

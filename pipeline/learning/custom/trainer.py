@@ -30,6 +30,7 @@ from pipeline.learning.custom.loaders import DataArguments, RowLoaders, TrialLoa
 from pipeline.learning.custom.own_callbacks import find_callbacks, make_callbacks
 from pipeline.learning.custom.resume import IN_MEMORY, EpochCheckpoint, NotResumedError
 from pipeline.learning.custom.sources import custom_sources
+from pipeline.learning.custom.trial_log import TrialLog
 from pipeline.learning.data import PreparedData
 from pipeline.learning.failures import describe_user_failure
 from pipeline.learning.lightning import (
@@ -147,11 +148,12 @@ def fit_custom(
 
 
 @contextmanager
-def ending(progress: Progress, *class_paths: str) -> Iterator[None]:
+def ending(progress: Progress, log: TrialLog, *class_paths: str) -> Iterator[None]:
     """End a trial with its cause where the user's code raises, whatever it raises."""
     try:
         yield
     except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - recorded as the trial's cause
+        log.add(error)
         progress.fail(describe_user_failure(error, *class_paths))
 
 
@@ -165,6 +167,7 @@ class _Fit:
         self._report = report
         self._checkpoints = checkpoints
         self._progress = Progress(assignment)
+        self._log = TrialLog()
         self._facts: Facts | None = None
         self._module: LightningModule | None = None
         self._recorder: EpochRecorder | None = None
@@ -175,7 +178,8 @@ class _Fit:
         trainer = self._config.training.trainer
         paths = [self._config.model.class_path, self._config.data.class_path]
         paths += [one.class_path for one in (trainer.callbacks if trainer else ())]
-        with ending(self._progress, *filter(None, paths)):
+        log = self._log
+        with log.capturing(), ending(self._progress, log, *filter(None, paths)):
             classes = find_classes(self._config, "trial")
             callbacks = find_callbacks(self._config.training, where="trial")
             sources = custom_sources(*(one.cls for one in (*classes.values(), *callbacks)))
@@ -305,6 +309,7 @@ class _Fit:
             seconds=self._seconds(),
             repeat=self._config.repeat,
             unlogged=tuple(sorted(recorder.unlogged)) if recorder else (),
+            log=self._log.content if progress.state is TrialState.FAIL else None,
         )
 
     def _seconds(self) -> dict[str, float]:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from pipeline.app.browse import show_study
+from pipeline.app.doctor import examine
 from pipeline.app.first_batch import first_params
 from pipeline.app.inputs import prepare_trial
 from pipeline.app.reproduce import reproduce
@@ -91,6 +92,8 @@ def test_a_class_that_fails_on_its_first_batch_is_refused_and_writes_nothing(
         study_in(home, model=model).run(workers=1)
     told = str(on.value)
     assert said in told
+    if model == "Leaving":
+        assert 'sys.exit("enough")' in told, "the end of the traceback"
     assert "(with batch_size 30, dropout 0.3, hidden 4, n_inputs 8)" in told
     assert not list(home.rglob("mlflow.db")) + list(home.rglob("optuna.journal"))
 
@@ -103,6 +106,10 @@ def test_a_class_that_fails_later_is_recorded_and_its_study_goes_on(
     study = study_in(tmp_path, model=model, hidden=4, dropout=0.1, batch_size=20)
     with pytest.raises(WorkFailedError, match="5 in a row, failed for one cause: "):
         study.run(workers=1)
+    logs = list((tmp_path / "artifacts").rglob("worker.log"))
+    assert len(logs) == (5 if model == "Raising" else 0)
+    assert all("ZeroDivisionError" in log.read_text() for log in logs)
+    assert examine(study.workspace).is_healthy
     assert [row.state.name for row in show_study(study.workspace, "own").trials] == ["FAIL"] * 5
 
 
