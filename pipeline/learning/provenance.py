@@ -27,6 +27,7 @@ class DataFacts(NamedTuple):
     split_sha256: str
     input_shape: tuple[int, ...] | None
     n_classes: int | None
+    scale: float | None = None
 
 
 def collect_facts(

@@ -107,6 +107,8 @@ class Facts(Frozen):
         input_shape: Of one row: (H, W), (C, H, W) or (n,); ``None`` where a user's own data module
             did not have to tell it.
         n_classes: ``None`` where nobody had to tell it either.
+        scale: What the rows' values are divided by before the network sees them; ``None`` where the
+            user's own data module yields them as they are trained on.
         sources: SHA-256 of each source file by its path in the package.
         packages: Version of each package whose arithmetic is used.
         stack_index: The trial's index among those that were trained as one, ``stack_size`` in all.
@@ -117,6 +119,7 @@ class Facts(Frozen):
     split_sha256: str
     input_shape: tuple[int, ...] | None = None
     n_classes: int | None = None
+    scale: float | None = None
     sources: dict[str, str]
     packages: dict[str, str]
     python: str

@@ -129,7 +129,9 @@ class RowLoaders:
             self.config.seeds["split"],
             is_refit=assignment.is_refit,
         )
-        self.facts = DataFacts(data.sha256, split_sha256, data.image_shape, data.n_classes)
+        self.facts = DataFacts(
+            data.sha256, split_sha256, data.image_shape, data.n_classes, data.scale
+        )
         self._parts = parts.to(torch.device(resolve_device(self.config.training.device)))
         self.arguments = row_arguments(self._parts)
 
