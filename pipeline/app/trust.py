@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pipeline.app.workspace import Workspace
 from pipeline.config import StudyConfig, TrialConfig
+from pipeline.config.sections import objects_of_sections
 from pipeline.errors import BadInputError, without_password
 from pipeline.learning.custom.sources import is_installed, source_files
 
@@ -45,6 +46,7 @@ def find_code(
     trainer = config.training.trainer
     for number, callback in enumerate(trainer.callbacks if trainer else ()):
         paths[f"training.trainer.callbacks.{number}.class_path"] = callback.class_path
+    paths |= dict(objects_of_sections(config.model, config.data))
     searched = [Path.cwd(), *folders]
     return [
         CustomCode(key=key, path=path, files=source_files(path, searched, where=where, key=key))

@@ -7,10 +7,12 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field, Strict
 
+from pipeline.config.frozen import Bool
 from pipeline.config.messages import InvalidValueError, shown
 from pipeline.config.parameters import Parameter
 
-ARGUMENT: Final = "^[A-Za-z][A-Za-z0-9_]{0,99}$"
+ARGUMENT: Final = r"^[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)*$"
+LONGEST_NAME: Final = 100
 LARGEST_WHOLE: Final = 2**53
 """Optuna stores numbers as floats, which represent every whole number up to this."""
 
@@ -25,6 +27,8 @@ def _check_text(text: str) -> str:
     """Refuse a text that a store which holds parameters as texts would read as a number."""
     if not text.isprintable():
         raise InvalidValueError(got=shown(text), expected="a text of one line that can be printed")
+    if text in ("True", "False"):
+        raise InvalidValueError(got=repr(text), expected="true or false, or another text")
     try:
         float(text)
     except ValueError:
@@ -42,9 +46,9 @@ Text = Annotated[
 ]
 KINDS: Final[Mapping[type, Parameter]] = {
     kind: Parameter(name="argument", means="an argument of the constructor", values=values)
-    for kind, values in ((int, Whole), (float, Real), (str, Text))
+    for kind, values in ((int, Whole), (float, Real), (str, Text), (bool, Bool))
 }
-"""An argument whose values are whole numbers, numbers or texts."""
+"""An argument whose values are whole numbers, numbers, texts or booleans."""
 
 
 def check_argument(name: str) -> None:
@@ -53,8 +57,13 @@ def check_argument(name: str) -> None:
     Raises:
         InvalidValueError: It is no identifier, or a keyword of Python.
     """
-    if not re.match(ARGUMENT, name) or keyword.iskeyword(name) or name == "self":
-        problem = "not a valid argument name: letters, digits and '_', a letter first"
+    parts = name.split(".")
+    is_name = re.match(ARGUMENT, name) and len(name) <= LONGEST_NAME and parts[0] != "self"
+    if not is_name or any(map(keyword.iskeyword, parts)):
+        problem = (
+            "not a valid argument name: letters, digits and '_', a letter first, "
+            "and dots for an argument of an object"
+        )
         raise InvalidValueError(key=name, problem=problem)
 
 
@@ -65,26 +74,24 @@ def argument(given: object) -> Parameter:
         given: A value, range or choices of a study file.
 
     Raises:
-        InvalidValueError: It holds booleans, or texts beside numbers.
+        InvalidValueError: It is a range of texts or booleans, or mixes them with numbers.
     """
-    values = dict(_values_of(given))
-    for key, value in values.items():
-        if isinstance(value, bool):
-            expected = f"a number or a text; write {int(value)} for {shown(value)}"
-            raise InvalidValueError(key=key, got=shown(value), expected=expected)
-    kinds = {type(value) for value in values.values()}
+    kinds = {type(value) for value in _values_of(given)}
     is_range = isinstance(given, Mapping) and "choices" not in given
-    if str in kinds and (is_range or len(kinds) > 1):
-        expected = "numbers only, or choices of texts only"
-        raise InvalidValueError(got=shown(given), expected=expected)
-    return KINDS[str if str in kinds else float if float in kinds else int]
+    for kind in (str, bool):
+        if kind in kinds and (is_range or len(kinds) > 1):
+            expected = "numbers only, or choices of texts only, or of booleans only"
+            raise InvalidValueError(got=shown(given), expected=expected)
+        if kind in kinds:
+            return KINDS[kind]
+    return KINDS[float if float in kinds else int]
 
 
-def _values_of(given: object) -> Iterator[tuple[str, Any]]:
+def _values_of(given: object) -> Iterator[Any]:
     match given:
         case {"choices": [*choices]}:
-            yield from ((f"choices.{index}", value) for index, value in enumerate(choices))
+            yield from choices
         case Mapping():
-            yield from ((key, given[key]) for key in ("low", "high", "step") if key in given)
+            yield from (given[key] for key in ("low", "high", "step") if key in given)
         case _:
-            yield "", given
+            yield given

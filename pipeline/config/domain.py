@@ -87,9 +87,9 @@ class Choices(Frozen, Generic[V]):
 
 
 def _is_of(value: object, kind: type) -> bool:
-    """Whether a value has this type; a whole number is accepted as a float."""
+    """Whether a value has this type; a whole number is accepted as a float, a boolean as none."""
     kinds = (kind, int) if kind is float else (kind,)
-    return isinstance(value, kinds) and not isinstance(value, bool)
+    return isinstance(value, kinds) and isinstance(value, bool) == (kind is bool)
 
 
 def _is_multiple(value: float, step: float) -> bool:

@@ -44,8 +44,13 @@ class Matching:
     longest: int
     words: str
 
-    def _check(self, text: str) -> str:
-        if len(text) <= self.longest and re.fullmatch(self.pattern, text):
+    def check(self, text: object) -> str:
+        """Give the text if it matches.
+
+        Raises:
+            InvalidValueError: It does not, or is no text.
+        """
+        if isinstance(text, str) and len(text) <= self.longest and re.fullmatch(self.pattern, text):
             return text
         raise InvalidValueError(got=shown(text), expected=self.words)
 
@@ -53,7 +58,7 @@ class Matching:
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
         """Check what the annotated type accepts."""
-        return core_schema.no_info_after_validator_function(self._check, handler(source))
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
 
     def __get_pydantic_json_schema__(
         self, core: CoreSchema, handler: GetJsonSchemaHandler
@@ -75,6 +80,7 @@ Name = Annotated[
 ]
 """A study's name: it names an experiment and files."""
 
+Bool = Annotated[bool, Strict()]
 Whole = Annotated[int, Strict()]
 Real = Annotated[float, Strict()]
 Text = Annotated[str, Strict()]

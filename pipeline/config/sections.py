@@ -1,6 +1,6 @@
 """The sections of a study file: model, data, training and search."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -17,6 +17,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
+from pipeline.config.arguments import Arguments, objects_of
 from pipeline.config.frozen import Count, Frozen, Name, Seed
 from pipeline.config.messages import InvalidValueError, shown
 from pipeline.config.models import CUSTOM, MODELS
@@ -55,15 +56,20 @@ class ModelConfig(Frozen):
     Attributes:
         name: A row of ``MODELS``.
         class_path: A user-defined class; its constructor's arguments are the space's parameters.
+        init_args: Others of its arguments: booleans, nulls, lists, maps, and objects by
+            ``class_path`` and ``init_args``.
     """
 
     name: ModelName | None = None
     class_path: ClassPath | None = None
+    init_args: Arguments | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if (self.name is None) == (self.class_path is None):
             raise InvalidValueError(problem=ONE_OF)
+        if self.name is not None and self.init_args is not None:
+            raise InvalidValueError(key="init_args", problem=f"not allowed with name: {self.name}")
         return self
 
 
@@ -92,6 +98,7 @@ class DataConfig(Frozen):
     Attributes:
         name: A built-in data set, or the format of a user's own files.
         class_path: A user-defined ``LightningDataModule``, which defines the split itself.
+        init_args: Arguments of its constructor beside the space's parameters.
         path: Of an ``npz`` file or an ``image-folder``: absolute, or relative to the working
             directory or to a data folder.
         image_size: Side in pixels that the images of an ``image-folder`` are resized to; ``None``:
@@ -105,6 +112,7 @@ class DataConfig(Frozen):
 
     name: DataName | None = None
     class_path: ClassPath | None = None
+    init_args: Arguments | None = None
     path: FilePath | None = None
     image_size: Annotated[int, Strict(), Field(ge=1, le=4_096)] | None = None
     validation: Annotated[float | int, _part(1)] = 0.2
@@ -135,6 +143,7 @@ class DataConfig(Frozen):
             keys = ("path", "image_size", "validation", "test", "folds")
             self._refuse(*keys, beside="class_path: the data module defines it")
             return self
+        self._refuse("init_args", beside=f"name: {self.name}")
         if self.name in WITH_PATH and self.path is None:
             raise InvalidValueError(key="path", problem=f"required with name: {self.name}")
         if self.name not in WITH_PATH:
@@ -157,6 +166,13 @@ class DataConfig(Frozen):
         if self.class_path is not None or self.folds is not None:
             written.pop("validation", None)
         return written
+
+
+def objects_of_sections(model: ModelConfig, data: DataConfig) -> Iterator[tuple[str, str]]:
+    """The class path of each object among the arguments of model and data, with its key."""
+    for section, config in (("model", model), ("data", data)):
+        for name, value in (config.init_args or {}).items():
+            yield from objects_of(value, f"{section}.init_args.{name}")
 
 
 def parameters_of(model: ModelConfig, data: DataConfig) -> ParameterTable:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from pipeline.config.frozen import LARGEST_SEED, Frozen, Name, Real, Seed, Text, Whole
+from pipeline.config.frozen import LARGEST_SEED, Bool, Frozen, Name, Real, Seed, Text, Whole
 from pipeline.config.messages import at_key
 from pipeline.config.models import MODELS
 from pipeline.config.parameters import ParameterTable, check_params
@@ -25,7 +25,7 @@ class Shape(NamedTuple):
         is_fusable: Whether the stack has kernels that train several networks of the shape as one.
     """
 
-    model: ModelConfig
+    model: str
     parts: tuple[tuple[str, Any], ...]
     is_fusable: bool
 
@@ -68,7 +68,7 @@ class TrialConfig(Frozen):
     data: DataConfig
     model: ModelConfig
     training: TrainingConfig
-    params: dict[str, Whole | Real | Text]
+    params: dict[str, Bool | Whole | Real | Text]
     repeat: Annotated[Whole, Field(ge=0, le=1_000_000)] = 0
     finalist: Finalist | None = None
 
@@ -110,7 +110,7 @@ class TrialConfig(Frozen):
         name = self.model.name
         fuses = MODELS[name].fuses if name is not None and self.data.class_path is None else None
         is_fusable = fuses is not None and fuses.items() <= dict(parts).items()
-        return Shape(self.model, parts, is_fusable)
+        return Shape(str(name or self.model.class_path), parts, is_fusable)
 
     @property
     def seeds(self) -> dict[str, int]:

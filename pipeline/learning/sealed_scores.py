@@ -14,7 +14,12 @@ from pipeline.config import TrialConfig
 from pipeline.learning.arithmetic import arithmetic
 from pipeline.learning.cohort.rows import Rows, Scores, SplitTensors, evaluate
 from pipeline.learning.cohort.stack import score_rows
-from pipeline.learning.custom.datamodule import CustomData, module_arguments, open_module
+from pipeline.learning.custom.datamodule import (
+    CustomData,
+    arguments_of,
+    module_arguments,
+    open_module,
+)
 from pipeline.learning.custom.loaders import DataArguments, in_order, row_arguments
 from pipeline.learning.custom.trainer import build_model, expected_of_loaders, make_trainer
 from pipeline.learning.data import PreparedData, open_train, splits
@@ -122,8 +127,7 @@ def score_custom_data(config: TrialConfig, weights: bytes) -> Scores:
     Its ``setup`` is called under the study's split seed, for ``fit`` and then for ``test``.
     """
     path = str(config.data.class_path)
-    given = config.params | config.training.data_arguments
-    module = open_module(path, given, seed=config.seeds["split"])
+    module = open_module(path, arguments_of(config), seed=config.seeds["split"])
     module.setup("test")
     of_data = module_arguments(module, path)
     arguments = {"dataloaders": module.test_dataloader()}

@@ -20,7 +20,7 @@ def distribution(domain: Domain) -> BaseDistribution:
         if isinstance(domain.low, int):
             return IntDistribution(domain.low, domain.high, log=domain.log, step=domain.step or 1)
         return FloatDistribution(domain.low, domain.high, log=domain.log, step=domain.step)
-    if isinstance(domain, str):
+    if isinstance(domain, str | bool):
         return CategoricalDistribution([domain])
     if isinstance(domain, int):
         return IntDistribution(domain, domain)

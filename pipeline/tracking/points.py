@@ -14,6 +14,8 @@ from pipeline.config import Scalar
 from pipeline.tracking import names
 from pipeline.trial import Curve, EpochScores, FoldScores, Point, TrialOutcome, TrialRecord
 
+BOOLEANS = {"True": True, "False": False}
+
 
 class Points:
     """Buffer of a run's metrics; each (metric, step) is written once.
@@ -97,6 +99,8 @@ def param_value(text: str) -> Scalar:
     >>> [param_value(text) for text in ("2", "0.30000000000000004", "relu")]
     [2, 0.30000000000000004, 'relu']
     """
+    if text in BOOLEANS:
+        return BOOLEANS[text]
     for kind in (int, float):
         with suppress(ValueError):
             value = kind(text)

@@ -220,9 +220,9 @@ KEEP_PROB: list[tuple[str, str, Any, str]] = [
 ARGUMENTS: list[tuple[str, str, Any, str]] = [
     *[("own", f"space.{name}", 1, ARGUMENT) for name in ("_x", "lambda", "self", "a-b")],
     ("own", f"space.{'x' * 101}", 1, ARGUMENT),
-    ("own", "space.flag", True, "got true, expected a number or a text; write 1 for true"),
-    ("own", "space.a.choices", [1, True], ".1: got true, expected a number or a text; write 1 for"),
-    ("own", "space.a", {"low": False, "high": 4}, ".low: got false, expected a number or a text"),
+    ("own", "space.flag", "True", "got 'True', expected true or false, or another text"),
+    ("own", "space.a", {"choices": [1, True]}, f"got a map with choices, {NUMBERS}, or of bool"),
+    ("own", "space.a", {"low": False, "high": True}, f"got a map with low, high, {NUMBERS}"),
     (
         "own",
         "space.a",

@@ -145,11 +145,12 @@ OF_ITS_MODEL = [
     *[("cnn", "depth", MISSING), ("cnn", "regularizer", "channel-dropout"), ("mlp", "max_norm", 3)],
     *[("mlp", "activation", {"choices": ["relu", "tanh"]}), ("autoencoder", "regularizer", None)],
     *[("own", "width_of_layer", 3), ("own", "keep_prob", 7), ("own", "batch_size", MISSING)],
+    *[("own", "flag", True), ("own", "is_deep", {"choices": [True, False]})],
 ]
 OF_ANOTHER_MODEL = [
     *[("mlp", "filters", 8), ("autoencoder", "block_keep_prob", 0.5), ("cnn", "blocks", MISSING)],
     *[("mlp", "regularizer", "channel-dropout"), ("autoencoder", "depth", 0), ("cnn", "name", 1)],
-    *[("own", "_hidden", 3), ("own", "flag", True), ("own", "batch_size", 0.5), ("mlp", "max", 1)],
+    *[("own", "_hidden", 3), ("own", "a..b", 1), ("own", "batch_size", 0.5), ("mlp", "max", 1)],
     *[("cnn", "activation", {"low": 1, "high": 2}), ("cnn", "max_norm", 0), ("own", "a", None)],
 ]
 

@@ -195,7 +195,7 @@ def test_networks_of_two_models_share_no_shape() -> None:
             "batch_size: got 0, .* at least 1",
             id="batch size",
         ),
-        pytest.param("own", {"flag": True}, "flag", id="boolean"),
+        pytest.param("own", {"flag": None}, "flag", id="null"),
         pytest.param("own", {"hidden": [1]}, "hidden", id="list"),
     ],
 )

@@ -29,11 +29,10 @@ def blocks(language: str) -> list[str]:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the files that the page asks its reader to write."""
     path = tmp_path_factory.mktemp("custom-model")
-    names = re.findall(r"`(my_\w+\.(?:py|yaml))`[,:]\n\n```", PAGE)
-    assert names == ["my_module.py", "my_study.yaml", "my_resnet.py", "my_resnet.yaml"]
-    texts = {".py": iter(blocks("python")), ".yaml": iter(blocks("yaml"))}
-    for name in names:
-        (path / name).write_text(next(texts[Path(name).suffix]))
+    files = dict(re.findall(r"`(my_\w+\.(?:py|yaml))`[,:]\n\n```\w+\n(.*?)```", PAGE, re.DOTALL))
+    assert list(files) == ["my_module.py", "my_study.yaml", "my_resnet.py", "my_resnet.yaml"]
+    for name, text in files.items():
+        (path / name).write_text(text)
     return path
 
 
@@ -71,6 +70,17 @@ def test_the_page_s_module_is_searched_and_reproduced_and_its_code_is_watched(
     assert result["trials"] == {"complete": 2, "pruned": 0, "failed": 0}
     assert set(result["best"]["params"]) == {"hidden", "dropout", "learning_rate"}
     assert told(folder, reproduce)["verdict"] == "identical"
+    (load,) = [block for block in blocks("python") if "load_model" in block]
+    loaded = subprocess.run(
+        [sys.executable, "-c", f"{load}\nprint(type(network).__name__, network.training)"],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert loaded.stdout == "Net False\n", loaded.stderr
     module = folder / "my_module.py"
     module.write_text(module.read_text().replace("momentum=0.9", "momentum=0.8"))
     changed = told(folder, reproduce, code=1)

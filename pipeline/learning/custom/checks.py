@@ -1,8 +1,10 @@
 """A study's space and Trainer, checked against the user's classes before anything is written."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from pipeline.config import StudyConfig
+from pipeline.config.arguments import fault_of_name
 from pipeline.config.sections import parameters_of
 from pipeline.errors import BadInputError
 from pipeline.learning.custom.classes import (
@@ -11,6 +13,8 @@ from pipeline.learning.custom.classes import (
     Section,
     find_class,
     find_classes,
+    find_objects,
+    takes,
 )
 from pipeline.learning.custom.own_callbacks import make_callbacks
 from pipeline.learning.lightning import LightningDataModule
@@ -35,8 +39,11 @@ def check_custom(config: StudyConfig, where: str) -> None:
     if config.data.folds:
         problem = "folds are trained by the built-in models only"
         raise BadInputError(where=where, key="data.folds", problem=problem)
-    _check_taken(config, list(found.values()), where=where)
+    find_objects(config, where=where)
+    _check_data_arguments(config, found.get("data"), where=where)
+    _check_taken(config, found, where=where)
     for section, custom in found.items():
+        _check_init_args(config, custom, section, where=where)
         _check_complete(config, custom, section, where=where)
     make_callbacks(config.training, where=where)
 
@@ -53,20 +60,49 @@ def check_has_test(path: str, where: str) -> None:
         raise BadInputError(where=where, key="data.class_path", problem=problem)
 
 
-def _check_taken(config: StudyConfig, classes: list[CustomClass], *, where: str) -> None:
-    """Refuse a parameter that nobody takes, and workers of a loader that the module decides on."""
-    of_data = [one for one in classes if one.path == config.data.class_path]
+def _check_data_arguments(config: StudyConfig, custom: CustomClass | None, *, where: str) -> None:
+    """Refuse workers of a loader that the data module does not ask for."""
     for name in config.training.data_arguments:
-        if not all(one.takes(name) for one in of_data) or name in config.space.domains:
-            where_else = "searched in the space" if name in config.space.domains else "not taken"
-            problem = f"{where_else} by the constructor of {config.data.class_path}"
+        is_searched = name in config.space.domains
+        if is_searched or custom is None or not custom.takes(name):
+            how = "it is in the space too" if is_searched else "not taken by the constructor of"
+            problem = how if is_searched else f"{how} {config.data.class_path}"
             raise BadInputError(where=where, key=f"training.trainer.{name}", problem=problem)
+
+
+def _check_taken(
+    config: StudyConfig, classes: Mapping[Section, CustomClass], *, where: str
+) -> None:
+    """Refuse a parameter that nobody takes."""
     built_in = parameters_of(config.model, config.data)
     for name in config.space.domains:
-        if built_in.find(name) is None and not any(custom.takes(name) for custom in classes):
-            names = dict.fromkeys([BATCH_SIZE, *(name for one in classes for name in one.names)])
-            takers = " or ".join(custom.path for custom in classes)
-            problem = f"not an argument of {takers}; there are {', '.join(names)}"
+        if built_in.find(name) is not None or any(
+            takes(custom, _init_args(config, section), name) for section, custom in classes.items()
+        ):
+            continue
+        there = [BATCH_SIZE, *(name for one in classes.values() for name in one.names)]
+        takers = " or ".join(custom.path for custom in classes.values())
+        problem = f"not an argument of {takers}; there are {', '.join(dict.fromkeys(there))}"
+        raise BadInputError(where=where, key=f"space.{name}", problem=problem)
+
+
+def _init_args(config: StudyConfig, section: Section) -> Mapping[str, Any]:
+    given = config.model.init_args if section == "model" else config.data.init_args
+    return given or {}
+
+
+def _check_init_args(
+    config: StudyConfig, custom: CustomClass, section: Section, *, where: str
+) -> None:
+    """Refuse arguments that the constructor does not take, and parameters that miss or meet one."""
+    given = _init_args(config, section)
+    for name in given:
+        if not custom.takes(name):
+            problem = f"not an argument of {custom.path}; there are {', '.join(custom.names)}"
+            raise BadInputError(where=where, key=f"{section}.init_args.{name}", problem=problem)
+    for name in config.space.domains:
+        if takes(custom, given, name) and (fault := fault_of_name(given, name)):
+            problem = f"{fault} ({section}.init_args)"
             raise BadInputError(where=where, key=f"space.{name}", problem=problem)
 
 
@@ -75,7 +111,7 @@ def _check_complete(
 ) -> None:
     """Refuse a space that leaves out what a constructor must have."""
     beside = FROM_DATA if section == "model" else config.training.data_arguments
-    known = (*config.space.domains, *beside)
+    known = (*config.space.domains, *beside, *_init_args(config, section))
     for name in custom.required:
         if name not in known:
             problem = f"missing, and the constructor of {custom.path} has no default for it"

@@ -11,18 +11,21 @@ import numpy as np
 import torch
 
 from pipeline.config import StudyConfig, TrialConfig
+from pipeline.config.arguments import with_params
+from pipeline.config.sections import objects_of_sections
 from pipeline.errors import BadInputError
 from pipeline.learning.custom.loaders import DataArguments
 from pipeline.learning.custom.namespaces import is_derived, unite_lightning
 from pipeline.learning.failures import describe_user_failure
 from pipeline.learning.lightning import Callback, LightningDataModule, LightningModule
 
-Section = Literal["model", "data", "callback"]
+Section = Literal["model", "data", "callback", "object"]
 
 ANCESTORS: Final[dict[Section, type]] = {
     "model": LightningModule,
     "data": LightningDataModule,
     "callback": Callback,
+    "object": object,
 }
 BY_NAME: Final = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
@@ -122,23 +125,70 @@ FROM_DATA: Final = ("n_classes", "n_inputs", "image_shape")
 """What a module's constructor may ask for by name where the space does not set it."""
 
 
+def given_to(
+    custom: CustomClass, params: Mapping[str, Any], init_args: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """The arguments that a study gives a class, its objects not constructed yet.
+
+    Args:
+        custom: The class.
+        params: The trial's parameters; those that the constructor takes count, and those that reach
+            into what ``init_args`` give.
+        init_args: Of the study file's section.
+    """
+    fixed = init_args or {}
+    own = {name: value for name, value in params.items() if takes(custom, fixed, name)}
+    return with_params(fixed, own)
+
+
+def takes(custom: CustomClass, init_args: Mapping[str, Any], name: str) -> bool:
+    """Whether a parameter of the space is one of a class, or of what its arguments hold."""
+    outer, dot, _ = name.partition(".")
+    return outer in init_args if dot else custom.takes(name)
+
+
 def build(
-    custom: CustomClass, params: Mapping[str, Any], of_data: DataArguments | None = None
+    custom: CustomClass, arguments: Mapping[str, Any], of_data: DataArguments | None = None
 ) -> Any:
     """Construct a user's class.
 
     Args:
         custom: The class.
-        params: The trial's parameters; those that the constructor takes are given to it.
+        arguments: From ``given_to``.
         of_data: Arguments that the data gives, worked out only where the constructor names them.
     """
-    given = {name: value for name, value in params.items() if custom.takes(name)}
+    given = {name: construct(value) for name, value in arguments.items()}
     asked = {
         name: work_out()
         for name, work_out in (of_data or {}).items()
         if name in custom.names and name not in given
     }
     return custom.cls(**given, **asked)
+
+
+def construct(value: Any) -> Any:
+    """Construct the objects in an argument, the innermost first."""
+    match value:
+        case {"class_path": str(path)}:
+            inside = construct(value.get("init_args", {}))
+            return find_class(path, "object", where="trial").cls(**inside)
+        case Mapping():
+            return {name: construct(one) for name, one in value.items()}
+        case list():
+            return [construct(one) for one in value]
+    return value
+
+
+def find_objects(config: StudyConfig | TrialConfig, *, where: str) -> list[CustomClass]:
+    """Import the classes of the objects in ``init_args``.
+
+    Raises:
+        BadInputError: One cannot be used.
+    """
+    return [
+        find_class(path, "object", where=where, key=key)
+        for key, path in objects_of_sections(config.model, config.data)
+    ]
 
 
 def find_classes(config: StudyConfig | TrialConfig, where: str) -> dict[Section, CustomClass]:

@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,9 +13,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from pipeline.config import DataConfig
+from pipeline.config import DataConfig, TrialConfig
 from pipeline.errors import BadInputError
-from pipeline.learning.custom.classes import build, find_class, seed_all
+from pipeline.learning.custom.classes import build, find_class, given_to, seed_all
 from pipeline.learning.custom.loaders import DataArguments
 from pipeline.learning.failures import describe_user_failure
 from pipeline.learning.lightning import LightningDataModule
@@ -38,17 +39,24 @@ class Content(NamedTuple):
     n_validation: int
 
 
-def open_module(path: str, params: Mapping[str, Any], *, seed: int) -> LightningDataModule:
+def open_module(path: str, arguments: Mapping[str, Any], *, seed: int) -> LightningDataModule:
     """Construct a user's data module and set it up for fitting, all generators seeded before."""
     custom = find_class(path, "data", where="trial")
     seed_all(seed)
-    module: LightningDataModule = build(custom, params)
+    module: LightningDataModule = build(custom, arguments)
     module.setup("fit")
     return module
 
 
+def arguments_of(config: TrialConfig) -> dict[str, Any]:
+    """What a trial's data module is given."""
+    custom = find_class(str(config.data.class_path), "data", where="trial")
+    params = config.params | config.training.data_arguments
+    return given_to(custom, params, config.data.init_args)
+
+
 @lru_cache(maxsize=8)
-def content_of(path: str, params: tuple[tuple[str, Any], ...], seed: int) -> Content:
+def content_of(path: str, arguments: str, seed: int) -> Content:
     """Digest a data module's content, once a worker for each setting that it takes.
 
     It uses an instance of its own, so that the loaders that train are not advanced. Values are
@@ -56,10 +64,10 @@ def content_of(path: str, params: tuple[tuple[str, Any], ...], seed: int) -> Con
 
     Args:
         path: The class path.
-        params: The trial's parameters that its constructor takes.
+        arguments: What its constructor is given, as JSON.
         seed: The study's, of the split.
     """
-    module = open_module(path, dict(params), seed=seed)
+    module = open_module(path, json.loads(arguments), seed=seed)
     validation, n_validation = _digest(module.val_dataloader())
     seed_all(seed)
     training, _ = _digest(module.train_dataloader())
@@ -158,7 +166,7 @@ def prepare_custom_data(config: DataConfig, params: Mapping[str, Any], *, where:
     path = config.class_path
     custom = find_class(path, "data", where=where)
     try:
-        build(custom, params).prepare_data()
+        build(custom, given_to(custom, params, config.init_args)).prepare_data()
     except (Exception, SystemExit) as error:  # a user's code may raise anything
         problem = f"prepare_data of {path} raises {describe_user_failure(error, path)}"
         raise BadInputError(where=where, key="data.class_path", problem=problem) from error
@@ -184,13 +192,11 @@ class DataModuleLoaders:
         if assignment.is_refit:
             message = f"a refit needs built-in data: {self._path} decides what it trains on"
             raise ValueError(message)
-        custom = find_class(self._path, "data", where="trial")
-        given = config.params | config.training.data_arguments
-        params = {name: value for name, value in given.items() if custom.takes(name)}
+        arguments = arguments_of(config)
         seed = config.seeds["split"]
-        content = content_of(self._path, tuple(params.items()), seed)
+        content = content_of(self._path, json.dumps(arguments), seed)
         self.facts = content.facts
-        self._module = open_module(self._path, params, seed=seed)
+        self._module = open_module(self._path, arguments, seed=seed)
         self._probe = _first_rows(self._module, content.n_validation)
         self.arguments = module_arguments(self._module, self._path)
 

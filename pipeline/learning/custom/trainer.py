@@ -24,7 +24,14 @@ from pipeline.learning.custom.callbacks import (
     NoDropoutScore,
     Report,
 )
-from pipeline.learning.custom.classes import build, find_class, find_classes, seed_all
+from pipeline.learning.custom.classes import (
+    build,
+    find_class,
+    find_classes,
+    find_objects,
+    given_to,
+    seed_all,
+)
 from pipeline.learning.custom.datamodule import CustomData, DataModuleLoaders
 from pipeline.learning.custom.loaders import DataArguments, RowLoaders, TrialLoaders
 from pipeline.learning.custom.own_callbacks import find_callbacks, make_callbacks
@@ -104,9 +111,9 @@ def build_model(config: TrialConfig, of_data: DataArguments) -> LightningModule:
     seed_all(config.seeds["initialisation"])
     path = config.model.class_path
     if path is not None:
-        module: LightningModule = build(
-            find_class(path, "model", where="trial"), config.params, of_data
-        )
+        custom = find_class(path, "model", where="trial")
+        given = given_to(custom, config.params, config.model.init_args)
+        module: LightningModule = build(custom, given, of_data)
         return module
     is_classifier = network_class(str(config.model.name)).is_classifier
     n_classes = of_data["n_classes"]() if is_classifier else 0
@@ -182,7 +189,9 @@ class _Fit:
         with log.capturing(), ending(self._progress, log, *filter(None, paths)):
             classes = find_classes(self._config, "trial")
             callbacks = find_callbacks(self._config.training, where="trial")
-            sources = custom_sources(*(one.cls for one in (*classes.values(), *callbacks)))
+            objects = find_objects(self._config, where="trial")
+            named = (*classes.values(), *callbacks, *objects)
+            sources = custom_sources(*(one.cls for one in named))
             loaders = self._open(data)
             self._facts = self._collect_facts(loaders, sources)
             try:

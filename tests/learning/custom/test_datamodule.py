@@ -39,16 +39,16 @@ def test_an_own_data_module_gives_the_same_bits_again() -> None:
 
 
 def test_a_random_split_is_the_study_s_whatever_the_trial_s_batch_size() -> None:
-    one, two = (content_of(BLOBS, (("batch_size", size),), 7) for size in (20, 30))
+    one, two = (content_of(BLOBS, f'{{"batch_size": {size}}}', 7) for size in (20, 30))
     assert one == two
     assert one.n_validation == 50
 
 
 def test_other_content_or_another_split_has_another_digest() -> None:
     digests = {
-        content_of(BLOBS, (), 7).facts.data_sha256,
-        content_of(BLOBS, (("spread", 0.5),), 7).facts.data_sha256,
-        content_of(BLOBS, (), 8).facts.data_sha256,
+        content_of(BLOBS, "{}", 7).facts.data_sha256,
+        content_of(BLOBS, '{"spread": 0.5}', 7).facts.data_sha256,
+        content_of(BLOBS, "{}", 8).facts.data_sha256,
     }
     assert len(digests) == 3
 
