@@ -122,7 +122,7 @@ def study_of(data: str, *, trials: int, epochs: int, seed: int) -> dict[str, Any
             "weight_decay": WEIGHT_DECAY,
         },
         "training": {"epochs": epochs, "device": "cpu"},
-        "search": {"trials": trials, "sampler": "tpe", "stopping": "asha", "seed": seed},
+        "search": {"trials": trials, "seed": seed},
     }
 
 
