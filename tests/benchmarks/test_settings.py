@@ -62,4 +62,4 @@ def test_study_file_fixes_every_parameter_of_every_trial(name: str, data: str, f
 
 def test_study_file_of_the_race_is_valid() -> None:
     config = check_study(study_of_race("mnist-5k", trials=60, epochs=10, seed=3), "target.yaml")
-    assert (config.search.trials, config.search.seed, config.search.stopping) == (60, 3, "asha")
+    assert (config.search.trials, config.search.seed, config.search.stopping) == (60, 3, "halving")

@@ -7,8 +7,8 @@ import pytest
 from pipeline.learning.arithmetic import arithmetic
 
 
-@pytest.fixture(autouse=True, scope="package")
+@pytest.fixture(autouse=True, scope="module")
 def one_thread() -> Iterator[None]:
-    """Compute everything here as a worker does."""
+    """Compute everything here as a worker does, and nothing after it: scopes beyond end late."""
     with arithmetic(threads=1):
         yield
