@@ -13,6 +13,13 @@ OF_THE_SETTING: Final = ("diverged: ", "out of memory: ")
 
 LINES_SHOWN: Final = 12
 """Of a traceback the end tells most."""
+ONE_BATCH: Final = {
+    "limit_train_batches": 1,
+    "limit_val_batches": 1,
+    "max_steps": None,
+    "accumulate_grad_batches": None,
+}
+"""What is set of the user's Trainer so that one step is made."""
 
 
 def try_first_batch(study: StudyConfig, engine: Engine, *, where: str) -> None:
@@ -59,8 +66,6 @@ def _one_batch(study: StudyConfig, params: Mapping[str, Any]) -> Assignment:
     from pipeline.search.blocks import resolve
 
     trainer = study.training.trainer or TrainerConfig()
-    limits = {"limit_train_batches": 1, "limit_val_batches": 1, "max_steps": None}
-    limits["accumulate_grad_batches"] = None
-    training = study.training.model_copy(update={"trainer": trainer.model_copy(update=limits)})
+    training = study.training.model_copy(update={"trainer": trainer.model_copy(update=ONE_BATCH)})
     config = resolve(study, 0, params).model_copy(update={"training": training})
     return Assignment(config=config, epochs=1)

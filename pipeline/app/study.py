@@ -180,13 +180,14 @@ class Study:
             LocalEngine(training.FIT, n_workers=n_workers) as engine,
         ):
             with seconds.starting("checks"):
-                source = self._check()
+                stored = self._stored()
+                source = self._check(stored)
                 warm_start = self._find_warm_start()
             with seconds.starting("data"):
                 data = self._prepare(source)
             checkpoints = CheckpointFolder(self.workspace.checkpoints.resolve() / self.config.name)
             engine.open(Resumable(data, checkpoints))
-            if code and self._stored() is None:
+            if code and stored is None:
                 with seconds.starting("first_batch"):
                     try_first_batch(self.config, engine, where=self.file)
             trust.remember(self.config.name, code, self.workspace)
@@ -265,9 +266,9 @@ class Study:
         storage = open_storage(self.workspace.storage, self.workspace.journal, to_write=False)
         return find_warm_start(storage, self.config, where=self.file)
 
-    def _check(self) -> "Source | None":
+    def _check(self, stored: "TrialStore | None") -> "Source | None":
         """Find everything that is wrong before anything is written."""
-        self._check_same()
+        self._check_same(stored)
         self.workspace.confine_artifacts()
         if names_custom_class(self.config):
             from pipeline.learning.custom.checks import check_custom
@@ -295,9 +296,8 @@ class Study:
             check_model_fits_data(self.config, data.image_shape, where=self.file)
         return data
 
-    def _check_same(self) -> None:
+    def _check_same(self, store: "TrialStore | None") -> None:
         """Refuse another study under a name that is taken, and a smaller number of trials."""
-        store = self._stored()
         if store is None or store.document is None:
             return
         if store.digest != digest(self.config):

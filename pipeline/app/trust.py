@@ -43,8 +43,7 @@ def find_code(
         BadInputError: A class path leads into Python's own library.
     """
     paths = {"model.class_path": config.model.class_path, "data.class_path": config.data.class_path}
-    trainer = config.training.trainer
-    for number, callback in enumerate(trainer.callbacks if trainer else ()):
+    for number, callback in enumerate(config.training.callbacks):
         paths[f"training.trainer.callbacks.{number}.class_path"] = callback.class_path
     paths |= dict(objects_of_sections(config.model, config.data))
     searched = [Path.cwd(), *folders]

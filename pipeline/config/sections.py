@@ -1,6 +1,6 @@
 """The sections of a study file: model, data, training and search."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -24,7 +24,7 @@ from pipeline.config.models import CUSTOM, MODELS
 from pipeline.config.parameters import ParameterTable
 from pipeline.config.paths import ONE_OF, ClassPath, FilePath
 from pipeline.config.stopping import StoppingName, StoppingSettings, resolve_stopping
-from pipeline.config.trainer import TrainerConfig
+from pipeline.config.trainer import CallbackConfig, TrainerConfig
 
 
 class _BuiltIn:
@@ -211,6 +211,11 @@ class TrainingConfig(Frozen):
     threads: Annotated[Count, Field(le=1_024)] = 1
     device: Device = "auto"
     trainer: TrainerConfig | None = None
+
+    @property
+    def callbacks(self) -> Sequence[CallbackConfig]:
+        """The callbacks of the user's Trainer."""
+        return self.trainer.callbacks if self.trainer else ()
 
     @property
     def data_arguments(self) -> dict[str, int]:

@@ -33,8 +33,7 @@ def read_trial(tracking_uri: str, study: str, number: int | Literal["best"]) -> 
         WorkFailedError: The trial's record is damaged.
     """
     client = connect(tracking_uri)
-    parent = _study_run(client, study, without_password(tracking_uri))
-    trials = dict(runs.trial_runs(client, parent))
+    trials = _trials(client, study, without_password(tracking_uri))
     number = _best_number(trials, study) if number == "best" else number
     if number not in trials:
         raise BadInputError(
@@ -78,8 +77,7 @@ def read_rows(tracking_uri: str, study: str) -> tuple[TrialRow, ...]:
         BadInputError: There is no such study.
     """
     client = connect(tracking_uri)
-    parent = _study_run(client, study, without_password(tracking_uri))
-    trials = dict(runs.trial_runs(client, parent))
+    trials = _trials(client, study, without_password(tracking_uri))
     return tuple(row_of(number, trials[number]) for number in sorted(trials))
 
 
@@ -92,13 +90,17 @@ def read_curves(tracking_uri: str, study: str) -> dict[int, Curve]:
         WorkFailedError: A record, which names a trial's scores, is damaged.
     """
     client = connect(tracking_uri)
-    parent = _study_run(client, study, without_password(tracking_uri))
-    trials = dict(runs.trial_runs(client, parent))
+    trials = _trials(client, study, without_password(tracking_uri))
     ended = {number: run for number, run in sorted(trials.items()) if _is_finished(run)}
     return {
         number: read_curve(client, run.info.run_id, _record(client, run)[0])
         for number, run in ended.items()
     }
+
+
+def _trials(client: MlflowClient, study: str, where: str) -> dict[int, Run]:
+    """A study's trial runs by number."""
+    return dict(runs.trial_runs(client, _study_run(client, study, where)))
 
 
 def _study_run(client: MlflowClient, study: str, where: str) -> Run:

@@ -63,11 +63,13 @@ def check_has_test(path: str, where: str) -> None:
 def _check_data_arguments(config: StudyConfig, custom: CustomClass | None, *, where: str) -> None:
     """Refuse workers of a loader that the data module does not ask for."""
     for name in config.training.data_arguments:
-        is_searched = name in config.space.domains
-        if is_searched or custom is None or not custom.takes(name):
-            how = "it is in the space too" if is_searched else "not taken by the constructor of"
-            problem = how if is_searched else f"{how} {config.data.class_path}"
-            raise BadInputError(where=where, key=f"training.trainer.{name}", problem=problem)
+        if name in config.space.domains:
+            problem = "it is in the space too"
+        elif custom is None or not custom.takes(name):
+            problem = f"not taken by the constructor of {config.data.class_path}"
+        else:
+            continue
+        raise BadInputError(where=where, key=f"training.trainer.{name}", problem=problem)
 
 
 def _check_taken(

@@ -13,10 +13,9 @@ def find_callbacks(training: TrainingConfig, *, where: str) -> list[CustomClass]
     Raises:
         BadInputError: One cannot be used; those that write checkpoints are refused.
     """
-    configs = training.trainer.callbacks if training.trainer else ()
     found = [
         find_class(config.class_path, "callback", where=where, key=_key(number, "class_path"))
-        for number, config in enumerate(configs)
+        for number, config in enumerate(training.callbacks)
     ]
     for number, custom in enumerate(found):
         if issubclass(custom.cls, Checkpoint):
@@ -31,10 +30,9 @@ def make_callbacks(training: TrainingConfig, *, where: str) -> list[Callback]:
     Raises:
         BadInputError: One cannot be used, or its constructor raises.
     """
-    configs = training.trainer.callbacks if training.trainer else ()
     classes = find_callbacks(training, where=where)
     made = []
-    for number, (config, custom) in enumerate(zip(configs, classes, strict=True)):
+    for number, (config, custom) in enumerate(zip(training.callbacks, classes, strict=True)):
         try:
             made.append(custom.cls(**config.init_args))
         except (Exception, SystemExit) as error:  # a user's code may raise anything

@@ -182,9 +182,8 @@ class _Fit:
         self._has_paused = False
 
     def run(self, data: PreparedData | CustomData) -> TrialOutcome:
-        trainer = self._config.training.trainer
         paths = [self._config.model.class_path, self._config.data.class_path]
-        paths += [one.class_path for one in (trainer.callbacks if trainer else ())]
+        paths += [one.class_path for one in self._config.training.callbacks]
         log = self._log
         with log.capturing(), ending(self._progress, log, *filter(None, paths)):
             classes = find_classes(self._config, "trial")
