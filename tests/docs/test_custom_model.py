@@ -41,9 +41,16 @@ def told(folder: Path, line: str, *more: str, code: int = 0) -> dict[str, Any]:
 
     ``-P`` keeps the working folder off the path, where the console script has it neither.
     """
-    words = [sys.executable, "-P", "-m", *line.split(), *more, "--json"]
-    done = subprocess.run(
-        words,
+    done = python(folder, "-P", "-m", *line.split(), *more, "--json")
+    assert done.returncode == code, done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def python(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run Python in the folder, where it finds this project."""
+    return subprocess.run(
+        [sys.executable, *words],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -51,9 +58,6 @@ def told(folder: Path, line: str, *more: str, code: int = 0) -> dict[str, Any]:
         timeout=280,
         check=False,
     )
-    assert done.returncode == code, done.stderr
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
 
 
 def test_the_first_example_is_at_most_thirty_lines() -> None:
@@ -71,15 +75,7 @@ def test_the_page_s_module_is_searched_and_reproduced_and_its_code_is_watched(
     assert set(result["best"]["params"]) == {"hidden", "dropout", "learning_rate"}
     assert told(folder, reproduce)["verdict"] == "identical"
     (load,) = [block for block in blocks("python") if "load_model" in block]
-    loaded = subprocess.run(
-        [sys.executable, "-c", f"{load}\nprint(type(network).__name__, network.training)"],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    loaded = python(folder, "-c", f"{load}\nprint(type(network).__name__, network.training)")
     assert loaded.stdout == "Net False\n", loaded.stderr
     module = folder / "my_module.py"
     module.write_text(module.read_text().replace("momentum=0.9", "momentum=0.8"))

@@ -1,14 +1,11 @@
 """The page on using a network, its code run as it is."""
 
-import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-import yaml
 
-from tests.app.studies import PRUNED_TOO, with_store
+from tests.docs.pages import run_page
 
 PAGE = Path(__file__).parents[2] / "docs/use-what-you-found.md"
 
@@ -18,13 +15,7 @@ PAGE = Path(__file__).parents[2] / "docs/use-what-you-found.md"
 def test_the_page_s_code_loads_predicts_and_exports(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with_store(tmp_path / "mlruns")
-    changes = {"training": {"epochs": 2}, "search": {"trials": 2}, "trials": []}
-    (tmp_path / "study.yaml").write_text(yaml.safe_dump(PRUNED_TOO | changes))
-    monkeypatch.chdir(tmp_path)
-    names: dict[str, Any] = {}
-    for code in re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL):
-        exec(code, names)  # noqa: S102 - the page's own code
+    names = run_page(PAGE, tmp_path, monkeypatch)
     labels = torch.from_numpy(names["load_digits"]().target)
     assert (names["classes"] == labels).float().mean() > 0.2
     with torch.no_grad():

@@ -28,6 +28,14 @@ GRID_SPACE: dict[str, Any] = {
     "batch_size": 32,
     "learning_rate": {"choices": [1e-3, 1e-2]},
 }
+RATE: dict[str, Any] = {
+    "depth": 1,
+    "width": {"choices": [16, 32]},
+    "dropout": 0.1,
+    "batch_size": 32,
+    "learning_rate": {"low": 1e-4, "high": 1e-2, "log": True},
+}
+"""Two parameters."""
 
 
 def study(

@@ -14,18 +14,10 @@ from pipeline.search.finalists import choose_settings, rank_settings
 from pipeline.search.store import TrialStore
 from pipeline.trial import Cohort, EpochScores, TrialOutcome, TrialRow, TrialState, find_best
 from tests.fakes import Fuse, KilledError, fake_fit
-from tests.search.studies import Stores, ended, study, table_of
+from tests.search.studies import RATE, Stores, ended, study, table_of
 
 ASKED: dict[str, Any] = {"trials": 20, "finalists": 2, "block": 4, "sampler": "random"}
 SEARCHED = 14
-RATE: dict[str, Any] = {
-    "depth": 1,
-    "width": {"choices": [16, 32]},
-    "dropout": 0.1,
-    "batch_size": 32,
-    "learning_rate": {"low": 1e-4, "high": 1e-2, "log": True},
-}
-"""Two parameters."""
 
 
 def complete(values: Sequence[float | None]) -> list[TrialRow]:

@@ -17,15 +17,8 @@ from pipeline.search.store import TrialStore
 from pipeline.search.summary import count_first_design, noise_between_seeds, summarise, summary_of
 from pipeline.trial import FinalistSetting, SearchSummary, TrialRow, TrialState
 from tests.fakes import Fuse, KilledError
-from tests.search.studies import Stores, ended, study
+from tests.search.studies import RATE, Stores, ended, study
 
-RATE: dict[str, Any] = {
-    "depth": 1,
-    "width": {"choices": [16, 32]},
-    "dropout": 0.1,
-    "batch_size": 32,
-    "learning_rate": {"low": 1e-4, "high": 1e-2, "log": True},
-}
 RATES = [10 ** (-4 + 2 * index / 11) for index in range(12)]
 """From one end of the range to the other."""
 FIRST = 4
