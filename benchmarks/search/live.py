@@ -70,7 +70,7 @@ class Running:
     def _is_spent(self) -> bool:
         """Whether the budget is spent; trials that pause at a gate are judged first."""
         states = {row.state for row in self.rows.values()}
-        spent = sum(len(row.val_losses) for row in self.rows.values())
+        spent = sum(len(row.scores) for row in self.rows.values())
         return spent >= self.budget and TrialState.RUNNING not in states
 
     def recall(self, known: Recalled) -> None:

@@ -140,7 +140,7 @@ class SyneTune:
             for epoch, loss in enumerate(trial.lowest_so_far, start=1)
             if epoch > begin
         ]
-        is_whole, is_stopped = len(trial.val_losses) == self._levels[-1], False
+        is_whole, is_stopped = len(trial.scores) == self._levels[-1], False
         for result in results[:-1] if is_whole else results:
             is_stopped = self._scheduler.on_trial_result(asked, result) == "STOP"
         if is_whole:

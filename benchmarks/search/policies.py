@@ -73,7 +73,7 @@ class MedianPruner:
     def tell(self, trial: TrialRow) -> None:
         """Take in a trial; one that is not complete does not count."""
         if trial.state is TrialState.COMPLETE:
-            self._curves.append(trial.val_losses)
+            self._curves.append(trial.scores)
 
     def _median(self, index: int) -> float:
         losses = [curve[index] for curve in self._curves if index < len(curve)]
@@ -126,7 +126,7 @@ class OptunaPolicy:
     def tell(self, trial: TrialRow) -> None:
         """Report each epoch's loss, as a loop of Optuna's users does, and then the lowest."""
         asked = self._asked.pop(trial.number)
-        for epoch, loss in enumerate(trial.val_losses, start=1):
+        for epoch, loss in enumerate(trial.scores, start=1):
             asked.report(loss, epoch)
         self._optuna.tell(asked, trial.value, state=OptunaState[trial.state.name])
         self._pruner.tell(trial)

@@ -44,7 +44,7 @@ class PromotingAsha:
 
     def tell(self, trial: TrialRow) -> None:
         """Rank a trial among those that have come as far."""
-        level = self._rungs.index(len(trial.val_losses))
+        level = self._rungs.index(len(trial.scores))
         self._losses[level][trial.number] = trial.lowest_so_far[-1]
 
     def _promotable(self, level: int) -> int | None:

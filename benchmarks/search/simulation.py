@@ -128,13 +128,14 @@ class Simulation:
         return bool(assignments)
 
     def _take(self, assignment: Assignment, row: TrialRow) -> None:
-        n_epochs = len(row.val_losses)
+        n_epochs = len(row.scores)
         is_short = n_epochs == assignment.epochs < self._study.training.epochs
         state = TrialState.PRUNED if is_short or row.state is TrialState.RUNNING else row.state
         n_new = max(n_epochs - self._trained.get(row.number, 0), 0)
         self._trained[row.number] = n_epochs
         self.spent += n_new
-        trial = Trial(params=dict(row.params), epochs=n_new, lowest=row.best_loss, state=state.name)
+        lowest = row.best_score
+        trial = Trial(params=dict(row.params), epochs=n_new, lowest=lowest, state=state.name)
         self.trials.append(trial)
         began = time.perf_counter()
         self._policy.tell(row)

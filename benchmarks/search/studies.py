@@ -41,10 +41,10 @@ class Trial:
         state = TrialState.PRUNED if row.state is TrialState.RUNNING else row.state
         return cls(
             params=dict(row.params),
-            epochs=len(row.val_losses),
-            lowest=row.best_loss,
+            epochs=len(row.scores),
+            lowest=row.best_score,
             state=state.name,
-            curve=list(row.val_losses),
+            curve=list(row.scores),
         )
 
     @property

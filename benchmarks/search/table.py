@@ -185,8 +185,8 @@ def main(words: Sequence[str]) -> int:
     found: dict[Training, Sequence[float]] = {}
 
     def watch(config: TrialConfig, event: Event) -> None:
-        if isinstance(event, TrialOutcome) and len(event.val_losses) == EPOCHS:
-            found[Training(config.number, config.study_seed, config.repeat)] = event.val_losses
+        if isinstance(event, TrialOutcome) and len(event.scores) == EPOCHS:
+            found[Training(config.number, config.study_seed, config.repeat)] = event.scores
 
     for part in parts(options.rounds):
         cohorts = [

@@ -52,7 +52,7 @@ def _row(assignment: Assignment, state: TrialState, losses: Sequence[float]) -> 
         run_id=None,
         weights_sha256=None,
         cause="diverged" if state is TrialState.FAIL else None,
-        val_losses=tuple(losses),
+        scores=tuple(losses),
     )
 
 
@@ -76,7 +76,7 @@ class Recalled:
     def remember(self, assignment: Assignment, row: TrialRow) -> None:
         """Keep what a training measured."""
         if row.state is not TrialState.FAIL:
-            self._remember(self._name(assignment), row.val_losses)
+            self._remember(self._name(assignment), row.scores)
 
     def _remember(self, name: str, losses: Sequence[float]) -> None:
         if len(losses) > len(self._losses.get(name, ())):

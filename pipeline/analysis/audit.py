@@ -21,7 +21,7 @@ from pipeline.trial import (
 RECORD = "record.json"
 WEIGHTS = "weights.safetensors"
 LOG = "worker.log"
-SUMMARY = ("best_epoch", "best_val_loss", "n_parameters")
+SUMMARY = ("best_epoch", "n_parameters")
 LARGEST_UNCUT = 250
 """Some MLflow stores cut a longer parameter."""
 
@@ -208,6 +208,7 @@ def _state_mismatches(trial: TrialRow, run: RunSnapshot) -> Iterator[Mismatch]:
         "cause": (bool(trial.cause), bool(row.cause)),
         "params": _texts(trial.params, row.params),
         "finalist": (trial.finalist, row.finalist),
+        "objective": (trial.objective, row.objective),
     }
     for name, (old, new) in pairs.items():
         if old != new:
@@ -251,7 +252,8 @@ def record_fault(trial: TrialRow, run: RunSnapshot) -> str | None:
     pairs = {
         "state": (record.state, trial.state),
         "params": _texts(record.trial.params, trial.params),
-        "epochs_run": (record.epochs_run, len(trial.val_losses)),
+        "epochs_run": (record.epochs_run, len(trial.scores)),
+        "objective": (record.trial.objective, trial.objective),
         "best_epoch": (record.best_epoch, trial.best_epoch),
         "weights_sha256": (record.weights_sha256, trial.weights_sha256),
         "cause": (record.cause, trial.cause),
@@ -298,19 +300,21 @@ def _expected(trial: TrialRow, run: RunSnapshot) -> dict[Point, float | None]:
 def _measured(trial: TrialRow, run: RunSnapshot) -> Iterator[Point]:
     """What each epoch measured, to judge by the others: an autoencoder has no accuracy.
 
-    Of a failed trial's last epoch nothing is known but its validation loss.
+    Of a failed trial's last epoch nothing is known but its score.
     """
-    n_whole = len(trial.val_losses) - (trial.state is TrialState.FAIL)
-    for name in sorted({name for name, _ in run.points} - set(SUMMARY)):
+    n_whole = len(trial.scores) - (trial.state is TrialState.FAIL)
+    summary = {*SUMMARY, f"best_{trial.objective.metric}"}
+    for name in sorted({name for name, _ in run.points} - summary):
         yield from ((name, 1 + epoch) for epoch in range(n_whole))
 
 
 def points_of(trial: TrialRow, curve: Curve, n_parameters: int) -> dict[Point, float]:
-    """The points of a curve, of Optuna's validation losses, and of what sums them up."""
+    """The points of a curve, of Optuna's scores, and of what sums them up."""
     points = {(name, one.epoch): value for one in curve for name, value in one.metrics.items()}
-    points |= {("val_loss", epoch): loss for epoch, loss in enumerate(trial.val_losses, start=1)}
-    if trial.best_epoch is not None and trial.best_loss is not None:
-        points |= {("best_epoch", 0): trial.best_epoch, ("best_val_loss", 0): trial.best_loss}
+    metric = trial.objective.metric
+    points |= {(metric, epoch): score for epoch, score in enumerate(trial.scores, start=1)}
+    if trial.best_epoch is not None and trial.best_score is not None:
+        points |= {("best_epoch", 0): trial.best_epoch, (f"best_{metric}", 0): trial.best_score}
     return points | ({("n_parameters", 0): n_parameters} if n_parameters else {})
 
 
@@ -321,7 +325,7 @@ def _is_as_trained(
     are_known = all(
         value is None or run.points[point][0] == value for point, value in expected.items()
     )
-    is_longer = len(run.curve) > len(trial.val_losses)
+    is_longer = len(run.curve) > len(trial.scores)
     is_unsure = run.record is None or trial.state is TrialState.FAIL
     is_whole = is_unsure or whole_curve(run.curve, run.record) is not None
     return are_known and not is_longer and is_whole

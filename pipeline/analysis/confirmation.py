@@ -7,7 +7,7 @@ from itertools import takewhile
 from statistics import fmean, stdev
 from typing import Any, Final
 
-from pipeline.config import Scalar
+from pipeline.config import VAL_LOSS, Objective, Scalar
 from pipeline.errors import counted
 from pipeline.trial import TrialRow, TrialState, rank
 
@@ -46,14 +46,14 @@ class Repeat:
 
     Attributes:
         repeat: Which set, from 1.
-        val_loss: The lowest over the epochs; ``None`` where the training failed.
+        value: The best score over the epochs; ``None`` where the training failed.
         cause: Why it failed.
         test_loss: Of the best epoch's weights; ``None`` where they were not scored.
         test_accuracy: ``None`` also where the model has none.
     """
 
     repeat: int
-    val_loss: float | None
+    value: float | None
     cause: str | None = None
     test_loss: float | None = None
     test_accuracy: float | None = None
@@ -76,17 +76,17 @@ class Candidate:
     @property
     def is_whole(self) -> bool:
         """Whether no repeat failed; only then can it win: a mean over survivors flatters."""
-        return all(repeat.val_loss is not None for repeat in self.repeats)
+        return all(repeat.value is not None for repeat in self.repeats)
 
     @property
-    def val_losses(self) -> list[float]:
+    def values(self) -> list[float]:
         """The values by seeds; those of failed repeats are left out."""
-        return [repeat.val_loss for repeat in self.repeats if repeat.val_loss is not None]
+        return [repeat.value for repeat in self.repeats if repeat.value is not None]
 
     @property
     def value(self) -> Interval:
-        """The mean ``val_loss`` over seeds; unknown where a repeat failed."""
-        return interval(self.val_losses) if self.is_whole else Interval(mean=None)
+        """The mean over seeds; unknown where a repeat failed."""
+        return interval(self.values) if self.is_whole else Interval(mean=None)
 
     @property
     def test_loss(self) -> Interval:
@@ -105,7 +105,7 @@ class Candidate:
         return {
             repeat.repeat: repeat.cause or "unknown"
             for repeat in self.repeats
-            if repeat.val_loss is None
+            if repeat.value is None
         }
 
     def with_test(self, scores: Mapping[int, tuple[float, float | None]]) -> "Candidate":
@@ -137,14 +137,16 @@ class Confirmation:
     """The answer of a confirmation.
 
     Attributes:
-        candidates: The lowest mean first; those with a failed repeat last.
-        winner: The number of the lowest mean; ``None`` where every candidate failed.
+        candidates: The best mean first; those with a failed repeat last.
+        winner: The number of the best mean; ``None`` where every candidate failed.
         tied: Numbers that cannot be told apart from the winner, the winner first.
+        objective: Which score the values are.
     """
 
     candidates: tuple[Candidate, ...]
     winner: int | None
     tied: tuple[int, ...]
+    objective: Objective = VAL_LOSS
 
     @property
     def sentence(self) -> str:
@@ -159,7 +161,8 @@ class Confirmation:
             return f"trial {self.winner} wins"
         *most, last = self.tied
         tied = f"{', '.join(map(str, most))} and {last}"
-        return f"trials {tied} cannot be told apart at {seeds}; {self.winner} has the lowest mean"
+        best = f"{self.winner} has the {self.objective.best_word} mean"
+        return f"trials {tied} cannot be told apart at {seeds}; {best}"
 
     def as_json(self) -> dict[str, Any]:
         """The answer as the command line's JSON holds it."""
@@ -199,7 +202,7 @@ def _distinct(rows: Sequence[TrialRow]) -> list[TrialRow]:
     return chosen
 
 
-def judge(candidates: Sequence[Candidate]) -> Confirmation:
+def judge(candidates: Sequence[Candidate], objective: Objective = VAL_LOSS) -> Confirmation:
     """Rank candidates by their mean and find the winner and its equals.
 
     Each candidate is compared with the winner at 95 %, without a correction for the
@@ -207,23 +210,25 @@ def judge(candidates: Sequence[Candidate]) -> Confirmation:
 
     Args:
         candidates: Trained on the same seeds.
+        objective: Says which mean is the best.
     """
-    ranked = sorted(candidates, key=_rank)
+
+    def rank_of(candidate: Candidate) -> tuple[float, int]:
+        mean = candidate.value.mean
+        return (math.inf if mean is None else objective.loss(mean), candidate.number)
+
+    ranked = sorted(candidates, key=rank_of)
     whole = list(takewhile(lambda candidate: candidate.is_whole, ranked))
     if not whole:
-        return Confirmation(candidates=tuple(ranked), winner=None, tied=())
+        return Confirmation(candidates=tuple(ranked), winner=None, tied=(), objective=objective)
     best, *others = whole
-    equals = [one for one in others if cannot_be_told_apart(one.val_losses, best.val_losses)]
+    equals = [one for one in others if cannot_be_told_apart(one.values, best.values)]
     return Confirmation(
         candidates=tuple(ranked),
         winner=best.number,
         tied=tuple(one.number for one in (best, *equals)),
+        objective=objective,
     )
-
-
-def _rank(candidate: Candidate) -> tuple[float, int]:
-    mean = candidate.value.mean
-    return (math.inf if mean is None else mean, candidate.number)
 
 
 def interval(values: Sequence[float]) -> Interval:
@@ -254,7 +259,7 @@ def cannot_be_told_apart(first: Sequence[float], second: Sequence[float]) -> boo
     Of one pair nothing is known, so the two cannot be told apart.
 
     Args:
-        first: A candidate's losses, by seeds.
+        first: A candidate's values, by seeds.
         second: Another's, on the same seeds in the same order.
     """
     found = interval([a - b for a, b in zip(first, second, strict=True)])

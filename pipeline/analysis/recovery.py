@@ -34,10 +34,10 @@ def known_outcome(
     weights = files.get(WEIGHTS) if trial.weights_sha256 else None
     if record is None or RECORD not in files or sha256_of(weights) != trial.weights_sha256:
         return None
-    curve = _filled(run.curve, trial.val_losses)
+    curve = _filled(run.curve, trial.scores)
     if trial.state is not TrialState.FAIL:
         curve = whole_curve(curve, record) or ()
-    if len(curve) != len(trial.val_losses):
+    if len(curve) != len(trial.scores):
         return None
     return TrialOutcome(
         number=trial.number,
@@ -52,12 +52,12 @@ def known_outcome(
     )
 
 
-def _filled(curve: Curve, val_losses: tuple[float, ...]) -> Curve:
-    """Take validation losses from Optuna; an epoch of which MLflow has nothing is not made up."""
-    epochs = {scores.epoch: scores for scores in curve}
+def _filled(curve: Curve, scores: tuple[float, ...]) -> Curve:
+    """Take the scores from Optuna; an epoch of which MLflow has nothing is not made up."""
+    epochs = {one.epoch: one for one in curve}
     return tuple(
-        replace(epochs[epoch], val_loss=loss)
-        for epoch, loss in enumerate(val_losses, start=1)
+        epochs[epoch].with_score(score)
+        for epoch, score in enumerate(scores, start=1)
         if epoch in epochs and math.isfinite(epochs[epoch].epoch_seconds)
     )
 
@@ -82,8 +82,8 @@ def refusal(trial: TrialRow, run: RunSnapshot | None, again: TrialOutcome) -> st
             f"it fails with {again.cause!r} where Optuna says {trial.cause!r}",
         ),
         (
-            repr(again.val_losses) != repr(trial.val_losses),  # NaN is equal to itself here
-            "its validation losses are not those that Optuna holds",
+            repr(again.scores) != repr(trial.scores),  # NaN is equal to itself here
+            "its scores are not those that Optuna holds",
         ),
         (
             again.weights_sha256 != trial.weights_sha256,
@@ -105,7 +105,7 @@ def as_recorded(trial: TrialRow, run: RunSnapshot | None, again: TrialOutcome) -
 
 
 def known_failure(trial: TrialRow, *, now_ms: int) -> TrialOutcome:
-    """What Optuna alone knows of a trial that failed: why, and its validation losses."""
+    """What Optuna alone knows of a trial that failed: why, and its scores."""
     unknown = math.nan
     curve = tuple(
         EpochScores(
@@ -115,12 +115,13 @@ def known_failure(trial: TrialRow, *, now_ms: int) -> TrialOutcome:
             train_loss=unknown,
             train_accuracy=unknown,
             train_loss_no_dropout=unknown,
-            val_loss=loss,
+            val_loss=unknown,
             val_accuracy=unknown,
             learning_rate=unknown,
             epoch_seconds=unknown,
-        )
-        for epoch, loss in enumerate(trial.val_losses, start=1)
+            objective=trial.objective,
+        ).with_score(score)
+        for epoch, score in enumerate(trial.scores, start=1)
     )
     return TrialOutcome(number=trial.number, state=TrialState.FAIL, cause=trial.cause, curve=curve)
 

@@ -192,10 +192,12 @@ def judge_trained(trained: Trained, data: "Data", run: "ConfirmRun") -> Confirme
     """
     from pipeline.analysis import judge
 
-    answer = judge(_candidates(trained))
+    objective = trained[0][0].objective
+    answer = judge(_candidates(trained), objective)
     if answer.winner is not None:
         scores = _scores_on_test(answer, trained, data, run)
-        answer = judge([_with_test(candidate, scores) for candidate in answer.candidates])
+        tested = [_with_test(candidate, scores) for candidate in answer.candidates]
+        answer = judge(tested, objective)
     confirmed = ConfirmedStudy(
         study=trained[0][0].study,
         answer=answer,
@@ -213,7 +215,7 @@ def _candidates(trained: Trained) -> "list[Candidate]":
     ordered = sorted(trained, key=lambda one: (one[0].number, one[0].repeat))
     repeats: dict[int, list[Repeat]] = {}
     for config, outcome in ordered:
-        repeat = Repeat(repeat=config.repeat, val_loss=outcome.value, cause=outcome.cause)
+        repeat = Repeat(repeat=config.repeat, value=outcome.value, cause=outcome.cause)
         repeats.setdefault(config.number, []).append(repeat)
     params = {config.number: config.params for config, _ in ordered}
     return [
@@ -256,7 +258,7 @@ def _metrics(answer: "Confirmation") -> dict[str, float | None]:
     if answer.winner is None:
         return {}
     winner = answer.candidates[0]
-    found = {"val_loss": winner.value, "test_loss": winner.test_loss}
+    found = {answer.objective.metric: winner.value, "test_loss": winner.test_loss}
     if winner.test_accuracy is not None:
         found["test_accuracy"] = winner.test_accuracy
     return {
@@ -267,7 +269,7 @@ def _metrics(answer: "Confirmation") -> dict[str, float | None]:
 
 
 def _note(confirmed: ConfirmedStudy) -> str:
-    from pipeline.tracking.note import ConfirmedLine, confirmed_note
+    from pipeline.tracking.note import ConfirmedLine, confirmed_note, escape
 
     answer = confirmed.answer
     lines = [
@@ -282,7 +284,7 @@ def _note(confirmed: ConfirmedStudy) -> str:
         )
         for one in answer.candidates
     ]
-    titles = ["val_loss", "test loss", "test accuracy"]
+    titles = [escape(answer.objective.metric), "test loss", "test accuracy"]
     return confirmed_note(
         f"{answer.sentence}.", titles, lines, test_openings=confirmed.test_openings
     )

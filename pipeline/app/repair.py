@@ -233,7 +233,7 @@ class Repair:
             if isinstance(news, TrialOutcome):
                 hows[config.number] = self._accept(trial, news)
             else:
-                n_epochs = len(trial.val_losses) or config.training.epochs
+                n_epochs = len(trial.scores) or config.training.epochs
                 task = f"{config.study}: training trial {config.number} again"
                 self._tell(f"{task}, epoch {news.epoch} of {n_epochs}")
 
@@ -251,7 +251,7 @@ class Repair:
     def _assignment(self, trial: TrialRow) -> Assignment:
         """Train for as many epochs as Optuna says; a failed trial, until it fails again."""
         config, is_failed = self._config(trial), trial.state is TrialState.FAIL
-        epochs = config.training.epochs if is_failed else len(trial.val_losses)
+        epochs = config.training.epochs if is_failed else len(trial.scores)
         return Assignment(config=config, epochs=epochs)
 
     def _accept(self, trial: TrialRow, again: TrialOutcome) -> str:

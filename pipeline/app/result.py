@@ -49,7 +49,7 @@ class StudyResult:
 
     @property
     def best(self) -> "BestTrial | None":
-        """The complete trial of the lowest value or, with finalists, of the lowest mean."""
+        """The complete trial of the best value or, with finalists, of the best mean."""
         best = find_best(self.trials)
         if best is None:
             return None
@@ -115,11 +115,16 @@ class StudyResult:
         table = self.to_dataframe()
         if not len(table):
             return f"<p>study {escape(self.study)} has no trial yet</p>"
-        best = table[table["value"].notna()].sort_values(["value", "number"]).head(SHOWN)
+        best = table.set_index("number", drop=False).loc[self._best_numbers()]
         params = [name for name in table.columns if name.startswith(PARAMS)]
         shown = best[["number", "value", "best_epoch", *params]].dropna(axis="columns", how="all")
         counts = ", ".join(f"{n} {state}" for state, n in self.counts.items())
         return f"<p>study {escape(self.study)}: {counts}</p>{shown.to_html(index=False)}"
+
+    def _best_numbers(self) -> list[int]:
+        """The numbers of the best complete trials, by their values."""
+        ranked = sorted((row.loss, row.number) for row in self.trials if row.loss is not None)
+        return [number for _, number in ranked[:SHOWN]]
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:

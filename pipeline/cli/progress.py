@@ -57,7 +57,7 @@ class _Bar:
 
 
 class StudyProgress(_Bar):
-    """Counts the finished trials of a study, and names the lowest value.
+    """Counts the finished trials of a study, and names the best value.
 
     Args:
         study: Its name and total are shown.
@@ -65,14 +65,15 @@ class StudyProgress(_Bar):
 
     def __init__(self, study: "StudyConfig") -> None:
         super().__init__(study.name, study.search.trials)
-        self._lowest: tuple[float, int] | None = None
+        self._objective = study.objective
+        self._best: tuple[float, int] | None = None
 
     def take_up(self, rows: Sequence[TrialRow]) -> None:
         """Count what earlier runs have finished."""
         self._done = sum(row.state.is_finished for row in rows)
-        values = [(row.value, row.number) for row in rows if row.value is not None]
-        self._lowest = min(values, default=None)
-        self._show(self._lowest_text())
+        losses = [(row.loss, row.number) for row in rows if row.loss is not None]
+        self._best = min(losses, default=None)
+        self._show(self._best_text())
 
     def watch(self, event: EpochScores | TrialOutcome) -> None:
         """Count a finished trial; epochs are too many to show."""
@@ -80,10 +81,10 @@ class StudyProgress(_Bar):
             return
         self._done += 1
         if event.value is not None:
-            here = (event.value, event.number)
-            self._lowest = min(self._lowest, here) if self._lowest else here
-        lowest = self._lowest_text()
-        self._show(lowest, f"{_ending(event)}; {lowest}")
+            here = (self._objective.loss(event.value), event.number)
+            self._best = min(self._best, here) if self._best else here
+        best = self._best_text()
+        self._show(best, f"{_ending(event)}; {best}")
 
     def tell(self, line: str) -> None:
         """Write a line; a bar stays below it."""
@@ -92,10 +93,11 @@ class StudyProgress(_Bar):
         else:
             print(line, file=sys.stderr, flush=True)
 
-    def _lowest_text(self) -> str:
-        if self._lowest is None:
+    def _best_text(self) -> str:
+        if self._best is None:
             return "none complete yet"
-        return f"lowest {self._lowest[0]:.4f} (trial {self._lowest[1]})"
+        loss, number = self._best
+        return f"{self._objective.best_word} {self._objective.loss(loss):.4f} (trial {number})"
 
 
 class RepeatsProgress(_Bar):
@@ -119,7 +121,7 @@ class RepeatsProgress(_Bar):
             self._show(f"{repeat}, epoch {event.epoch}")
             return
         self._done += 1
-        ending = event.cause if event.value is None else f"val_loss {event.value:.4f}"
+        ending = event.cause if event.value is None else _worth(event)
         n_epochs = counted(len(event.curve), "epoch")
         self._show(f"{repeat}: {ending}", f"{repeat}: {ending} after {n_epochs}")
 
@@ -137,12 +139,13 @@ class Epochs:
             print(file=sys.stderr)
 
     def watch(self, event: EpochScores | TrialOutcome) -> None:
-        """Show an epoch's validation loss; a refit has its training loss alone."""
+        """Show an epoch's score; a refit has its training loss alone."""
         if isinstance(event, EpochScores):
             end = "\r" if sys.stderr.isatty() else "\n"
-            is_refit = math.isnan(event.val_loss)
-            name, loss = ("train", event.train_loss) if is_refit else ("val", event.val_loss)
-            line = f"epoch {event.epoch}: {name}_loss {loss:.6f}"
+            name, score = event.objective.metric, event.score
+            if math.isnan(score):
+                name, score = "train_loss", event.train_loss
+            line = f"epoch {event.epoch}: {name} {score:.6f}"
             print(line, end=end, file=sys.stderr, flush=True)
 
 
@@ -192,4 +195,8 @@ def _ending(outcome: TrialOutcome) -> str:
     state = f"trial {outcome.number} {STATES[outcome.state]}"
     if outcome.cause:
         return f"{state}: {outcome.cause}"
-    return f"{state}: val_loss {outcome.value:.4f} after {counted(len(outcome.curve), 'epoch')}"
+    return f"{state}: {_worth(outcome)} after {counted(len(outcome.curve), 'epoch')}"
+
+
+def _worth(outcome: TrialOutcome) -> str:
+    return f"{outcome.objective.metric} {outcome.value:.4f}"

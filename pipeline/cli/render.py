@@ -96,7 +96,7 @@ def confirmed_table(confirmed: "ConfirmedStudy") -> str:
         "test accuracy" if any(one.test_accuracy for one in answer.candidates) else "test loss"
     )
     table = Table(box=None, pad_edge=False)
-    for title in ("tied", "trial", "settings", "val_loss", measure):
+    for title in ("tied", "trial", "settings", answer.objective.metric, measure):
         is_number = title == "trial"
         table.add_column(
             title, justify="right" if is_number else "left", no_wrap=title != "settings"
@@ -130,10 +130,10 @@ def confirmed_lines(confirmed: "ConfirmedStudy", home: Path) -> list[str]:
     lines = [confirmed_table(confirmed), *_failure_lines(confirmed), answer.sentence]
     if answer.winner is None:
         return [*lines, "the test part stayed closed"]
-    times = counted(confirmed.test_openings, "time")
+    times, best = counted(confirmed.test_openings, "time"), answer.objective.best_word
     return [
         *lines,
-        "means over seeds with 95 % intervals; *: cannot be told apart from the lowest mean",
+        f"means over seeds with 95 % intervals; *: cannot be told apart from the {best} mean",
         f"the test part of this study has now been opened {times}",
         "next:",
         f"  pipeline refit {confirmed.study} --trial {answer.winner}{home_option(home)}",
@@ -208,7 +208,8 @@ def _best_lines(best: Best | None) -> list[str]:
         return ["no trial is complete"]
     trial, finalist = best.trial, best.ranked.finalist
     warning = [f"  warning: {trial.warning}"] if trial.warning else []
-    alone = f"best trial {best.number}: val_loss {best.value:.4f} at epoch {trial.best_epoch}"
+    metric = best.objective.metric
+    alone = f"best trial {best.number}: {metric} {best.value:.4f} at epoch {trial.best_epoch}"
     first = f"best: {finalist.sentence}" if finalist else alone
     others = [f"  then the {one.sentence}" for one in best.finalists if one is not finalist]
     return [first, f"  {_params(best.params)}", *warning, *others]

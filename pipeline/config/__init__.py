@@ -12,6 +12,7 @@ from pipeline.config.domain import (
 from pipeline.config.finalists import FINALIST_SEEDS
 from pipeline.config.frozen import Frozen, Params, Scalar
 from pipeline.config.models import MODELS, Model
+from pipeline.config.objective import VAL_LOSS, Objective
 from pipeline.config.parameters import Parameter, ParameterTable
 from pipeline.config.sections import (
     DataConfig,
@@ -31,6 +32,7 @@ from pipeline.config.usual import usual_setting
 __all__ = [
     "FINALIST_SEEDS",
     "MODELS",
+    "VAL_LOSS",
     "Choices",
     "DataConfig",
     "Domain",
@@ -39,6 +41,7 @@ __all__ = [
     "Frozen",
     "Model",
     "ModelConfig",
+    "Objective",
     "Parameter",
     "ParameterTable",
     "Params",

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, Strict
 
+from pipeline.config.objective import ACCURACIES, SCORES
 from pipeline.config.parameters import Parameter, ParameterTable
 
 Depth = Annotated[int, Strict(), Field(ge=0, le=100)]
@@ -146,6 +147,7 @@ class Model:
         needs_images: Whether rows of no two dimensions are refused.
         limits: The largest value of a parameter that images of a shape, (H, W) or (C, H, W),
             allow, and the reason. Asked before torch is imported, so it is not the class's.
+        measures: The scores that say what a trial is worth.
     """
 
     parameters: ParameterTable
@@ -153,6 +155,7 @@ class Model:
     fuses: Mapping[str, Any] | None = field(default=None)
     needs_images: bool = False
     limits: Callable[[tuple[int, ...]], Mapping[str, tuple[int, str]]] = lambda _shape: {}
+    measures: tuple[str, ...] = (*SCORES, *ACCURACIES)
 
 
 def _halvings(image_shape: tuple[int, ...]) -> dict[str, tuple[int, str]]:
@@ -205,6 +208,7 @@ MODELS: Final[dict[str, Model]] = {
         ),
         network="pipeline.learning.modules.autoencoder:Autoencoder",
         fuses=_STACKED,
+        measures=SCORES,
     ),
 }
 """The built-in models by name; a row may be added while the program runs."""

@@ -25,6 +25,7 @@ from pipeline.config.grid import count_settings, list_settings
 from pipeline.config.keep_prob import dropout_key, to_dropout
 from pipeline.config.messages import InvalidValueError, at_key, fault_of, shown, unknown_key
 from pipeline.config.models import CUSTOM, MODELS
+from pipeline.config.objective import VAL_LOSS, Objective
 from pipeline.config.sections import (
     DataConfig,
     ModelConfig,
@@ -50,6 +51,7 @@ class StudyConfig(Frozen):
     data: DataConfig
     model: ModelConfig
     space: Space
+    objective: Objective = VAL_LOSS
     training: TrainingConfig
     search: SearchConfig
     trials: tuple[dict[str, Any], ...] = ()
@@ -64,6 +66,15 @@ class StudyConfig(Frozen):
     @field_serializer("space")
     def _write_space(self, space: Space) -> dict[str, Any]:
         return space.document
+
+    @field_validator("objective", mode="after")
+    @classmethod
+    def _check_objective(cls, given: Objective, info: ValidationInfo) -> Objective:
+        """Refuse what a built-in model does not measure; of another nothing is known here."""
+        model, data = info.data.get("model"), info.data.get("data")
+        if model and model.name and data and not data.class_path:
+            given.check_is_among(MODELS[model.name].measures)
+        return given
 
     @field_validator("training", mode="after")
     @classmethod
@@ -182,8 +193,12 @@ class StudyConfig(Frozen):
 
     @property
     def document(self) -> dict[str, Any]:
-        """The study file as plain values, defaults filled in; the digest is computed over it."""
-        return self.model_dump(mode="json", exclude_none=True)
+        """The study file as plain values, defaults filled in; the digest is computed over it.
+
+        The default objective is left out: a study from before there was another has its digest.
+        """
+        default = {"objective"} if self.objective == VAL_LOSS else set()
+        return self.model_dump(mode="json", exclude_none=True, exclude=default)
 
 
 def _read_trial(space: Space, trial: Params, number: int) -> Params:

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from pipeline.config.frozen import LARGEST_SEED, Bool, Frozen, Name, Real, Seed, Text, Whole
 from pipeline.config.messages import at_key
 from pipeline.config.models import MODELS
+from pipeline.config.objective import VAL_LOSS, Objective
 from pipeline.config.parameters import ParameterTable, check_params
 from pipeline.config.sections import DataConfig, ModelConfig, TrainingConfig, parameters_of
 
@@ -56,6 +57,7 @@ class TrialConfig(Frozen):
         study: The study's name.
         number: The trial's number in the study, from 0.
         study_seed: Seeds the splits and the order of batches, shared by all trials of a study.
+        objective: By which its best epoch is found, and it is stopped early.
         params: The active parameters, constants included.
         repeat: 0 as the study trains it; *r* = 1, 2 … is the same setting on the *r*-th set of new
             seeds (``confirm``). The split is the study's in every repeat.
@@ -68,6 +70,7 @@ class TrialConfig(Frozen):
     data: DataConfig
     model: ModelConfig
     training: TrainingConfig
+    objective: Objective = VAL_LOSS
     params: dict[str, Bool | Whole | Real | Text]
     repeat: Annotated[Whole, Field(ge=0, le=1_000_000)] = 0
     finalist: Finalist | None = None

@@ -266,6 +266,7 @@ def resolve(
         data=study.data,
         model=study.model,
         training=study.training,
+        objective=study.objective,
         params={name: params[name] for name in study.space.active(params)},
         finalist=finalist,
     )

@@ -1,8 +1,8 @@
 """The gate inside a block: after its first epochs a trial pauses, and the better ones go on.
 
-A trial is compared with all trials up to it, by the lowest ``val_loss`` that each had at the gate's
-epoch, those that were stopped there included. Nothing is compared with a later trial, not even of
-its own block: so the decision is one of numbers alone, and more trials change no row that is there.
+A trial is compared with all trials up to it, by the best score that each had at the gate's epoch,
+those that were stopped there included. Nothing is compared with a later trial, not even of its own
+block: so the decision is one of numbers alone, and more trials change no row that is there.
 """
 
 import math
@@ -56,12 +56,12 @@ class Gate:
         if loss is None:
             return None
         insort(self._losses, loss)
-        is_here = trial.state is TrialState.RUNNING and len(trial.val_losses) == self.epoch
-        return self._cutoffs().verdict(trial.val_losses) if is_here else None
+        is_here = trial.state is TrialState.RUNNING and len(trial.scores) == self.epoch
+        return self._cutoffs().verdict(trial.losses, trial.objective) if is_here else None
 
     def _loss_of(self, trial: TrialRow) -> float | None:
         """The lowest loss up to the gate; ``None`` where a trial failed before it."""
-        losses = trial.val_losses[: self.epoch]
+        losses = trial.losses[: self.epoch]
         is_there = trial.state is TrialState.COMPLETE or len(losses) == self.epoch
         return min(losses) if is_there and all(map(math.isfinite, losses)) else None
 

@@ -15,7 +15,6 @@ from typing import Final
 import optuna
 from optuna.exceptions import OptunaError
 from optuna.storages import BaseStorage, RDBStorage
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -181,7 +180,7 @@ def _copy(
 ) -> None:
     """Copy a study as ``optuna.copy_study`` does."""
     old = storage.get_study_id_from_name(name)
-    new = storage.create_new_study([StudyDirection.MINIMIZE], to)
+    new = storage.create_new_study(storage.get_study_directions(old), to)
     for key, value in storage.get_study_system_attrs(old).items():
         storage.set_study_system_attr(new, key, value)
     for key, value in (storage.get_study_user_attrs(old) | attributes).items():

@@ -1,15 +1,17 @@
 """The trials of a study in Optuna's storage, where Optuna's own tools find them."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import optuna
+from optuna.exceptions import ExperimentalWarning
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import TrialState as OptunaState
 
-from pipeline.config import Finalist, Params, StudyConfig, digest
+from pipeline.config import Finalist, Objective, Params, StudyConfig, digest
 from pipeline.errors import (
     BadInputError,
     WorkFailedError,
@@ -111,8 +113,13 @@ class TrialStore:
         """
         finish_replacement(storage, study.name, lease.keep if lease else _nothing)
         if study.name not in study_names(storage):
-            storage.create_new_study([StudyDirection.MINIMIZE], study.name)
+            direction = StudyDirection[study.objective.direction.upper()]
+            storage.create_new_study([direction], study.name)
         store = cls(storage, study.name, lease)
+        if store._study.metric_names is None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ExperimentalWarning)
+                store._study.set_metric_names([study.objective.metric])
         if warm_start is not None and store.warm_start is None:
             store._study.set_user_attr(WARM_START, warm_start.model_dump())
         store._study.set_user_attr("digest", digest(study))
@@ -138,6 +145,11 @@ class TrialStore:
         """The study file that the trials belong to; ``None`` if it was not written yet."""
         document: dict[str, Any] | None = self._study.user_attrs.get("document")
         return document
+
+    @property
+    def objective(self) -> Objective:
+        """Which score the values are, and which way is better."""
+        return Objective.model_validate((self.document or {}).get("objective", {}))
 
     @property
     def digest(self) -> str | None:
@@ -198,7 +210,7 @@ class TrialStore:
         """All trials by number."""
         late = self._late_runs
         return [
-            row_of(trial, late_run=late.get(str(trial.number)))
+            row_of(trial, self.objective, late_run=late.get(str(trial.number)))
             for trial in self._study.get_trials(deepcopy=False)
         ]
 
@@ -311,8 +323,8 @@ class TrialStore:
             "n_parameters": outcome.n_parameters or None,
         }
         with written_together(self._storage):
-            for epoch, loss in enumerate(outcome.val_losses, start=1):
-                self._storage.set_trial_intermediate_value(trial_id, epoch, loss)
+            for epoch, score in enumerate(outcome.scores, start=1):
+                self._storage.set_trial_intermediate_value(trial_id, epoch, score)
             self._annotate(outcome.number, attributes)
         state = OptunaState[outcome.state.name]
         self._study.tell(outcome.number, values=outcome.value, state=state)

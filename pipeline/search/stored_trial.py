@@ -5,7 +5,7 @@ import json
 from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
 
-from pipeline.config import Finalist, Params, StudyConfig
+from pipeline.config import Finalist, Objective, Params, StudyConfig
 from pipeline.search.distributions import all_distributions
 from pipeline.trial import TrialRow, TrialState
 
@@ -62,11 +62,12 @@ def all_params(trial: FrozenTrial) -> Params:
     return trial.params | inactive
 
 
-def row_of(trial: FrozenTrial, *, late_run: str | None) -> TrialRow:
+def row_of(trial: FrozenTrial, objective: Objective, *, late_run: str | None) -> TrialRow:
     """A trial as tables show it.
 
     Args:
         trial: As it is stored.
+        objective: The study's.
         late_run: Its MLflow run, where that was made after the trial had ended.
     """
     state, attributes = TrialState(trial.state.name), trial.user_attrs
@@ -83,5 +84,6 @@ def row_of(trial: FrozenTrial, *, late_run: str | None) -> TrialRow:
         warning=attributes.get("warning"),
         finalist=Finalist.model_validate(finalist) if finalist else None,
         n_parameters=attributes.get("n_parameters"),
-        val_losses=tuple(loss for _, loss in sorted(trial.intermediate_values.items())),
+        scores=tuple(score for _, score in sorted(trial.intermediate_values.items())),
+        objective=objective,
     )

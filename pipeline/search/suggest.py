@@ -59,7 +59,7 @@ def make_suggester(study: StudyConfig, warm_start: WarmStart | None = None) -> S
 
 
 class SampledView:
-    """An in-memory Optuna study that holds exactly what the next trial sees.
+    """An in-memory Optuna study that holds exactly what the next trial sees, as losses.
 
     Trials whose outcome is not visible yet are in it as running, with their parameters. Every
     trial has every parameter: a conditional one would make samplers fall back to sampling it
@@ -129,7 +129,7 @@ class SampledView:
         )
         for epoch, loss in enumerate(trial.lowest_so_far, start=1):
             self._storage.set_trial_intermediate_value(trial_id, epoch, loss)
-        self._view.tell(trial.number, values=trial.value, state=OptunaState[trial.state.name])
+        self._view.tell(trial.number, values=trial.loss, state=OptunaState[trial.state.name])
 
 
 class Grid:

@@ -82,6 +82,7 @@ def summarise(
         tied=tuple(one for one in tied if one != number),
         smaller=_smaller(trials, best, tied),
         gain=_gain(count_first_design(study, trials), searched, above, tied),
+        metric=study.objective.metric,
     )
 
 

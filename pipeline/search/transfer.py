@@ -37,7 +37,7 @@ class Transfer:
 
     def __init__(self, warm_start: WarmStart, study: StudyConfig, encoding: Encoding) -> None:
         usual, outcomes = usual_setting(study), warm_start.outcomes
-        values = limit(np.array([outcome.value for outcome in outcomes]))
+        values = limit(np.array([study.objective.loss(outcome.value) for outcome in outcomes]))
         forecast = np.array([outcome.doubt for outcome in outcomes])
         self._spread = float(values.std())
         self._taken = Outcomes(

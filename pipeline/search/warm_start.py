@@ -82,7 +82,7 @@ def _find_unlike(document: Mapping[str, Any], study: StudyConfig) -> _Fault | No
     here = study.document
     changed = differences(_kind(document), _kind(here))
     if changed:
-        return _Fault(f"where {'; '.join(changed)} here", "the same model and optimizer")
+        return _Fault(f"where {'; '.join(changed)} here", "the same model, objective and optimizer")
     searched, wanted = _searched(document["space"]), _searched(here["space"])
     if searched != wanted:
         return _Fault(f"which searches {searched}", f"a study that searches {wanted}")
@@ -95,6 +95,7 @@ def _find_unlike(document: Mapping[str, Any], study: StudyConfig) -> _Fault | No
 def _kind(document: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "model": document["model"],
+        "objective": document.get("objective"),
         "training": {"optimizer": document["training"]["optimizer"]},
     }
 
@@ -127,7 +128,7 @@ def take_outcomes(study: StudyConfig, rows: Sequence[TrialRow]) -> tuple[TakenOu
         TakenOutcome(
             trial=number,
             params=_converted(study.space, inside[number].params),
-            value=values[number],
+            value=study.objective.loss(values[number]),
             doubt=doubts[number],
         )
         for number in most_telling(there, MOST_TAKEN)
@@ -136,9 +137,9 @@ def take_outcomes(study: StudyConfig, rows: Sequence[TrialRow]) -> tuple[TakenOu
 
 def _within(row: TrialRow, epochs: int) -> TrialRow:
     """A trial as it would have ended with so many epochs."""
-    losses = row.val_losses[:epochs]
-    is_whole = row.state is TrialState.PRUNED and len(losses) == epochs
-    return replace(row, val_losses=losses, state=TrialState.COMPLETE if is_whole else row.state)
+    scores = row.scores[:epochs]
+    is_whole = row.state is TrialState.PRUNED and len(scores) == epochs
+    return replace(row, scores=scores, state=TrialState.COMPLETE if is_whole else row.state)
 
 
 def _is_inside(space: Space, params: Params) -> bool:

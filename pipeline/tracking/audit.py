@@ -15,7 +15,7 @@ from pipeline.tracking.reader import LARGEST_RECORD_BYTES, parse_record, row_of,
 from pipeline.tracking.store import database_of
 from pipeline.trial import OtherRun, Point, RunSnapshot, StudyRuns, TrialRecord, sha256_of
 
-BESIDE_SCORES = ("generalization_gap", names.BEST_VAL_LOSS, names.BEST_EPOCH, names.N_PARAMETERS)
+BESIDE_SCORES = ("generalization_gap", names.BEST_EPOCH, names.N_PARAMETERS)
 """The metrics that follow from an epoch's scores, or sum up the whole trial."""
 FOLD = re.compile(r"_fold_\d+$")
 APART = (
@@ -141,7 +141,8 @@ def _record(run: Run, content: bytes | None) -> tuple[TrialRecord | None, str | 
 def _history(client: MlflowClient, run: Run, record: TrialRecord | None) -> list[Metric]:
     """Every point that the project logs, the earliest first: of two, the trial's."""
     folds = filter(FOLD.search, run.data.metrics)
-    metrics = dict.fromkeys((*score_names(record), *folds, *BESIDE_SCORES))
+    best = names.best_score(names.objective_of(run.data.tags))
+    metrics = dict.fromkeys((*score_names(record), *folds, *BESIDE_SCORES, best))
     found = [
         point for name in metrics for point in client.get_metric_history(run.info.run_id, name)
     ]

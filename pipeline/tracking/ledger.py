@@ -253,7 +253,7 @@ class MlflowLedger:
         }
         if number in self._attempts:
             tags[names.ATTEMPT] = str(self._attempts[number])
-        tags |= runs.finalist_tags(config.finalist)
+        tags |= runs.finalist_tags(config.finalist) | names.objective_tags(config.objective)
         experiment_id = self._study_run.info.experiment_id
         name = names.trial_run(number)
         return self._client.create_run(experiment_id, tags=tags, run_name=name).info

@@ -1,7 +1,9 @@
 """What runs, tags, metrics and artifacts are called in MLflow."""
 
+from collections.abc import Mapping
 from dataclasses import fields
 
+from pipeline.config import VAL_LOSS, Objective
 from pipeline.trial import EpochScores
 
 STUDY = "study"
@@ -36,18 +38,15 @@ RECORD_SHA256 = "record_sha256"
 PARENT = "mlflow.parentRunId"
 NOTE = "mlflow.note.content"
 
-BEST_VAL_LOSS = "best_val_loss"
+OBJECTIVE = "objective"
+"""Of a trial: ``maximize val_accuracy``; it has none where ``val_loss`` is minimised."""
 BEST_EPOCH = "best_epoch"
 N_PARAMETERS = "n_parameters"
 RETRAINED = "retrained_"
-"""Begins ``best_val_loss`` and ``best_epoch`` of a repeat: a study's leaderboard is its trials'."""
+"""Begins the best score and ``best_epoch`` of a repeat: a study's leaderboard is its trials'."""
 TEST_LOSS = "test_loss"
 TEST_ACCURACY = "test_accuracy"
-SCORES = tuple(
-    field.name
-    for field in fields(EpochScores)
-    if field.name not in ("number", "epoch", "ended_at_ms", "folds", "repeat", "logged")
-)
+SCORES = tuple(field.name for field in fields(EpochScores) if field.type is float)
 """The epoch metrics that ``EpochScores`` stores; ``generalization_gap`` follows from them."""
 
 STUDY_FILE = "study.yaml"
@@ -71,6 +70,26 @@ def trial_run(number: int) -> str:
 def attempt_run(number: int, attempt: int) -> str:
     """The name of the run of an earlier attempt at a trial: ``trial-012-attempt-1``."""
     return f"{trial_run(number)}-attempt-{attempt}"
+
+
+def best_score(objective: Objective) -> str:
+    """The metric that holds a trial's best score: ``best_val_loss``."""
+    return f"best_{objective.metric}"
+
+
+def objective_tags(objective: Objective) -> dict[str, str]:
+    """What tells a trial's objective."""
+    return {} if objective == VAL_LOSS else {OBJECTIVE: str(objective)}
+
+
+def objective_of(tags: Mapping[str, str]) -> Objective:
+    """The objective that ``objective_tags`` wrote.
+
+    Raises:
+        ValidationError: The tag was changed.
+    """
+    direction, _, metric = tags.get(OBJECTIVE, "").partition(" ")
+    return Objective(metric=metric, direction=direction) if direction else VAL_LOSS
 
 
 def tag_text(text: str) -> str:

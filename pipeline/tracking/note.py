@@ -103,7 +103,8 @@ def _leaderboard(ranked: Sequence[Ranked], experiment_id: str) -> str:
     if not ranked:
         return ""
     has_finalists = ranked[0].finalist is not None
-    titles = ["trial", "val_loss", *["seeds"] * has_finalists, "best epoch", "parameters", "run"]
+    metric = escape(ranked[0].trial.objective.metric, 60)
+    titles = ["trial", metric, *["seeds"] * has_finalists, "best epoch", "parameters", "run"]
     lines = [titles, ["---"] * len(titles)]
     for one in ranked:
         trial, seeds = one.trial, [one.n_seeds] * has_finalists
@@ -132,9 +133,10 @@ def _best_line(best: Best | None) -> str:
     at_epoch = f"at epoch {best.trial.best_epoch}"
     finalist = best.ranked.finalist
     if finalist is None:
-        return f"Best: trial {best.number}, val_loss {best.value!r} {at_epoch}."
-    lowest = f"trial {best.number} has the lowest, {best.trial.value!r} {at_epoch}"
-    return f"Best: {finalist.sentence}; {lowest}."
+        metric = escape(best.objective.metric, 60)
+        return f"Best: trial {best.number}, {metric} {best.value!r} {at_epoch}."
+    said = f"has the {best.objective.best_word}, {best.trial.value!r} {at_epoch}"
+    return f"Best: {escape(finalist.sentence)}; trial {best.number} {said}."
 
 
 def _settled_line(settled: Settled | None) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.tracking import MlflowClient
 
-from pipeline.config import Scalar
+from pipeline.config import VAL_LOSS, Scalar
 from pipeline.tracking import names
 from pipeline.trial import Curve, EpochScores, FoldScores, Point, TrialOutcome, TrialRecord
 
@@ -51,14 +51,14 @@ class Points:
 
         Args:
             outcome: How the training ended.
-            prefix: Begins the names of the best epoch and its loss where the run is not a trial's,
+            prefix: Begins the names of the best epoch and its score where the run is not a trial's,
                 so that who sorts runs by ``best_val_loss`` finds trials alone.
         """
         for scores in outcome.curve:
             self.add(scores.metrics, step=scores.epoch, timestamp_ms=scores.ended_at_ms)
         summary: dict[str, float] = {}
         if outcome.best is not None:
-            summary[prefix + names.BEST_VAL_LOSS] = outcome.best.val_loss
+            summary[prefix + names.best_score(outcome.objective)] = outcome.best.score
             summary[prefix + names.BEST_EPOCH] = outcome.best.epoch
         if outcome.n_parameters:
             summary[names.N_PARAMETERS] = outcome.n_parameters
@@ -151,6 +151,7 @@ def curve_of(history: Iterable[Metric], number: int, record: TrialRecord | None)
                 for fold in _fold_names(n_folds)
             ),
             logged={name: found[name] for name in _logged(record) if name in found},
+            objective=record.trial.objective if record else VAL_LOSS,
         )
         for step, found in sorted(points.items())
     )

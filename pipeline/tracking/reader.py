@@ -192,10 +192,11 @@ def row_of(number: int, run: Run) -> TrialRow:
     """Build a line from tags, params and metrics alone: a table of 1,000 reads no file."""
     state, tags, metrics = _state(run), run.data.tags, run.data.metrics
     best_epoch, n_parameters = metrics.get(names.BEST_EPOCH), metrics.get(names.N_PARAMETERS)
+    objective = names.objective_of(tags)
     return TrialRow(
         number=number,
         state=state,
-        value=metrics.get(names.BEST_VAL_LOSS) if state is TrialState.COMPLETE else None,
+        value=metrics.get(names.best_score(objective)) if state is TrialState.COMPLETE else None,
         best_epoch=None if best_epoch is None else int(best_epoch),
         params={name: param_value(text) for name, text in run.data.params.items()},
         run_id=run.info.run_id,
@@ -204,6 +205,7 @@ def row_of(number: int, run: Run) -> TrialRow:
         warning=tags.get(names.WARNING),
         finalist=runs.finalist_of(tags),
         n_parameters=None if n_parameters is None else int(n_parameters),
+        objective=objective,
     )
 
 

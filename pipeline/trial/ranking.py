@@ -1,6 +1,6 @@
 """Which trial of a study is the best: the one place that decides it.
 
-The lowest of many values is a lucky one: it is that of a good setting on a good seed. So a study
+The best of many values is a lucky one: it is that of a good setting on a good seed. So a study
 trains the settings that are predicted to be the best again, on new seeds, and the mean over those
 decides; the value by which a setting was chosen does not count. A study without finalists has only
 the values of single trials.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from pipeline.config import Scalar
+from pipeline.config import Objective, Scalar
 from pipeline.errors import counted
 from pipeline.trial.records import TrialRow
 
@@ -45,9 +45,14 @@ class FinalistSetting:
         return fmean(self.values) if self.values else None
 
     @property
+    def objective(self) -> Objective:
+        """Which score the values are."""
+        return self.trials[0].objective
+
+    @property
     def best_trial(self) -> TrialRow:
-        """The trial of the lowest value, whose weights stand for the setting."""
-        return _by_value(self.trials)[0]
+        """The trial of the best value, whose weights stand for the setting."""
+        return _by_loss(self.trials)[0]
 
     @property
     def params(self) -> Mapping[str, Scalar]:
@@ -64,7 +69,7 @@ class FinalistSetting:
             return f"setting of trial {self.setting_of}, {again}"
         seeds = counted(len(self.values), "new seed")
         spread = f"{min(self.values):.4f} to {max(self.values):.4f}"
-        mean = f"mean val_loss {self.mean:.4f} over {seeds} ({spread})"
+        mean = f"mean {self.objective.metric} {self.mean:.4f} over {seeds} ({spread})"
         return f"setting of trial {self.setting_of}, {mean}, {again}"
 
     def as_json(self) -> dict[str, Any]:
@@ -114,13 +119,18 @@ class Best:
 
     @property
     def trial(self) -> TrialRow:
-        """The trial: of the best finalist, that of the lowest value."""
+        """The trial: of the best finalist, that of the best value."""
         return self.ranked.trial
 
     @property
     def value(self) -> float:
         """The trial's value; with finalists, the mean over the setting's new seeds."""
         return self.ranked.value
+
+    @property
+    def objective(self) -> Objective:
+        """Which score the value is."""
+        return self.trial.objective
 
     @property
     def number(self) -> int:
@@ -164,7 +174,7 @@ def find_best(rows: Sequence[TrialRow]) -> Best | None:
 def rank(rows: Sequence[TrialRow]) -> list[Ranked]:
     """Rank complete trials, the best first.
 
-    Finalists come first, by their mean over seeds, each as its trial of the lowest value. Those of
+    Finalists come first, by their mean over seeds, each as its trial of the best value. Those of
     which a seed failed come after the others: a mean over survivors flatters. Then come the trials
     of other settings by their value, of equals the first.
 
@@ -176,7 +186,7 @@ def rank(rows: Sequence[TrialRow]) -> list[Ranked]:
 
 def _rank(rows: Sequence[TrialRow], finalists: Sequence[FinalistSetting]) -> list[Ranked]:
     settings = [dict(finalist.params) for finalist in finalists]
-    others = [row for row in _by_value(rows) if row.value is not None]
+    others = [row for row in _by_loss(rows) if row.value is not None]
     return [
         *(
             Ranked(trial=finalist.best_trial, value=finalist.mean, finalist=finalist)
@@ -226,10 +236,11 @@ def _first(numbers: range) -> int:
 
 def _worth(finalist: FinalistSetting) -> tuple[bool, float, int]:
     """Orders finalists: those that are whole first, by their mean, of equals the first."""
-    mean = math.inf if finalist.mean is None else finalist.mean
-    return bool(finalist.failed), mean, finalist.setting_of
+    mean = finalist.mean
+    loss = math.inf if mean is None else finalist.objective.loss(mean)
+    return bool(finalist.failed), loss, finalist.setting_of
 
 
-def _by_value(rows: Sequence[TrialRow]) -> list[TrialRow]:
-    """The lowest value first, of equals the first trial; those without one last."""
-    return sorted(rows, key=lambda row: (row.value is None, row.value or 0.0, row.number))
+def _by_loss(rows: Sequence[TrialRow]) -> list[TrialRow]:
+    """The lowest loss first, of equals the first trial; those without one last."""
+    return sorted(rows, key=lambda row: (row.loss is None, row.loss or 0.0, row.number))

@@ -10,7 +10,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from pipeline.config import Finalist, Frozen, Scalar, TrialConfig
+from pipeline.config import VAL_LOSS, Finalist, Frozen, Objective, Scalar, TrialConfig
 from pipeline.config.messages import InvalidValueError
 from pipeline.errors import counted
 from pipeline.trial.scores import Curve, EpochScores, TrialKey, curve_sha256
@@ -37,21 +37,27 @@ class Cutoffs:
 
     Attributes:
         rule: The rule's name in the study file.
-        limits: The highest ``val_loss``, lowest epoch so far, with which a trial goes on after
-            epoch *e* is entry *e* - 1; infinite where the rule does not look.
+        limits: The highest loss, lowest epoch so far, with which a trial goes on after epoch *e*
+            is entry *e* - 1; infinite where the rule does not look.
     """
 
     rule: str
     limits: tuple[float, ...]
 
-    def verdict(self, val_losses: Sequence[float]) -> str | None:
-        """Say why a trial with these validation losses ends here, or ``None`` to go on."""
-        epoch = len(val_losses)
-        limit = self.limits[epoch - 1]
-        lowest = min(val_losses)
+    def verdict(self, losses: Sequence[float], objective: Objective = VAL_LOSS) -> str | None:
+        """Say why a trial with these losses by epoch ends here, or ``None`` to go on.
+
+        Args:
+            losses: Of each epoch so far, as the search compares them.
+            objective: Names the score that the sentence is about.
+        """
+        epoch = len(losses)
+        limit, lowest = self.limits[epoch - 1], min(losses)
         if lowest <= limit:
             return None
-        return f"{self.rule}: lowest val_loss {lowest:.6g} above {limit:.6g} at epoch {epoch}"
+        best = f"{objective.best_word} {objective.metric} {objective.loss(lowest):.6g}"
+        limit_text = f"{objective.worse_word} {objective.loss(limit):.6g}"
+        return f"{self.rule}: {best} {limit_text} at epoch {epoch}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,12 +66,12 @@ class Assignment:
 
     Attributes:
         epochs: Train at most so many epochs.
-        patience: Stop after so many epochs without a lower ``val_loss``; ``None``: never.
+        patience: Stop after so many epochs without a better score; ``None``: never.
         cutoffs: The search's stopping rule; ``None``: none.
         pause_at: Pause after so many epochs if the trial still goes on: its checkpoint is written,
             and the outcome so far is handed back; ``None``: train to the end.
         is_refit: Train on the training and the validation rows for all ``epochs`` and keep the
-            last epoch's weights; nothing is validated, so ``val_loss`` is NaN.
+            last epoch's weights; nothing is validated, so the objective is NaN.
     """
 
     config: TrialConfig
@@ -135,6 +141,8 @@ class Facts(Frozen):
     project_clean: bool | None
 
 
+NOT_IN_JSON = ("scores", "finalist", "objective")
+"""Of a ``TrialRow``: curves are MLflow's, and the objective is the study's."""
 WARNED_EPOCHS = 8
 """A warning names at most so many epochs."""
 WARNED_NAMES = 4
@@ -189,21 +197,26 @@ class TrialOutcome:
         return self.state is TrialState.RUNNING
 
     @property
+    def objective(self) -> Objective:
+        """Which score of an epoch says what the trial is worth."""
+        return self.curve[0].objective if self.curve else VAL_LOSS
+
+    @property
     def best(self) -> EpochScores | None:
-        """The epoch with the lowest validation loss; the first of equals."""
-        finite = [scores for scores in self.curve if math.isfinite(scores.val_loss)]
-        return min(finite, key=lambda scores: scores.val_loss, default=None)
+        """The epoch with the best score; the first of equals."""
+        finite = [scores for scores in self.curve if math.isfinite(scores.score)]
+        return min(finite, key=lambda scores: scores.loss, default=None)
 
     @property
     def value(self) -> float | None:
-        """What the search minimises: the lowest ``val_loss``; null unless complete."""
-        complete = self.state is TrialState.COMPLETE and self.best
-        return self.best.val_loss if complete and self.best else None
+        """What the trial is worth: the best score over its epochs; null unless complete."""
+        best = self.best if self.state is TrialState.COMPLETE else None
+        return None if best is None else best.score
 
     @property
-    def val_losses(self) -> tuple[float, ...]:
-        """One entry an epoch, as measured."""
-        return tuple(scores.val_loss for scores in self.curve)
+    def scores(self) -> tuple[float, ...]:
+        """The objective's, one an epoch, as measured."""
+        return tuple(one.score for one in self.curve)
 
     @property
     def weights_sha256(self) -> str | None:
@@ -311,7 +324,9 @@ class TrialRow:
         finalist: ``None`` where the search suggested the setting.
         n_parameters: Weights of the network; ``None`` where an earlier version did not store it
             or the trial failed before it had a network.
-        val_losses: One entry an epoch, as measured; empty where only MLflow's tags were read.
+        scores: The objective's, one an epoch, as measured; empty where only MLflow's tags were
+            read.
+        objective: Which score of an epoch says what the trial is worth.
     """
 
     number: int
@@ -325,7 +340,8 @@ class TrialRow:
     warning: str | None = None
     finalist: Finalist | None = None
     n_parameters: int | None = None
-    val_losses: tuple[float, ...] = field(default=(), repr=False)
+    scores: tuple[float, ...] = field(default=(), repr=False)
+    objective: Objective = VAL_LOSS
 
     @classmethod
     def of(cls, config: TrialConfig, outcome: TrialOutcome) -> "TrialRow":
@@ -342,22 +358,34 @@ class TrialRow:
             warning=outcome.warning,
             finalist=config.finalist,
             n_parameters=outcome.n_parameters or None,
-            val_losses=outcome.val_losses,
+            scores=outcome.scores,
+            objective=config.objective,
         )
 
     @property
-    def best_loss(self) -> float | None:
-        """The lowest validation loss; ``None`` where none is finite."""
-        return min(filter(math.isfinite, self.val_losses), default=None)
+    def loss(self) -> float | None:
+        """What ranks the trial: its value, or the negative where it is maximised."""
+        return None if self.value is None else self.objective.loss(self.value)
+
+    @property
+    def losses(self) -> tuple[float, ...]:
+        """What the search compares, one entry an epoch: lower is better."""
+        return tuple(map(self.objective.loss, self.scores))
+
+    @property
+    def best_score(self) -> float | None:
+        """The best of the epochs; ``None`` where none is finite."""
+        lowest = min(filter(math.isfinite, self.losses), default=None)
+        return None if lowest is None else self.objective.loss(lowest)
 
     @property
     def lowest_so_far(self) -> tuple[float, ...]:
         """The lowest loss up to each epoch: what the trial would be worth there."""
-        finite = (loss if math.isfinite(loss) else math.inf for loss in self.val_losses)
+        finite = (loss if math.isfinite(loss) else math.inf for loss in self.losses)
         return tuple(accumulate(finite, min))
 
     def as_json(self) -> dict[str, object]:
         """The row as the command line's JSON holds it; curves are MLflow's."""
-        names = (one.name for one in fields(self) if one.name not in ("val_losses", "finalist"))
+        names = (one.name for one in fields(self) if one.name not in NOT_IN_JSON)
         finalist_of = self.finalist.setting_of if self.finalist else None
         return {name: getattr(self, name) for name in names} | {"finalist_of": finalist_of}

@@ -4,8 +4,10 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+from pipeline.config import VAL_LOSS, Objective
 
 TrialKey = tuple[int, int]
 """A trial's number and its repeat: what tells trainings of one study apart."""
@@ -38,6 +40,7 @@ class EpochScores:
         repeat: As ``TrialConfig.repeat``.
         folds: Where the data section has folds, the scores of each; all others are their means.
         logged: What a user's module logs beside these, by its own names.
+        objective: Which of them says what the trial is worth.
     """
 
     number: int
@@ -53,6 +56,7 @@ class EpochScores:
     folds: tuple[FoldScores, ...] = ()
     repeat: int = 0
     logged: Mapping[str, float] = field(default_factory=dict, hash=False)
+    objective: Objective = VAL_LOSS
 
     @property
     def key(self) -> TrialKey:
@@ -61,8 +65,33 @@ class EpochScores:
 
     @property
     def generalization_gap(self) -> float:
-        """How much worse the network is on rows that it was not trained on."""
-        return self.val_loss - self.train_loss_no_dropout
+        """How much worse the network is on rows that it was not trained on.
+
+        A user's module may log its loss by another name, that of the objective.
+        """
+        loss = self.val_loss
+        if math.isnan(loss) and not self.objective.is_maximized:
+            loss = self.logged.get(self.objective.metric, math.nan)
+        return loss - self.train_loss_no_dropout
+
+    @property
+    def score(self) -> float:
+        """The objective's score; NaN where it was not measured."""
+        return self.measured.get(self.objective.metric, math.nan)
+
+    @property
+    def loss(self) -> float:
+        """What the search compares: the score, or its negative where it is maximised."""
+        return self.objective.loss(self.score)
+
+    def with_score(self, score: float) -> "EpochScores":
+        """The epoch with another score of the objective."""
+        metric = self.objective.metric
+        is_own = metric in self.__dataclass_fields__
+        changes: dict[str, Any] = (
+            {metric: score} if is_own else {"logged": {**self.logged, metric: score}}
+        )
+        return replace(self, **changes)
 
     @property
     def measured(self) -> dict[str, float]:

@@ -70,7 +70,8 @@ class SearchSummary:
         best: The trial that had the best setting first.
         origin: Where that setting comes from.
         at_ends: The best setting's parameters that are at an end of their range, with their value.
-        noise: Standard deviation of a setting's ``val_loss`` over seeds.
+        noise: Standard deviation of a setting's value over seeds.
+        metric: The objective's.
         last_gain: Since this trial nothing was gained beyond noise: the first one that cannot be
             told from the best.
         tied: The other trials whose settings cannot be told from the best.
@@ -88,6 +89,7 @@ class SearchSummary:
     tied: tuple[int, ...]
     smaller: SmallerNetwork | None
     gain: ModelGain | None
+    metric: str = "val_loss"
 
     @property
     def warning(self) -> str | None:
@@ -124,8 +126,8 @@ class SearchSummary:
         later = counted(gain.n_later, "trial")
         verdict = "beyond" if gain.is_beyond_noise else "within"
         return (
-            f"the {later} that the model suggested gained {gain.gained:.2g} in val_loss on the "
-            f"first {gain.n_first}, {verdict} noise ({self.noise:.2g} between seeds)"
+            f"the {later} that the model suggested gained {gain.gained:.2g} in {self.metric} "
+            f"on the first {gain.n_first}, {verdict} noise ({self.noise:.2g} between seeds)"
         )
 
     @property

@@ -8,7 +8,7 @@ from pipeline.config import Frozen
 class Settled(Frozen):
     """A search in which more trials would gain nothing that is larger than noise.
 
-    Losses are the study's ``val_loss``.
+    Losses are the study's objective, its negative where it is maximised.
 
     Attributes:
         at: How many trials there were; those of the finalists come after them.

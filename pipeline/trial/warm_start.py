@@ -15,7 +15,7 @@ class TakenOutcome(Frozen):
     Attributes:
         trial: Its number there.
         params: Those that its network had.
-        value: The lowest loss or, where the trial was stopped, a forecast of it.
+        value: The best score or, where the trial was stopped, a forecast of it.
         doubt: Standard deviation of the forecast; 0 where the value was measured.
     """
 

@@ -45,7 +45,7 @@ def _row(ended: TrialOutcome) -> TrialRow:
 
 
 def _stored(ended: TrialOutcome) -> TrialRow:
-    return replace(_row(ended), val_losses=ended.val_losses)
+    return replace(_row(ended), scores=ended.scores)
 
 
 def _as_mlflow_tells(ended: Curve) -> Curve:
@@ -215,7 +215,7 @@ CURVES_OF_ANOTHER = [replace(one, train_loss=9.0) for one in curve(0)]
     ("again", "reason"),
     [
         (outcome(0, TrialState.FAIL, cause="no memory"), r"it ends FAIL \(no memory\)"),
-        (outcome(0, curve=curve(0, 2)), "its validation losses are not those"),
+        (outcome(0, curve=curve(0, 2)), "its scores are not those"),
         (outcome(0, weights=b"other"), "its weights have SHA-256"),
         (outcome(0, curve=CURVES_OF_ANOTHER), "its curve is not the one"),
     ],

@@ -23,7 +23,7 @@ CLEAR = {7: [0.20, 0.21, 0.19, 0.20], 3: [0.50, 0.52, 0.51, 0.49], 12: [0.80, 0.
 def candidate(number: int, losses: list[float | None]) -> Candidate:
     """A trial with a loss a repeat; ``None`` failed."""
     repeats = [
-        Repeat(repeat=i, val_loss=loss, cause=None if loss is not None else "diverged")
+        Repeat(repeat=i, value=loss, cause=None if loss is not None else "diverged")
         for i, loss in enumerate(losses, start=1)
     ]
     return Candidate(number=number, params={"depth": 1}, repeats=tuple(repeats))

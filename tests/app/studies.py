@@ -21,7 +21,7 @@ from pipeline.config import check_study
 from pipeline.tracking.client import connect
 from pipeline.tracking.points import read_curve
 from pipeline.tracking.store import artifact_root, tracking_uri
-from pipeline.trial import TrialRecord, curve_sha256
+from pipeline.trial import TrialRecord, TrialRow, curve_sha256
 
 PRUNED_TOO: dict[str, Any] = {
     "name": "small",
@@ -148,15 +148,17 @@ def check_ledgers_agree(home: Path, n_trials: int, name: str = "small") -> None:
             steps = [step for step, _ in points(home, run, metric)]
             assert steps == list(range(1, len(steps) + 1)), (run.info.run_name, metric)
         if row.state != "FAIL":  # it may have failed between two metrics of an epoch
-            check_curve_is_whole(home, run, row.val_losses)
+            check_curve_is_whole(home, run, row)
 
 
-def check_curve_is_whole(home: Path, run: Run, val_losses: Sequence[float]) -> None:
+def check_curve_is_whole(home: Path, run: Run, row: TrialRow) -> None:
     """MLflow's points are those that the record was made from, and Optuna's."""
-    assert tuple(loss for _, loss in points(home, run, "val_loss")) == val_losses
+    metric = row.objective.metric
+    assert tuple(score for _, score in points(home, run, metric)) == row.scores
     (file,) = (home / "artifacts").rglob(f"{run.info.run_id}/artifacts/record.json")
     record = TrialRecord.model_validate_json(file.read_bytes())
     curve = read_curve(connect(tracking_uri(home)), run.info.run_id, record)
     assert curve_sha256(curve) == record.curves_sha256, run.info.run_name
-    for metric in ("generalization_gap", "epoch_seconds"):  # no part of what the record digests
-        assert len(points(home, run, metric)) == len(val_losses), (run.info.run_name, metric)
+    derived = ["generalization_gap"] * ("train_loss_no_dropout" in run.data.metrics)
+    for metric in (*derived, "epoch_seconds"):  # no part of what the record digests
+        assert len(points(home, run, metric)) == len(row.scores), (run.info.run_name, metric)

@@ -59,18 +59,18 @@ def test_trials_stop_at_the_gate_or_go_on_with_the_bits_of_trials_that_never_pau
         if row.state == "PRUNED":
             assert row.cause is not None
             assert row.cause.startswith("halving: lowest val_loss ")
-            assert len(row.val_losses) == GATE
+            assert len(row.scores) == GATE
             assert ours[-1] == [points[:GATE] for points in theirs[-1]]
         else:
             assert ours == theirs
-            went_on += len(row.val_losses) > GATE
+            went_on += len(row.scores) > GATE
     assert 4 <= went_on <= 8
     assert not (halved / "checkpoints").exists()
 
 
 def test_what_paused_is_reproduced_and_the_doctor_finds_nothing(halved: Path) -> None:
     workspace = Workspace(home=halved, tracking_uri=None)
-    states = {row.state: row.number for row in rows_in(halved) if len(row.val_losses) != GATE + 1}
+    states = {row.state: row.number for row in rows_in(halved) if len(row.scores) != GATE + 1}
     assert set(states) == {"COMPLETE", "PRUNED"}
     for number in states.values():
         assert reproduce(workspace, "small", trial=number).comparison.verdict == "identical"

@@ -37,6 +37,11 @@ STUDIES: dict[str, dict[str, Any]] = {
         "space": DENSE | {"depth": {"low": 1, "high": 2}},
         "trials": [{"depth": 1, "dropout": 0.0}],
     },
+    "highest accuracy": {
+        "objective": {"metric": "val_accuracy", "direction": "maximize"},
+        "space": DENSE | {"depth": {"low": 0, "high": 2}},
+        "trials": [{"depth": 1, "dropout": 0.2}],
+    },
     "folds": {
         "data": {"name": "digits", "folds": 3},
         "space": DENSE | {"depth": {"low": 0, "high": 2}, "max_norm": {"low": 0.5, "high": 3.0}},

@@ -59,7 +59,7 @@ def test_every_epoch_is_a_row_of_the_curves(result: StudyResult) -> None:
     curves = result.to_dataframe(curves=True)
     assert list(curves["number"]) == [n for n in range(N_TRIALS) for _ in range(EPOCHS)]
     assert list(curves["epoch"]) == [1, 2] * N_TRIALS
-    losses = [loss for row in result.trials for loss in row.val_losses]
+    losses = [loss for row in result.trials for loss in row.scores]
     assert list(curves["val_loss"]) == losses
     assert {"train_loss", "val_accuracy", "generalization_gap"} <= set(curves.columns)
 

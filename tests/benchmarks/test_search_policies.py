@@ -184,7 +184,7 @@ def test_trial_of_known_losses_ends_as_training_ends_it(
             break
     row = end_of(assignment, curve)
     assert row is not None
-    assert (row.state, len(row.val_losses)) == (progress.state, len(progress.curve))
+    assert (row.state, len(row.scores)) == (progress.state, len(progress.curve))
 
 
 def test_training_is_recalled_only_where_its_losses_reach_far_enough() -> None:
@@ -198,7 +198,7 @@ def test_training_is_recalled_only_where_its_losses_reach_far_enough() -> None:
     known = Recalled()
     stopped = end_of(strict, losses)
     assert stopped is not None
-    assert len(stopped.val_losses) == 2
+    assert len(stopped.scores) == 2
     known.remember(strict, stopped)
     assert known.find(strict) == stopped
     assert known.find(whole) is None

@@ -175,7 +175,7 @@ def _confirmed(losses: dict[int, list[float | None]], accuracy: float | None) ->
                 repeats=tuple(
                     Repeat(
                         repeat=i,
-                        val_loss=loss,
+                        value=loss,
                         cause=None if loss else "diverged [nan]",
                         test_loss=loss,
                         test_accuracy=accuracy,

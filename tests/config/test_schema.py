@@ -194,7 +194,7 @@ def test_the_schema_refuses_what_the_program_refuses(key: str, value: Any) -> No
 
 
 def test_the_schema_names_every_section_and_default() -> None:
-    assert set(SCHEMA["properties"]) == {*SMALLEST, "question", "trials"}
+    assert set(SCHEMA["properties"]) == {*SMALLEST, "question", "objective", "trials"}
     defaults = SCHEMA["$defs"]["SearchConfig"]["properties"]
     assert {key: defaults[key].get("default") for key in defaults} == {
         "trials": None,

@@ -78,7 +78,7 @@ def ended(
         run_id=None,
         weights_sha256=None,
         cause=cause,
-        val_losses=val_losses,
+        scores=val_losses,
     )
 
 

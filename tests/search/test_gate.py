@@ -72,8 +72,8 @@ def judged(
 
 def lowest_at(epoch: int, row: TrialRow) -> float | None:
     """What a trial is compared by, said in other words."""
-    has_been_there = len(row.val_losses) >= epoch or row.state is TrialState.COMPLETE
-    seen = row.val_losses[:epoch]
+    has_been_there = len(row.scores) >= epoch or row.state is TrialState.COMPLETE
+    seen = row.scores[:epoch]
     return min(seen) if has_been_there and all(loss < 99 for loss in seen) else None
 
 
@@ -86,8 +86,8 @@ def test_a_trial_goes_on_where_so_few_up_to_it_are_better_that_it_is_among_the_b
     for row in rows:
         up_to_it = [lowest_at(epoch, one) for one in rows[: row.number + 1]]
         pool = [loss for loss in up_to_it if loss is not None]
-        is_here = row.state is TrialState.RUNNING and len(row.val_losses) == epoch
-        n_better = sum(loss < min(row.val_losses) for loss in pool) if is_here else 0
+        is_here = row.state is TrialState.RUNNING and len(row.scores) == epoch
+        n_better = sum(loss < min(row.scores) for loss in pool) if is_here else 0
         assert (row.number in stopped) == (n_better >= math.ceil(len(pool) / reduction) > 0)
 
 
@@ -115,7 +115,7 @@ def test_about_half_of_what_pauses_goes_on_and_the_best_so_far_always(losses: li
     best_so_far = [n for n, loss in enumerate(losses) if loss <= min(losses[: n + 1])]
     assert not set(best_so_far) & stopped.keys()
     last_half = [row for row in rows if row.number not in stopped]
-    assert any(row.val_losses[1] == min(losses) for row in last_half)
+    assert any(row.scores[1] == min(losses) for row in last_half)
 
 
 def test_ties_go_on_and_the_cause_names_the_limit_and_the_epoch() -> None:
@@ -132,7 +132,7 @@ def test_a_trial_beyond_the_gate_is_compared_by_what_it_had_there_and_goes_on() 
         ended(2, TrialState.RUNNING, None, (0.9, 0.6)),
     ]
     assert judged(2, 3, rows).keys() == {2}
-    assert judged(2, 3, [rows[0], replace(rows[1], val_losses=(0.9, 0.8)), rows[2]]).keys() == {
+    assert judged(2, 3, [rows[0], replace(rows[1], scores=(0.9, 0.8)), rows[2]]).keys() == {
         1,
         2,
     }
@@ -155,12 +155,12 @@ def test_trials_pause_once_and_the_better_ones_are_handed_over_again() -> None:
     stores, engine = run(study(trials=24, block=4, **HALVING), n_workers=2, seed=3)
     states = {row.number: row.state for row in stores.rows}
     for number, state in states.items():
-        went_on = state is not TrialState.PRUNED and len(stores.rows[number].val_losses) > 3
+        went_on = state is not TrialState.PRUNED and len(stores.rows[number].scores) > 3
         assert engine.order.count(number) == 1 + went_on
     stopped = [row for row in stores.rows if row.state is TrialState.PRUNED]
     assert len(stopped) > 5
     for row in stopped:
-        assert len(row.val_losses) == 3
+        assert len(row.scores) == 3
         assert row.cause is not None
         assert row.cause.startswith("halving: lowest val_loss 0.")
         assert row.cause.endswith("at epoch 3")
@@ -398,12 +398,12 @@ def test_a_trial_lost_after_its_pause_keeps_the_epochs_before_it_and_counts_at_l
     None
 ):
     asked = study(trials=24, block=4, **HALVING)
-    passed = [row.number for row in run(asked)[0].rows if len(row.val_losses) > 3]
+    passed = [row.number for row in run(asked)[0].rows if len(row.scores) > 3]
     memory = Memory(random.Random(1), failing=frozenset(passed[:2]))  # noqa: S311 - no secret
     stores, _ = run(asked, fit=memory.fit, n_workers=3, seed=5)
     for number in passed[:2]:
         row = stores.rows[number]
-        assert (row.state, len(row.val_losses)) == (TrialState.FAIL, 3)
+        assert (row.state, len(row.scores)) == (TrialState.FAIL, 3)
         assert {step for _, step in stores.held.runs[number].points} == {1, 2, 3}
     killed = Stores()
     again = Memory(random.Random(2), failing=memory.failing)  # noqa: S311 - no secret
@@ -500,14 +500,14 @@ def test_watch_sees_each_epoch_and_each_end_once_and_no_pause() -> None:
     assert sorted(news.number for news in outcomes) == list(range(12))
     assert all(news.state.is_finished for news in outcomes)
     epochs = [(news.number, news.epoch) for news in seen if isinstance(news, EpochScores)]
-    assert len(epochs) == len(set(epochs)) == sum(len(row.val_losses) for row in stores.rows)
+    assert len(epochs) == len(set(epochs)) == sum(len(row.scores) for row in stores.rows)
 
 
 def test_time_ledger_counts_both_parts_of_a_trial_and_a_stopped_one_once() -> None:
     asked, seconds = study(trials=12, block=4, **HALVING), TimeLedger(0.0, n_workers=2)
     stores, engine = Stores(), FakeEngine(n_workers=2, seed=12)
     driver_on(engine, stores, asked, seconds=seconds).run()
-    n_trained = {row.number: len(row.val_losses) for row in stores.rows}
+    n_trained = {row.number: len(row.scores) for row in stores.rows}
     twice = {number for number in n_trained if engine.order.count(number) == 2}
     assert 0 < len(twice) < 12
     expected = sum(n_trained.values()) + 3 * len(twice)  # the fake trains from the start

@@ -104,7 +104,7 @@ def test_restored_trials_lead_to_the_suggestions_that_asked_ones_do() -> None:
         again.restore(number, known)
     for view in (live, again):
         for number in range(14):
-            view.tell(ended(number, told.state, 1.0 / (1 + number), told.val_losses))
+            view.tell(ended(number, told.state, 1.0 / (1 + number), told.scores))
     assert live.ask(20) == again.ask(20)
 
 

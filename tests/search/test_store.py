@@ -104,7 +104,7 @@ def test_trial_is_written_whole_and_read_back_by_the_next_process(places: Reopen
     assert (row.state, row.value, row.best_epoch) == (TrialState.COMPLETE, 0.4, 2)
     assert (row.run_id, row.cause) == ("abc", None)
     assert row.weights_sha256 == outcome(0, (1.0,), TrialState.COMPLETE).weights_sha256
-    assert row.val_losses == (0.7, 0.4, 0.5)
+    assert row.scores == (0.7, 0.4, 0.5)
     assert places.store().finished() == [row]
 
 
@@ -116,7 +116,7 @@ def test_trial_that_ends_early_has_a_cause_and_no_value(
     store.finish(outcome(0, (0.7, 0.4), state))
     row = places.store().rows()[0]
     assert (row.state, row.value, row.cause) == (state, None, "told")
-    assert row.val_losses == (0.7, 0.4)
+    assert row.scores == (0.7, 0.4)
     assert places.store().finished() == [row]
 
 
@@ -124,8 +124,8 @@ def test_diverged_curve_is_kept_with_each_loss_at_its_epoch(places: Reopened) ->
     store = begun(places)
     store.finish(outcome(0, (0.7, math.inf, 0.6, math.nan), TrialState.FAIL))
     seen = places.store().finished()[0]
-    assert seen.val_losses[:3] == (0.7, math.inf, 0.6)
-    assert math.isnan(seen.val_losses[3])
+    assert seen.scores[:3] == (0.7, math.inf, 0.6)
+    assert math.isnan(seen.scores[3])
     assert seen.lowest_so_far == (0.7, 0.7, 0.6, 0.6)
 
 
@@ -134,7 +134,7 @@ def test_trial_without_an_epoch_fails_with_its_cause(places: Reopened) -> None:
     store.finish(outcome(0, (), TrialState.FAIL))
     (row,) = places.store().finished()
     assert (row.state, row.value, row.best_epoch) == (TrialState.FAIL, None, None)
-    assert (row.val_losses, row.cause) == ((), "told")
+    assert (row.scores, row.cause) == ((), "told")
 
 
 def test_interrupted_trial_waits_and_is_taken_up_again(places: Reopened) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
+from pipeline.config import Objective
 from pipeline.learning.checkpoints.codec import DamagedError, decode, encode
 from pipeline.learning.checkpoints.files import CheckpointFolder
 from pipeline.trial import Assignment, EpochScores, Facts, FoldScores, TrialKey
@@ -113,13 +114,17 @@ def fingerprint_of(assignment: Assignment, facts: Facts, cohort: Sequence[TrialK
 
 
 def curve_state(curve: Sequence[EpochScores]) -> list[Mapping[str, Any]]:
-    """A curve as plain values."""
-    return [asdict(scores) | {"folds": [tuple(one) for one in scores.folds]} for scores in curve]
+    """A curve as plain values; its trial knows the objective."""
+    plain = [asdict(scores) | {"folds": [tuple(one) for one in scores.folds]} for scores in curve]
+    return [{name: one[name] for name in one if name != "objective"} for one in plain]
 
 
-def curve_of(state: Sequence[Mapping[str, Any]]) -> list[EpochScores]:
+def curve_of(state: Sequence[Mapping[str, Any]], objective: Objective) -> list[EpochScores]:
     """A curve from plain values."""
     return [
-        EpochScores(**{**scores, "folds": tuple(FoldScores(*one) for one in scores["folds"])})
+        EpochScores(
+            **{**scores, "folds": tuple(FoldScores(*one) for one in scores["folds"])},
+            objective=objective,
+        )
         for scores in state
     ]

@@ -33,6 +33,7 @@ class Progress:
     def __init__(self, assignment: Assignment) -> None:
         self.assignment = assignment
         self.curve: list[EpochScores] = []
+        self._losses: list[float] = []
         self.state: TrialState | None = None
         self.cause: str | None = None
 
@@ -50,28 +51,29 @@ class Progress:
         """Add an epoch's scores and decide what follows.
 
         Returns:
-            Whether the weights are to be retained: those of the lowest ``val_loss`` so far or, in
+            Whether the weights are to be retained: those of the best score so far or, in
             a refit, of the last epoch.
         """
-        lowest = min((past.val_loss for past in self.curve), default=math.inf)
+        lowest = min(self._losses, default=math.inf)
         self.curve.append(scores)
+        self._losses.append(scores.loss)
         self._decide(scores)
         if self.assignment.is_refit:
             return self.state is TrialState.COMPLETE
-        return scores.val_loss < lowest
+        return scores.loss < lowest
 
     def _decide(self, scores: EpochScores) -> None:
-        losses = [past.val_loss for past in self.curve]
+        losses, objective = self._losses, self.assignment.config.objective
         cutoffs, patience = self.assignment.cutoffs, self.assignment.patience
-        deciding = [scores.train_loss] + ([] if self.assignment.is_refit else [scores.val_loss])
-        if not all(math.isfinite(loss) for loss in deciding):
-            self.fail(
-                f"diverged: train_loss {scores.train_loss}, val_loss {scores.val_loss} "
-                f"at epoch {scores.epoch}"
-            )
+        deciding = {"train_loss": scores.train_loss}
+        if not self.assignment.is_refit:
+            deciding[objective.metric] = scores.score
+        if not all(map(math.isfinite, deciding.values())):
+            said = ", ".join(f"{name} {score}" for name, score in deciding.items())
+            self.fail(f"diverged: {said} at epoch {scores.epoch}")
         elif len(losses) == self.assignment.epochs:
             self.state = TrialState.COMPLETE
-        elif cutoffs is not None and (verdict := cutoffs.verdict(losses)):
+        elif cutoffs is not None and (verdict := cutoffs.verdict(losses, objective)):
             self.state, self.cause = TrialState.PRUNED, verdict
         elif patience is not None and len(losses) - 1 - losses.index(min(losses)) >= patience:
             self.state = TrialState.COMPLETE
@@ -206,6 +208,7 @@ class Member(Progress):
             epoch_seconds=seconds,
             folds=tuple(folds) if len(folds) > 1 else (),
             repeat=self.config.repeat,
+            objective=self.config.objective,
         )
 
     def state_dict(self) -> State:
@@ -223,7 +226,7 @@ class Member(Progress):
 
     def load_state_dict(self, state: State) -> None:
         """Go on from where ``state_dict`` was called, the verdict of its curve included."""
-        for scores in curve_of(state["curve"]):
+        for scores in curve_of(state["curve"], self.config.objective):
             self.take(scores)
         self.best_weights = state["weights"]
         self.is_checkpointed = self.state is not None

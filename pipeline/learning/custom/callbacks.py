@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pipeline.config import Objective
 from pipeline.learning.cohort.member import Progress
 from pipeline.learning.custom.classes import seed_all
-from pipeline.learning.custom.logged import select
+from pipeline.learning.custom.logged import MEASURED, select
 from pipeline.learning.lightning import (
     Checkpoint,
     LightningModule,
@@ -31,14 +32,18 @@ class NoDropoutScore:
     Args:
         trainer: Used for nothing else.
         arguments: Of ``Trainer.validate``; ``None``: there is nothing to score.
+        objective: A score that is minimised stands for a loss where no ``val_loss`` is logged.
     """
 
-    def __init__(self, trainer: Trainer, arguments: Mapping[str, Any] | None) -> None:
+    def __init__(
+        self, trainer: Trainer, arguments: Mapping[str, Any] | None, objective: Objective
+    ) -> None:
         self._trainer = trainer
         self._arguments = arguments
+        self._names = ["val_loss", *[objective.metric] * (not objective.is_maximized)]
 
     def loss(self, module: LightningModule) -> float:
-        """The ``val_loss`` that the module logs on these rows; NaN where there is none."""
+        """The loss that the module logs on these rows; NaN where there is none."""
         if self._arguments is None:
             return math.nan
         try:
@@ -50,7 +55,7 @@ class NoDropoutScore:
     def _score(self, twin: LightningModule, arguments: Mapping[str, Any]) -> float:
         with isolate_rng():
             (scores,) = self._trainer.validate(twin, verbose=False, **arguments)
-        return float(scores.get("val_loss", math.nan))
+        return next((float(scores[name]) for name in self._names if name in scores), math.nan)
 
 
 def _copy_of(module: LightningModule) -> LightningModule:
@@ -155,6 +160,10 @@ class EpochRecorder(Checkpoint):
             self._progress.fail(missing)
         trainer.should_stop = trainer.should_stop or self._progress.has_ended
 
+    @property
+    def _objective(self) -> Objective:
+        return self._progress.assignment.config.objective
+
     def _is_cut_short(self, trainer: Trainer) -> bool:
         is_validated = self._has_validated or self._progress.assignment.is_refit
         return not is_validated and trainer.global_step == trainer.max_steps
@@ -164,11 +173,13 @@ class EpochRecorder(Checkpoint):
 
     def _missing(self, logged: Mapping[str, float]) -> str | None:
         epoch = len(self._progress.curve) + 1
-        if "val_loss" not in logged and not self._progress.assignment.is_refit:
+        metric = self._objective.metric
+        if metric not in {*logged, *MEASURED} and not self._progress.assignment.is_refit:
             there = ", ".join(sorted(logged.keys() - {"train_loss"})) or "nothing but the loss"
             return (
-                f"val_loss was not logged by the end of epoch {epoch} (logged was {there}): "
-                'validation_step must self.log("val_loss", …)'
+                f"{metric} was not logged by the end of epoch {epoch} (logged was {there}): "
+                f'validation_step must self.log("{metric}", …), or the study file name one of '
+                "these as objective.metric"
             )
         if math.isnan(logged["train_loss"]) and not self._losses:
             return (
@@ -196,7 +207,7 @@ class EpochRecorder(Checkpoint):
             return logged.get(name, math.nan)
 
         before = (name for scores in self._progress.curve for name in scores.logged)
-        selection = select(logged, before)
+        selection = select(logged, before, self._objective.metric)
         self.unlogged |= dict.fromkeys(selection.left_out)
         return EpochScores(
             number=self._progress.assignment.config.number,
@@ -211,6 +222,7 @@ class EpochRecorder(Checkpoint):
             epoch_seconds=epoch_seconds,
             repeat=self._progress.assignment.config.repeat,
             logged=selection.kept,
+            objective=self._objective,
         )
 
 

@@ -13,7 +13,9 @@ OURS: Final = frozenset(
         *("generalization_gap", "learning_rate", "epoch_seconds"),
     }
 )
-"""Names of curves that every trial has; what a module logs under the others of them is measured."""
+"""Names of curves that every trial has."""
+MEASURED: Final = frozenset({"train_loss_no_dropout", "generalization_gap", "learning_rate"})
+"""Of them, those that are measured and not taken from what a module logs."""
 SUMMARIES: Final = re.compile(
     r"(retrained_)?best_(val_loss|epoch)|n_parameters|test_\w+|.*_fold_\d+"
 )
@@ -34,7 +36,9 @@ class Selection(NamedTuple):
     left_out: tuple[str, ...]
 
 
-def select(logged: Mapping[str, float], before: Iterable[str]) -> Selection:
+def select(
+    logged: Mapping[str, float], before: Iterable[str], metric: str = "val_loss"
+) -> Selection:
     """Select what is kept of an epoch.
 
     Where a module logs a name by step and by epoch, Lightning adds ``…_step`` and ``…_epoch``,
@@ -43,13 +47,14 @@ def select(logged: Mapping[str, float], before: Iterable[str]) -> Selection:
     Args:
         logged: The epoch's scalars, by name, in the order in which they were logged.
         before: The names that earlier epochs kept.
+        metric: The objective's, which is kept in any case.
     """
-    names = dict.fromkeys(before)
+    names = {name: None for name in (metric, *before) if name not in OURS}
     left_out = []
     for name in logged:
         if name in OURS or _is_twin(name, logged):
             continue
-        if name not in names and (len(names) >= MOST or not _is_usable(name)):
+        if name not in names and (len(names) >= MOST or not _is_usable(name, metric)):
             left_out.append(name)
         else:
             names[name] = None
@@ -61,6 +66,7 @@ def _is_twin(name: str, logged: Mapping[str, float]) -> bool:
     return kind in ("step", "epoch") and base in logged
 
 
-def _is_usable(name: str) -> bool:
+def _is_usable(name: str, metric: str) -> bool:
     is_path = normpath(name) == name != "." and not name.startswith(("/", ".."))
-    return is_path and bool(ALLOWED.fullmatch(name)) and not SUMMARIES.fullmatch(name)
+    is_taken = SUMMARIES.fullmatch(name) or name == f"best_{metric}"
+    return is_path and bool(ALLOWED.fullmatch(name)) and not is_taken

@@ -218,7 +218,7 @@ class _Fit:
             self._recorder = EpochRecorder(
                 self._progress,
                 report=self._report,
-                no_dropout=NoDropoutScore(make_trainer(training), probe),
+                no_dropout=NoDropoutScore(make_trainer(training), probe, self._config.objective),
             )
             checkpoint = EpochCheckpoint(
                 saved and saved["training"],
@@ -254,7 +254,7 @@ class _Fit:
         """Report the epochs behind it again, and go on with their curve and weights."""
         assert self._recorder is not None  # noqa: S101 - it was just made
         self._recorder.weights = saved["weights"]
-        for scores in curve_of(saved["curve"]):
+        for scores in curve_of(saved["curve"], self._config.objective):
             self._progress.take(scores)
             self._report(scores)
 

@@ -20,7 +20,7 @@ from tests.learning.custom.trials import MODULES, own_trial
 N_TRIALS = 5
 
 
-def study_in(home: Path, *, model: str = "Plain", **space: Any) -> Study:
+def study_in(home: Path, *, model: str = "Plain", objective: Any = None, **space: Any) -> Study:
     """A small study of ``modules.py``."""
     given = {
         "name": "own",
@@ -35,7 +35,7 @@ def study_in(home: Path, *, model: str = "Plain", **space: Any) -> Study:
         | space,
         "training": {"epochs": 2, "device": "cpu"},
         "search": {"trials": N_TRIALS, "stopping": "median", "block": 2},
-    }
+    } | ({"objective": objective} if objective else {})
     return Study(
         config=check_study(given, "own.yaml"), workspace=Workspace(home=home, tracking_uri=None)
     )
@@ -53,6 +53,41 @@ def test_a_study_of_an_own_module_is_a_function_and_its_best_trial_is_reproduced
     assert table(tmp_path / "1", "own") == table(tmp_path / "2", "own")
     again = reproduce(Workspace(home=tmp_path / "1", tracking_uri=None), "own")
     assert again.comparison.verdict.value == "identical", again.comparison.first_difference
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "objective",
+    [{"metric": "val/loss"}, {"metric": "val/acc", "direction": "maximize"}],
+    ids=["loss", "accuracy"],
+)
+def test_an_own_metric_decides(tmp_path: Path, objective: dict[str, str]) -> None:
+    for n_workers in (1, 2):
+        home = tmp_path / str(n_workers)
+        result = study_in(home, model="OtherNames", objective=objective).run(workers=n_workers)
+        assert result.counts["failed"] == 0, [row.cause for row in result.trials]
+        check_ledgers_agree(home, N_TRIALS, "own")
+    assert table(tmp_path / "1", "own") == table(tmp_path / "2", "own")
+    curves = result.to_dataframe(curves=True)
+    rows = [row for row in result.trials if row.value is not None]
+    choose = max if "direction" in objective else min
+    for row in rows:
+        scores = curves.loc[curves["number"] == row.number, objective["metric"]]
+        assert row.value == choose(scores)
+    assert result.best is not None
+    assert result.best.value == choose(row.value for row in rows if row.value is not None)
+    assert curves["train_loss_no_dropout"].notna().all() == ("direction" not in objective)
+    assert examine(result.workspace).is_healthy
+    again = reproduce(result.workspace, "own")
+    assert again.comparison.verdict.value == "identical", again.comparison.first_difference
+
+
+def test_a_metric_that_is_not_logged_is_refused_with_those_that_are(tmp_path: Path) -> None:
+    objective = {"metric": "val_f1", "direction": "maximize"}
+    with pytest.raises(BadInputError, match="val_f1 was not logged") as caught:
+        study_in(tmp_path / "home", model="OtherNames", objective=objective).run(workers=1)
+    assert "(logged was train_accuracy, val/acc, val/loss)" in str(caught.value)
+    assert not list(tmp_path.rglob("mlflow.db"))
 
 
 @pytest.mark.parametrize(
