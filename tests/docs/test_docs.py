@@ -56,7 +56,7 @@ def test_study_page_names_each_key_of_the_study_file() -> None:
     named = set(re.findall(r"^\| `([a-z_.]+)` \|", page.partition("## Data")[0], re.MULTILINE))
     schema = StudyConfig.model_json_schema()
     sections = {"data": "DataConfig", "model": "ModelConfig", "training": "TrainingConfig"}
-    sections |= {"search": "SearchConfig"}
+    sections |= {"search": "SearchConfig", "objective": "Objective"}
     keys = {
         f"{section}.{key}"
         for section, record in sections.items()
