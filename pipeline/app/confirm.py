@@ -269,7 +269,7 @@ def _metrics(answer: "Confirmation") -> dict[str, float | None]:
 
 
 def _note(confirmed: ConfirmedStudy) -> str:
-    from pipeline.tracking.note import ConfirmedLine, confirmed_note, escape
+    from pipeline.tracking.note import ConfirmedLine, confirmed_note, metric_title
 
     answer = confirmed.answer
     lines = [
@@ -284,7 +284,7 @@ def _note(confirmed: ConfirmedStudy) -> str:
         )
         for one in answer.candidates
     ]
-    titles = [escape(answer.objective.metric), "test loss", "test accuracy"]
+    titles = [metric_title(answer.objective), "test loss", "test accuracy"]
     return confirmed_note(
         f"{answer.sentence}.", titles, lines, test_openings=confirmed.test_openings
     )

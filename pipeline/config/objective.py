@@ -13,10 +13,10 @@ MetricName = Annotated[
     str,
     Strict(),
     Matching(
-        r"(?![/.])[\w.\- :/]+(?<!/)",
+        r"(?![/.])(?!.*//)[\w.\- :/]+(?<!/)",
         200,
         "the name of a metric of at most 200 letters, digits, spaces and '_', '-', '.', ':', '/' "
-        "that neither begins nor ends with '/'",
+        "that neither begins nor ends with '/' and has no '//'",
     ),
 ]
 

@@ -1,9 +1,10 @@
 """The study run's note: what MLflow's page says about a study, in Markdown."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.config import Scalar, SearchConfig
+from pipeline.config import Objective, Scalar, SearchConfig
 from pipeline.errors import counted
 from pipeline.tracking.names import LARGEST_TAG
 from pipeline.trial import (
@@ -103,8 +104,14 @@ def _leaderboard(ranked: Sequence[Ranked], experiment_id: str) -> str:
     if not ranked:
         return ""
     has_finalists = ranked[0].finalist is not None
-    metric = escape(ranked[0].trial.objective.metric, 60)
-    titles = ["trial", metric, *["seeds"] * has_finalists, "best epoch", "parameters", "run"]
+    titles = [
+        "trial",
+        metric_title(ranked[0].trial.objective),
+        *["seeds"] * has_finalists,
+        "best epoch",
+        "parameters",
+        "run",
+    ]
     lines = [titles, ["---"] * len(titles)]
     for one in ranked:
         trial, seeds = one.trial, [one.n_seeds] * has_finalists
@@ -112,6 +119,12 @@ def _leaderboard(ranked: Sequence[Ranked], experiment_id: str) -> str:
         cells = trial.number, f"{one.value:.6g}", *seeds, trial.best_epoch, _params(trial.params)
         lines.append([str(cell) for cell in (*cells, link)])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def metric_title(objective: Objective) -> str:
+    """The metric's name; a user's is escaped where it is more than a word."""
+    metric = objective.metric
+    return metric if re.fullmatch(r"[A-Za-z0-9_]+", metric) else escape(metric, 60)
 
 
 def _link(run_id: str, experiment_id: str) -> str:
@@ -133,10 +146,11 @@ def _best_line(best: Best | None) -> str:
     at_epoch = f"at epoch {best.trial.best_epoch}"
     finalist = best.ranked.finalist
     if finalist is None:
-        metric = escape(best.objective.metric, 60)
+        metric = metric_title(best.objective)
         return f"Best: trial {best.number}, {metric} {best.value!r} {at_epoch}."
+    sentence = finalist.sentence.replace(best.objective.metric, metric_title(best.objective))
     said = f"has the {best.objective.best_word}, {best.trial.value!r} {at_epoch}"
-    return f"Best: {escape(finalist.sentence)}; trial {best.number} {said}."
+    return f"Best: {sentence}; trial {best.number} {said}."
 
 
 def _settled_line(settled: Settled | None) -> str:

@@ -57,6 +57,7 @@ SECTIONS: list[tuple[str, str, Any, str]] = [
     ("mlp", "objective.metric", 5, "got 5, expected a text"),
     ("mlp", "objective.metric", "", "got '', expected the name of a metric"),
     ("mlp", "objective.metric", "/val", "got '/val', expected the name of a metric"),
+    ("mlp", "objective.metric", "http://a.b", "got 'http://a.b', expected the name of a metric"),
     ("mlp", "objective.metric", "val/", "got 'val/', expected the name of a metric"),
     ("mlp", "objective.metric", "val\n", r"got 'val\n', expected the name of a metric"),
     ("mlp", "objective.metric", "x" * 201, f"got '{'x' * 76}…, expected the name"),

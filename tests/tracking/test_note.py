@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config import Finalist, SearchConfig
+from pipeline.config import Finalist, Objective, SearchConfig
 from pipeline.tracking.note import (
     ConfirmedLine,
     confirmed_in,
@@ -39,6 +39,13 @@ def test_note_names_the_search_by_what_auto_stands_for() -> None:
     note = html.unescape(study_note("digits", "", [], "7", search))
     words = "sampler tpe, stopping halving, first_rung 5, reduction 2, seed 0, block 8"
     assert f"Search: {words}" in note
+
+
+def test_note_shows_an_own_metrics_name_as_text() -> None:
+    objective = Objective(metric="val/_loss_")
+    note = study_note("digits", "", [replace(row(0), objective=objective)], "7")
+    assert "_loss_" not in note
+    assert html.unescape(note).count("val/_loss_") == 2
 
 
 def test_note_of_a_study_without_trials_says_so() -> None:
