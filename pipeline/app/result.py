@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.app.workspace import Workspace
 from pipeline.errors import WorkFailedError
-from pipeline.trial import Best, SearchSummary, Settled, TrialRow, WarmStart, find_best
+from pipeline.trial import (
+    Best,
+    SearchSummary,
+    Settled,
+    TrialRow,
+    WarmStart,
+    answer_json,
+    find_best,
+)
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -77,6 +85,7 @@ class StudyResult:
             "settled": self.settled and self.settled.as_json(),
             "warm_start": self.warm_start and self.warm_start.as_json(),
             "search": self.search and self.search.as_json(),
+            "answer": answer_json(self.search.effects) if self.search else None,
             "seconds": _rounded(self.seconds),
             "start_up": _rounded(self.start_up),
             "machinery": _rounded(self.machinery),

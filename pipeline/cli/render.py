@@ -43,6 +43,7 @@ def result_lines(result: "StudyResult", home: Path) -> list[str]:
         *([f"  {result.warm_start.sentence}"] if result.warm_start else []),
         *([f"  {result.settled.sentence}"] if result.settled else []),
         *_best_lines(result.best),
+        *answer_lines(result.search),
         *summary_lines(result.search),
         f"seconds: {result.seconds['total']:.1f} = {_parts(result.seconds)}",
         f"start-up: {_parts(result.start_up)}",
@@ -213,6 +214,13 @@ def _best_lines(best: Best | None) -> list[str]:
     first = f"best: {finalist.sentence}" if finalist else alone
     others = [f"  then the {one.sentence}" for one in best.finalists if one is not finalist]
     return [first, f"  {_params(best.params)}", *warning, *others]
+
+
+def answer_lines(summary: SearchSummary | None) -> list[str]:
+    """Say what each parameter wants, a line each."""
+    if summary is None or not summary.effects:
+        return []
+    return ["answer:", *(f"  {visible(effect.sentence)}" for effect in summary.effects)]
 
 
 def summary_lines(summary: SearchSummary | None) -> list[str]:

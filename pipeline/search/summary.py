@@ -9,6 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from pipeline.config import Params, StudyConfig, usual_setting
 from pipeline.search.bayes import MIN_OUTCOMES
+from pipeline.search.effects import find_effects
 from pipeline.search.encoding import Axis, Encoding, NominalAxis
 from pipeline.search.finalists import first_of_each, model_of, setting_of
 from pipeline.search.gate import Gate
@@ -67,6 +68,8 @@ def summarise(
         model, places = model_of(study, encoding, suggested, ended, least_noise=noise)
         numbers = list(first.values())
         means, sds = model.compare(places[numbers], places[number])
+        ranked = [suggested[numbers[index]] for index in means.argsort(kind="stable").tolist()]
+        effects = find_effects(study, encoding, model, ranked)
     above = dict(zip(numbers, means.tolist(), strict=True))
     is_tied = (means <= BOUND * sds).tolist()
     tied = [one for one, tie in zip(numbers, is_tied, strict=True) if tie or one == number]
@@ -82,6 +85,7 @@ def summarise(
         tied=tuple(one for one in tied if one != number),
         smaller=_smaller(trials, best, tied),
         gain=_gain(count_first_design(study, trials), searched, above, tied),
+        effects=effects,
         metric=study.objective.metric,
     )
 

@@ -146,6 +146,24 @@ class GaussianProcess:
         sd = self.hyperparameters.sd
         return covariance @ self._weights * sd, np.sqrt(variances) * sd
 
+    def contrast(self, places: Matrix, weights: Matrix) -> tuple[Vector, Vector]:
+        """Predict weighted sums of what settings come to, in the mean over seeds.
+
+        Args:
+            places: Float [m, columns].
+            weights: Float [g, m]; each row sums to 0.
+
+        Returns:
+            Means and standard deviations of the sums, float [g] each.
+        """
+        stretched = places * self._stretch
+        covariance = self._covariance(stretched)
+        shared = solve_triangular(self._factor, covariance.T, lower=True)
+        alone = self._scale * matern(squared_distances(stretched, stretched))
+        variances = (weights @ (alone - shared.T @ shared) * weights).sum(axis=1)
+        sd = self.hyperparameters.sd
+        return weights @ covariance @ self._weights * sd, np.sqrt(np.maximum(variances, 0.0)) * sd
+
     @cached_property
     def means(self) -> Vector:
         """What the known settings come to, float [n], without their noise."""

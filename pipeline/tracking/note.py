@@ -69,6 +69,7 @@ def study_note(
     """
     ranked = rank(rows)[:TOP]
     said = [
+        _answer_lines(summary),
         _settled_line(settled),
         _best_line(find_best(rows)),
         _summary_lines(summary),
@@ -155,6 +156,13 @@ def _best_line(best: Best | None) -> str:
 
 def _settled_line(settled: Settled | None) -> str:
     return f"The search {settled.sentence}." if settled else ""
+
+
+def _answer_lines(summary: SearchSummary | None) -> str:
+    """What each parameter wants, as a list."""
+    if summary is None or not summary.effects:
+        return ""
+    return "\n".join(f"- {escape(effect.sentence)}" for effect in summary.effects[:TOP])
 
 
 def _summary_lines(summary: SearchSummary | None) -> str:

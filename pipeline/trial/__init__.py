@@ -1,5 +1,6 @@
 """The records that travel between the rooms, and the ports that they travel through."""
 
+from pipeline.trial.effects import Effect, answer_json
 from pipeline.trial.ports import NO_RUNS, Engine, Event, KnownRuns, Ledger, Tell, Watch, ignore
 from pipeline.trial.ranking import Best, FinalistSetting, Ranked, find_best, rank
 from pipeline.trial.records import (
@@ -28,6 +29,7 @@ __all__ = [
     "Cohort",
     "Curve",
     "Cutoffs",
+    "Effect",
     "Engine",
     "EpochScores",
     "Event",
@@ -56,6 +58,7 @@ __all__ = [
     "TrialState",
     "WarmStart",
     "Watch",
+    "answer_json",
     "curve_sha256",
     "find_best",
     "ignore",

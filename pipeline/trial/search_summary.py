@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pipeline.errors import counted
+from pipeline.trial.effects import Effect
 
 Origin = Literal["usual", "file", "search"]
 """Where a setting comes from: it is the usual one, the study file names it, or neither."""
@@ -72,6 +73,7 @@ class SearchSummary:
         at_ends: The best setting's parameters that are at an end of their range, with their value.
         noise: Standard deviation of a setting's value over seeds.
         metric: The objective's.
+        effects: What each parameter does, the rates first; empty where there are few trials.
         last_gain: Since this trial nothing was gained beyond noise: the first one that cannot be
             told from the best.
         tied: The other trials whose settings cannot be told from the best.
@@ -90,6 +92,7 @@ class SearchSummary:
     smaller: SmallerNetwork | None
     gain: ModelGain | None
     metric: str = "val_loss"
+    effects: tuple[Effect, ...] = ()
 
     @property
     def warning(self) -> str | None:

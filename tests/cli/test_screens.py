@@ -3,6 +3,7 @@
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,6 +33,7 @@ from pipeline.trial import (
 )
 from tests.app.studies import study_in
 from tests.tracking.builders import config, outcome, scores
+from tests.trial.test_effects import effect
 
 PARTS = ("start_up", "data", "training", "validation", "sampling", "stores", "waiting")
 
@@ -84,19 +86,24 @@ def test_result_warns_of_a_best_trial_whose_loss_without_dropout_does_not_fall()
     assert not any("warning" in line for line in result_lines(calm, Path("mlruns")))
 
 
+def _summary(**given: Any) -> SearchSummary:
+    usual: dict[str, Any] = {
+        "n_trials": 9,
+        "n_settings": 9,
+        "best": 1,
+        "origin": "usual",
+        "at_ends": (),
+        "noise": 0.01,
+        "last_gain": 1,
+        "tied": (),
+        "smaller": None,
+        "gain": ModelGain(n_first=4, n_later=5, first=1, gained=0.0, is_beyond_noise=False),
+    }
+    return SearchSummary(**usual | given)
+
+
 def test_result_says_below_the_best_trial_what_the_search_came_to() -> None:
-    summary = SearchSummary(
-        n_trials=9,
-        n_settings=9,
-        best=1,
-        origin="usual",
-        at_ends=(),
-        noise=0.01,
-        last_gain=1,
-        tied=(),
-        smaller=None,
-        gain=ModelGain(n_first=4, n_later=5, first=1, gained=0.0, is_beyond_noise=False),
-    )
+    summary = _summary()
     rows = [_row(1, TrialState.COMPLETE, value=0.5, best_epoch=2)]
     result = StudyResult(study="small", trials=rows, search=summary, seconds={"total": 1.0})
     lines = result_lines(result, Path("mlruns"))
@@ -106,6 +113,18 @@ def test_result_says_below_the_best_trial_what_the_search_came_to() -> None:
     assert not any(
         "search: " in line for line in result_lines(replace(result, search=None), Path())
     )
+    assert "answer:" not in lines
+
+
+def test_result_says_what_each_parameter_wants(home: Path) -> None:
+    result = show_study(_workspace(home), "small")
+    answered = replace(result, search=_summary(effects=(effect(), effect("input_dropout"))))
+    lines = result_lines(replace(answered, seconds={"total": 1.0}), Path("mlruns"))
+    begin = lines.index("answer:")
+    assert lines[begin + 1].startswith("  layer 1 wants dropout 0.1 to 0.3; ")
+    assert lines[begin + 2].startswith("  the input wants dropout 0.1 to 0.3; ")
+    answer: Any = answered.as_json()["answer"]
+    assert answer["effects"]["input_dropout"]["best"] == [0.1, 0.3]
 
 
 def test_result_without_a_complete_trial_suggests_nothing_about_a_best_one() -> None:

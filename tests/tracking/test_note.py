@@ -19,6 +19,7 @@ from pipeline.tracking.note import (
 )
 from pipeline.trial import ModelGain, SearchSummary, Settled, TrialRow, TrialState
 from tests.tracking.builders import row
+from tests.trial.test_effects import effect
 
 HOSTILE = "<script>alert(1)</script> | a | [x](javascript:alert(1)) \n\n# big `code` ![i](http://e)"
 
@@ -146,9 +147,12 @@ def test_note_says_what_the_search_came_to_and_warns_first() -> None:
         tied=(17,),
         smaller=None,
         gain=gain,
+        effects=(effect(),),
     )
     note = html.unescape(study_note("digits", "", [row(0)], "7", summary=summary))
     warning = f"Warning: {summary.warning}."
     since = "Nothing gained beyond noise since trial 1."
     tied = "1 of 39 other settings cannot be told from the best."
     assert f"\n\n{warning}\n\n{since}\n\n{tied}\n\n" in note
+    answer = f"\n\n- {effect().sentence}\n\n"
+    assert note.index(answer) < note.index("Best: trial 0")

@@ -1,0 +1,170 @@
+"""What each parameter does to the value: which of its values are as good as the best, and how sure.
+
+The words follow from the numbers by the rules of ``Effect.sentence``.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from pipeline.config import Objective, Scalar
+
+Verdict = Literal["wants", "indifferent", "unknown"]
+End = Literal["low", "high"]
+
+NARROW: Final = 0.4
+"""A part of the range that most of it can be told from."""
+RATE: Final = re.compile(r"((?P<place>input|block)_)?dropout(_(?P<layer>\d+))?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """A parameter's effect, the others being as in the best settings.
+
+    Attributes:
+        parameter: Its name.
+        values: Where the effect is told, ascending; of words, in the order of the study file.
+        losses: By how much each is above the best of them, as the search compares values.
+        sds: Standard deviation of each of these differences; 0 at the best.
+        is_as_good: Of each, whether it cannot be told from the best.
+        verdict: Where no value can be told from the best: ``indifferent`` if no difference can be
+            more than a small one, else ``unknown``.
+        most: No difference is above this one, as far as the model knows.
+        at_end: Where the best value is an end of its range that could be wider.
+        share: The parameter's part of the differences that all parameters make, in [0, 1].
+        objective: The study's.
+    """
+
+    parameter: str
+    values: tuple[Scalar, ...]
+    losses: tuple[float, ...]
+    sds: tuple[float, ...]
+    is_as_good: tuple[bool, ...]
+    verdict: Verdict
+    most: float
+    at_end: End | None
+    share: float
+    objective: Objective
+
+    @property
+    def best(self) -> Scalar:
+        """The best value."""
+        return self.values[self.losses.index(min(self.losses))]
+
+    @property
+    def as_good(self) -> tuple[Scalar, ...]:
+        """The values that cannot be told from the best, the best included."""
+        return tuple(
+            value for value, is_it in zip(self.values, self.is_as_good, strict=True) if is_it
+        )
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether most of the range is told from the best."""
+        return len(self.as_good) <= NARROW * len(self.values)
+
+    @property
+    def is_rate(self) -> bool:
+        """Whether it is a probability to drop."""
+        return bool(RATE.fullmatch(self.parameter))
+
+    @property
+    def title(self) -> str:
+        """Who wants the value: ``layer 2``, ``the input``, or the parameter's name."""
+        match = RATE.fullmatch(self.parameter)
+        if match is None:
+            return self.parameter
+        if match["place"] == "input":
+            return "the input"
+        what = match["place"] or "layer"
+        return f"{what} {match['layer']}" if match["layer"] else f"each {what}"
+
+    @property
+    def sentence(self) -> str:
+        """What the effect comes to, in words."""
+        match self.verdict:
+            case "indifferent":
+                most = f"less than {_shown(self.most)} in {self.objective.metric}"
+                return f"{self.title} is indifferent {self._between(self.values)} ({most})"
+            case "unknown":
+                most = f"by up to {_shown(self.most)} in {self.objective.metric}"
+                what = f"which {self._what} is better"
+                return f"{self.title}: these trials do not tell {what} ({most})"
+        return f"{self._wants}{self._worse}{self._widen}"
+
+    @property
+    def _what(self) -> str:
+        return "dropout" if self.is_rate else "value"
+
+    @property
+    def _wants(self) -> str:
+        good = self.as_good
+        if self.is_rate and good[0] == 0 and not self.is_narrow:
+            return f"{self.title} takes any dropout up to {_shown(good[-1])}"
+        if self.is_rate and self.best == 0:
+            most = f", at most {_shown(good[-1])}" if len(good) > 1 else ""
+            return f"{self.title} wants no dropout{most}"
+        if self.is_rate:
+            return f"{self.title} wants dropout {_listed(good)}"
+        if isinstance(self.best, int) and len(good) > 1:
+            return f"{self.parameter}: {_listed(good)} are as good as each other"
+        return f"{self.parameter}: best {_listed(good)}"
+
+    @property
+    def _worse(self) -> str:
+        """By how much the worst value is worse than the best."""
+        index = self.losses.index(max(self.losses))
+        lost = f"{self.objective.metric} {_shown(self.losses[index])} {self.objective.worse_word}"
+        return f"; at {_shown(self.values[index])} it is worse ({lost} the best)"
+
+    @property
+    def _widen(self) -> str:
+        if self.at_end is None:
+            return ""
+        way = "below" if self.at_end == "low" else "above"
+        return f"; the best is at the edge: widen {self.parameter} {way} {_shown(self.best)}"
+
+    def _between(self, values: Sequence[Scalar]) -> str:
+        if isinstance(values[0], str | bool):
+            return f"among {', '.join(map(str, values))}"
+        what = "dropout " * self.is_rate
+        return f"between {what}{_shown(values[0])} and {_shown(values[-1])}"
+
+    def as_json(self) -> dict[str, Any]:
+        """The effect as the command line's JSON holds it."""
+        good = self.as_good
+        is_word = isinstance(self.best, str | bool)
+        return {
+            "best": list(good) if is_word else [good[0], good[-1]],
+            "verdict": self.verdict,
+            "at_end": self.at_end,
+            "share": self.share,
+            "values": list(self.values),
+            "above_best": list(self.losses),
+            "sd": list(self.sds),
+        }
+
+
+def answer_json(effects: Sequence[Effect]) -> dict[str, Any]:
+    """The answer of a study, as the command line's JSON holds it."""
+    return {
+        "words": [effect.sentence for effect in effects],
+        "effects": {effect.parameter: effect.as_json() for effect in effects},
+    }
+
+
+def _shown(value: Scalar) -> str:
+    return f"{value:.2g}" if isinstance(value, float) else str(value)
+
+
+def _listed(values: Sequence[Scalar]) -> str:
+    """Values that are as good as each other: a range of numbers, a list of words."""
+    first, last = _shown(values[0]), _shown(values[-1])
+    if isinstance(values[0], str | bool):
+        return " or ".join(map(str, values))
+    if first == last:
+        return first
+    if isinstance(values[0], int):
+        return ", ".join(map(str, values))
+    return f"{first} to {last}"
