@@ -58,7 +58,8 @@ def refit(
         watch: Called with each epoch's scores and the outcome.
 
     Raises:
-        BadInputError: There is no such study or trial, or the trial failed.
+        BadInputError: There is no such study or trial, the trial failed, or only the user's data
+            module knows how to join its rows.
         WorkFailedError: The record is damaged, no worker starts, or the training fails.
     """
     from pipeline.tracking.reader import read_trial
@@ -70,6 +71,10 @@ def refit(
     assignment = _assignment(study, original)
     config = assignment.config
     data = prepare_trial(config, workspace, where=original.run_id)
+    if config.data.class_path is not None:
+        from pipeline.learning.custom.datamodule import check_joins
+
+        check_joins(config, where=original.run_id)
     outcome = train_alone(assignment, data, watch)
     logged = log_refit(original, config, outcome)
     return Refit(

@@ -58,7 +58,4 @@ def _load(record: "TrialRecord", weights: bytes, fold: int | None) -> "Lightning
         return load_network(record, weights, fold=fold)
     from pipeline.learning.custom.load import load_module
 
-    if fold is not None:
-        message = f"fold: got {fold}, expected none: the trial was not cross-validated"
-        raise ValueError(message)
-    return load_module(record, weights)
+    return load_module(record, weights, fold=fold)

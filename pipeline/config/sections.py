@@ -140,7 +140,7 @@ class DataConfig(Frozen):
         if (self.name is None) == (self.class_path is None):
             raise InvalidValueError(problem=ONE_OF)
         if self.class_path is not None:
-            keys = ("path", "image_size", "validation", "test", "folds")
+            keys = ("path", "image_size", "validation", "test")
             self._refuse(*keys, beside="class_path: the data module defines it")
             return self
         self._refuse("init_args", beside=f"name: {self.name}")

@@ -1,7 +1,7 @@
 """Scores on the test part: the one place in learning that opens it."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from statistics import fmean
 from typing import Any, NamedTuple
@@ -20,8 +20,9 @@ from pipeline.learning.custom.datamodule import (
     module_arguments,
     open_module,
 )
+from pipeline.learning.custom.load import networks_of
 from pipeline.learning.custom.loaders import DataArguments, in_order, row_arguments
-from pipeline.learning.custom.trainer import build_model, expected_of_loaders, make_trainer
+from pipeline.learning.custom.training import build_model, expected_of_loaders, make_trainer
 from pipeline.learning.data import PreparedData, open_train, splits
 from pipeline.learning.data.sealed import open_test
 from pipeline.learning.modules.build import build_network
@@ -71,12 +72,18 @@ def score(config: TrialConfig, weights: bytes, rows: Rows, data: PreparedData) -
     with arithmetic(config.training.threads):
         if config.model.class_path is not None:
             return _sealed(score_custom(config, data, weights, rows))
-        found = [
-            _score_network(config, tensors, rows, data)
-            for tensors in weights_by_fold(load(weights)).values()
-        ]
-    losses, accuracies = zip(*found, strict=True)
-    return _sealed((fmean(losses), fmean(accuracies)))
+        return _sealed(
+            _mean(
+                _score_network(config, tensors, rows, data)
+                for tensors in weights_by_fold(load(weights)).values()
+            )
+        )
+
+
+def _mean(scores: Iterable[Scores]) -> Scores:
+    """Over folds."""
+    losses, accuracies = zip(*scores, strict=True)
+    return fmean(losses), fmean(accuracies)
 
 
 def _sealed(scores: Scores) -> SealedScores:
@@ -137,8 +144,18 @@ def score_custom_data(config: TrialConfig, weights: bytes) -> Scores:
 def _validate(
     config: TrialConfig, of_data: DataArguments, weights: bytes, arguments: dict[str, Any]
 ) -> Scores:
+    networks = networks_of(config, weights).values()
+    return _mean(_validate_one(config, of_data, tensors, arguments) for tensors in networks)
+
+
+def _validate_one(
+    config: TrialConfig,
+    of_data: DataArguments,
+    tensors: Mapping[str, Tensor],
+    arguments: dict[str, Any],
+) -> Scores:
     model = build_model(config, of_data)
-    model.load_state_dict(load(weights))
+    model.load_state_dict(tensors)
     with expected_of_loaders():
         (scores,) = make_trainer(config.training).validate(model, verbose=False, **arguments)
     return tuple(float(scores.get(name, math.nan)) for name in ("val_loss", "val_accuracy"))  # type: ignore[return-value]

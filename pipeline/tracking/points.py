@@ -146,15 +146,20 @@ def curve_of(history: Iterable[Metric], number: int, record: TrialRecord | None)
             epoch=step,
             ended_at_ms=ended[step],
             **_measured(found),
-            folds=tuple(
-                FoldScores(*(found.get(name, math.nan) for name in fold))
-                for fold in _fold_names(n_folds)
-            ),
+            folds=_folds(found, n_folds),
             logged={name: found[name] for name in _logged(record) if name in found},
             objective=record.trial.objective if record else VAL_LOSS,
         )
         for step, found in sorted(points.items())
     )
+
+
+def _folds(found: Mapping[str, float], n_folds: int) -> tuple[FoldScores, ...]:
+    """The scores of each fold; a refit of a trial with folds has none."""
+    folds = _fold_names(n_folds)
+    if found.keys().isdisjoint(chain(*folds)):
+        return ()
+    return tuple(FoldScores(*(found.get(name, math.nan) for name in fold)) for fold in folds)
 
 
 def score_names(record: TrialRecord | None) -> list[str]:

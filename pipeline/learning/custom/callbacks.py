@@ -77,6 +77,7 @@ class EpochRecorder(Checkpoint):
         progress: Decides whether the trial goes on.
         report: Called with each epoch's scores.
         no_dropout: Scores the fixed part of the training rows.
+        seed: Of what is drawn while it trains.
 
     Attributes:
         weights: Of the best epoch; of a refit, the last.
@@ -84,13 +85,16 @@ class EpochRecorder(Checkpoint):
         seconds: By phase.
     """
 
-    def __init__(self, progress: Progress, *, report: Report, no_dropout: NoDropoutScore) -> None:
+    def __init__(
+        self, progress: Progress, *, report: Report, no_dropout: NoDropoutScore, seed: int
+    ) -> None:
         self.weights: dict[str, Tensor] | None = None
         self.unlogged: dict[str, None] = {}
         self.seconds = {"training": 0.0, "validation": 0.0}
         self._progress = progress
         self._report = report
         self._no_dropout = no_dropout
+        self._seed = seed
         self._losses: list[Tensor] = []
         self._rate = math.nan
         self._started = self._validating = 0.0
@@ -100,7 +104,7 @@ class EpochRecorder(Checkpoint):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Seed the global generators for training, once loaders and module are built."""
         del trainer, pl_module, stage
-        seed_all(self._progress.assignment.config.seeds["dropout"])
+        seed_all(self._seed)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the epoch's clock."""

@@ -36,9 +36,6 @@ def check_custom(config: StudyConfig, where: str) -> None:
     found = find_classes(config, where)
     if not found:
         return
-    if config.data.folds:
-        problem = "folds are trained by the built-in models only"
-        raise BadInputError(where=where, key="data.folds", problem=problem)
     find_objects(config, where=where)
     _check_data_arguments(config, found.get("data"), where=where)
     _check_taken(config, found, where=where)

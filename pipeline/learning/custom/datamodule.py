@@ -16,6 +16,7 @@ from torch import Tensor
 from pipeline.config import DataConfig, TrialConfig
 from pipeline.errors import BadInputError
 from pipeline.learning.custom.classes import build, find_class, given_to, seed_all
+from pipeline.learning.custom.joined import join
 from pipeline.learning.custom.loaders import DataArguments
 from pipeline.learning.failures import describe_user_failure
 from pipeline.learning.lightning import LightningDataModule
@@ -173,8 +174,8 @@ def prepare_custom_data(config: DataConfig, params: Mapping[str, Any], *, where:
     return CustomData(path)
 
 
-class DataModuleLoaders:
-    """A trial's batches of the user's own data module.
+def open_data_module(assignment: Assignment) -> list["DataModuleLoaders"]:
+    """The loaders of a trial, or of each of its folds, from the user's own data module.
 
     ``setup("fit")`` is called under the study's split seed, so what it splits at random is the
     same for all trials; the test rows are never asked for.
@@ -183,22 +184,60 @@ class DataModuleLoaders:
         assignment: The trial.
 
     Raises:
-        ValueError: The trial is a refit: only the module knows how to join its parts.
+        ValueError: It has folds or is a refit, and the module's rows cannot be divided anew.
+    """
+    config = assignment.config
+    path, seed = str(config.data.class_path), config.seeds["split"]
+    arguments = arguments_of(config)
+    facts, n_validation = content_of(path, json.dumps(arguments), seed)
+    module = open_module(path, arguments, seed=seed)
+    of_model = module_arguments(module, path)
+    if assignment.is_refit:
+        return [DataModuleLoaders(join(module, path).whole(), facts, of_model)]
+    if config.data.folds is None:
+        return [DataModuleLoaders(module, facts, of_model, n_probe=n_validation)]
+    rows = join(module, path)
+    folds, split_sha256 = rows.folds(config.data.folds, seed=seed)
+    facts = facts._replace(split_sha256=split_sha256)
+    n_probe = len(rows.numbers) // config.data.folds
+    return [DataModuleLoaders(fold, facts, of_model, n_probe=n_probe) for fold in folds]
+
+
+def check_joins(config: TrialConfig, *, where: str) -> None:
+    """Refuse to train on training and validation rows together what only the module can join.
+
+    Raises:
+        BadInputError: With the reason.
+    """
+    path = str(config.data.class_path)
+    try:
+        join(open_module(path, arguments_of(config), seed=config.seeds["split"]), path)
+    except ValueError as error:
+        raise BadInputError(where=where, key="data.class_path", problem=str(error)) from None
+
+
+class DataModuleLoaders:
+    """Batches of the user's own data module.
+
+    Args:
+        module: Set up for fitting.
+        facts: What is known of the data.
+        arguments: What it gives a model's constructor.
+        n_probe: Training rows that are scored with dropout off.
     """
 
-    def __init__(self, assignment: Assignment) -> None:
-        config = assignment.config
-        self._path = str(config.data.class_path)
-        if assignment.is_refit:
-            message = f"a refit needs built-in data: {self._path} decides what it trains on"
-            raise ValueError(message)
-        arguments = arguments_of(config)
-        seed = config.seeds["split"]
-        content = content_of(self._path, json.dumps(arguments), seed)
-        self.facts = content.facts
-        self._module = open_module(self._path, arguments, seed=seed)
-        self._probe = _first_rows(self._module, content.n_validation)
-        self.arguments = module_arguments(self._module, self._path)
+    def __init__(
+        self,
+        module: LightningDataModule,
+        facts: DataFacts,
+        arguments: DataArguments,
+        *,
+        n_probe: int = 0,
+    ) -> None:
+        self.facts = facts
+        self.arguments = arguments
+        self._module = module
+        self._probe = _first_rows(module, n_probe) if n_probe else None
 
     def fit_arguments(self) -> dict[str, Any]:
         """The module itself; it has been prepared and set up already."""

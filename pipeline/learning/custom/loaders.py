@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from pipeline.config import TrialConfig
 from pipeline.learning.cohort.rows import EVALUATION_ROWS, Rows, SplitTensors, load_splits
 from pipeline.learning.data import PreparedData
 from pipeline.learning.modules.masks import row_order
@@ -113,26 +114,34 @@ def in_order(rows: Rows, image_shape: tuple[int, ...]) -> RowBatches:
     return RowBatches(rows, image_shape=image_shape, batch_size=n_rows)
 
 
-class RowLoaders:
-    """A trial's batches of built-in data.
+def open_rows(assignment: Assignment, data: PreparedData) -> list["RowLoaders"]:
+    """The loaders of a trial, or of each of its folds.
 
     Args:
         assignment: The trial.
         data: The decoded data set.
     """
+    config = assignment.config
+    splits, split_sha256 = load_splits(
+        data, config.data, config.seeds["split"], is_refit=assignment.is_refit
+    )
+    facts = DataFacts(data.sha256, split_sha256, data.image_shape, data.n_classes, data.scale)
+    return [RowLoaders(config, parts, facts) for parts in splits]
 
-    def __init__(self, assignment: Assignment, data: PreparedData) -> None:
-        self.config = assignment.config
-        (parts,), split_sha256 = load_splits(
-            data,
-            self.config.data,
-            self.config.seeds["split"],
-            is_refit=assignment.is_refit,
-        )
-        self.facts = DataFacts(
-            data.sha256, split_sha256, data.image_shape, data.n_classes, data.scale
-        )
-        self._parts = parts.to(torch.device(resolve_device(self.config.training.device)))
+
+class RowLoaders:
+    """Batches of built-in data.
+
+    Args:
+        config: The trial.
+        parts: Its rows, or those of a fold.
+        facts: What is known of the data.
+    """
+
+    def __init__(self, config: TrialConfig, parts: SplitTensors, facts: DataFacts) -> None:
+        self.config = config
+        self.facts = facts
+        self._parts = parts.to(torch.device(resolve_device(config.training.device)))
         self.arguments = row_arguments(self._parts)
 
     def fit_arguments(self) -> dict[str, Any]:

@@ -1,135 +1,27 @@
 """Train one trial whose module or data is the user's own, by itself in Lightning's Trainer."""
 
 import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from types import MappingProxyType
-from typing import Any
 
 from safetensors.torch import save
-from torch import nn
 
-from pipeline.config import TrainingConfig, TrialConfig
-from pipeline.learning.checkpoints.states import (
-    Checkpoints,
-    State,
-    curve_of,
-    curve_state,
-    fingerprint_of,
-)
+from pipeline.learning.checkpoints.states import Checkpoints, State, curve_of, fingerprint_of
 from pipeline.learning.cohort.member import Progress
-from pipeline.learning.custom.callbacks import (
-    EpochRecorder,
-    NoDropoutScore,
-    Report,
-)
-from pipeline.learning.custom.classes import (
-    build,
-    find_class,
-    find_classes,
-    find_objects,
-    given_to,
-    seed_all,
-)
-from pipeline.learning.custom.datamodule import CustomData, DataModuleLoaders
-from pipeline.learning.custom.loaders import DataArguments, RowLoaders, TrialLoaders
-from pipeline.learning.custom.own_callbacks import find_callbacks, make_callbacks
-from pipeline.learning.custom.resume import IN_MEMORY, EpochCheckpoint, NotResumedError
+from pipeline.learning.custom.callbacks import Report
+from pipeline.learning.custom.classes import find_classes, find_objects
+from pipeline.learning.custom.datamodule import CustomData, open_data_module
+from pipeline.learning.custom.folds import FoldTrainings
+from pipeline.learning.custom.loaders import TrialLoaders, open_rows
+from pipeline.learning.custom.own_callbacks import find_callbacks
+from pipeline.learning.custom.resume import NotResumedError
 from pipeline.learning.custom.sources import custom_sources
+from pipeline.learning.custom.training import Training, count_parameters, expected_of_loaders
 from pipeline.learning.custom.trial_log import TrialLog
 from pipeline.learning.data import PreparedData
 from pipeline.learning.failures import describe_user_failure
-from pipeline.learning.lightning import (
-    Callback,
-    CheckpointIO,
-    DummyLogger,
-    LightningModule,
-    Trainer,
-    expected_warnings,
-)
-from pipeline.learning.modules.build import build_network, network_class
-from pipeline.learning.provenance import collect_facts, resolve_device
+from pipeline.learning.provenance import collect_facts
 from pipeline.trial import Assignment, Facts, TrialOutcome, TrialState
-
-
-def make_trainer(
-    training: TrainingConfig,
-    *,
-    epochs: int = 1,
-    callbacks: Sequence[Callback] = (),
-    plugins: Sequence[CheckpointIO] = (),
-    arguments: Mapping[str, Any] = MappingProxyType({}),
-) -> Trainer:
-    """Make a Trainer that writes no file and shows nothing.
-
-    Args:
-        training: Device and precision.
-        epochs: At most so many.
-        callbacks: In the order in which they are called, but a ``Checkpoint`` comes last, after
-            the module's own hooks.
-        plugins: Where a checkpoint goes.
-        arguments: Others, by Lightning's names.
-    """
-    device = resolve_device(training.device)
-    return Trainer(
-        accelerator={"cuda": "gpu"}.get(device, device),
-        devices=1,
-        precision=training.precision,
-        max_epochs=epochs,
-        deterministic=device == "cuda",
-        callbacks=list(callbacks),
-        plugins=list(plugins),
-        enable_checkpointing=bool(callbacks),
-        logger=DummyLogger(),  # a module may call it, and some callbacks ask for one
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        **arguments,
-    )
-
-
-@contextmanager
-def expected_of_loaders() -> Iterator[None]:
-    """Silence what a ``Trainer`` says of loaders that are meant as they are as well."""
-    with expected_warnings(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r"The '\w+' does not have many workers")
-        # The logger's interval: what is logged is taken at each epoch's end.
-        warnings.filterwarnings("ignore", r"The number of training batches \(\d+\) is smaller")
-        # A refit validates nothing.
-        warnings.filterwarnings("ignore", "You defined a `validation_step` but have no")
-        yield
-
-
-def build_model(config: TrialConfig, of_data: DataArguments) -> LightningModule:
-    """Build a user's module, or a built-in one for a user's data, on the CPU.
-
-    Args:
-        config: The trial.
-        of_data: Arguments that the data gives.
-    """
-    seed_all(config.seeds["initialisation"])
-    path = config.model.class_path
-    if path is not None:
-        custom = find_class(path, "model", where="trial")
-        given = given_to(custom, config.params, config.model.init_args)
-        module: LightningModule = build(custom, given, of_data)
-        return module
-    is_classifier = network_class(str(config.model.name)).is_classifier
-    n_classes = of_data["n_classes"]() if is_classifier else 0
-    return build_network(config, image_shape=of_data["image_shape"](), n_classes=n_classes)
-
-
-def count_parameters(module: LightningModule | None) -> int:
-    """Count a module's weights; those that its first batch shapes count once they are there."""
-    if module is None:
-        return 0
-    return sum(
-        weight.numel()
-        for weight in module.parameters()
-        if not isinstance(weight, nn.parameter.UninitializedParameter)
-    )
-
 
 ALONE_BECAUSE = "its own training_step: trained by itself in the Trainer"
 ALONE_BECAUSE_OF_DATA = "its own data module: trained by itself in the Trainer"
@@ -176,10 +68,8 @@ class _Fit:
         self._progress = Progress(assignment)
         self._log = TrialLog()
         self._facts: Facts | None = None
-        self._module: LightningModule | None = None
-        self._recorder: EpochRecorder | None = None
+        self._training: Training | FoldTrainings | None = None
         self._data_seconds = 0.0
-        self._has_paused = False
 
     def run(self, data: PreparedData | CustomData) -> TrialOutcome:
         paths = [self._config.model.class_path, self._config.data.class_path]
@@ -192,7 +82,7 @@ class _Fit:
             named = (*classes.values(), *callbacks, *objects)
             sources = custom_sources(*(one.cls for one in named))
             loaders = self._open(data)
-            self._facts = self._collect_facts(loaders, sources)
+            self._facts = self._collect_facts(loaders[0], sources)
             try:
                 self._train(loaders, self._find())
             except NotResumedError:
@@ -201,48 +91,27 @@ class _Fit:
             self._settle()
         return self._outcome()
 
-    def _open(self, data: PreparedData | CustomData) -> TrialLoaders:
+    def _open(self, data: PreparedData | CustomData) -> Sequence[TrialLoaders]:
         started = time.perf_counter()
         try:
             if isinstance(data, CustomData):
-                return DataModuleLoaders(self._assignment)
-            return RowLoaders(self._assignment, data)
+                return open_data_module(self._assignment)
+            return open_rows(self._assignment, data)
         finally:
             self._data_seconds = time.perf_counter() - started
 
-    def _train(self, loaders: TrialLoaders, saved: State | None) -> None:
-        training = self._config.training
-        self._module = build_model(self._config, loaders.arguments)
+    def _train(self, loaders: Sequence[TrialLoaders], saved: State | None) -> None:
+        if saved is not None:
+            self._report_again(saved)
         with expected_of_loaders():
-            probe = None if self._assignment.is_refit else loaders.no_dropout_arguments()
-            self._recorder = EpochRecorder(
-                self._progress,
-                report=self._report,
-                no_dropout=NoDropoutScore(make_trainer(training), probe, self._config.objective),
-            )
-            checkpoint = EpochCheckpoint(
-                saved and saved["training"],
-                is_due=lambda: self._checkpoints.is_due,
-                is_paused=lambda: self._progress.is_paused,
-                save=self._save,
-            )
-            if saved is not None:
-                self._report_again(saved)
-            trainer = make_trainer(
-                training,
-                epochs=self._assignment.epochs,
-                callbacks=[checkpoint, *make_callbacks(training, where="trial"), self._recorder],
-                plugins=[checkpoint.io],
-                arguments=training.trainer.arguments if training.trainer else {},
-            )
-            try:
-                path = None if saved is None else IN_MEMORY
-                trainer.fit(self._module, ckpt_path=path, **loaders.fit_arguments())
-            except Exception as error:
-                if checkpoint.is_resuming:
-                    raise NotResumedError(str(error)) from error
-                raise
-            self._has_paused = checkpoint.has_paused
+            if len(loaders) == 1:
+                one, report = loaders[0], self._report
+                self._training = Training(self._progress, one, report=report, saved=saved)
+            else:
+                self._training = FoldTrainings(
+                    self._progress, loaders, report=self._report, saved=saved
+                )
+            self._training.run(is_due=lambda: self._checkpoints.is_due, save=self._save)
 
     def _find(self) -> State | None:
         """The trial's checkpoint, if there is one that fits."""
@@ -251,9 +120,7 @@ class _Fit:
         return self._checkpoints.load(self._fingerprint(), self._config.number)
 
     def _report_again(self, saved: State) -> None:
-        """Report the epochs behind it again, and go on with their curve and weights."""
-        assert self._recorder is not None  # noqa: S101 - it was just made
-        self._recorder.weights = saved["weights"]
+        """Report the epochs behind it again, and go on with their curve."""
         for scores in curve_of(saved["curve"], self._config.objective):
             self._progress.take(scores)
             self._report(scores)
@@ -264,20 +131,10 @@ class _Fit:
         self._progress.curve.clear()
         self._progress.state = None
 
-    def _save(self, training: Callable[[], State]) -> None:
+    def _save(self, take: Callable[[], State]) -> None:
         """Write a checkpoint; a module whose state cannot be written down has none."""
         started = time.perf_counter()
-        recorder, curve = self._recorder, self._progress.curve
-        assert recorder is not None  # noqa: S101 - it was made before the training
-        self._checkpoints.save(
-            self._fingerprint(),
-            self._config.number,
-            lambda: {
-                "curve": curve_state(curve),
-                "weights": recorder.weights,
-                "training": training(),
-            },
-        )
+        self._checkpoints.save(self._fingerprint(), self._config.number, take)
         self._checkpoints.restart_clock(time.perf_counter() - started)
 
     def _fingerprint(self) -> str:
@@ -287,7 +144,7 @@ class _Fit:
     def _settle(self) -> None:
         """A module may end its training itself: what it came to is complete."""
         progress = self._progress
-        if progress.has_ended or self._has_paused:
+        if progress.has_ended or (self._training and self._training.has_paused):
             return
         if progress.curve:
             progress.state = TrialState.COMPLETE
@@ -304,25 +161,25 @@ class _Fit:
         )
 
     def _outcome(self) -> TrialOutcome:
-        recorder, progress = self._recorder, self._progress
-        weights = recorder.weights if recorder else None
+        training, progress = self._training, self._progress
+        weights = training.weights if training else None
         return TrialOutcome(
             number=self._config.number,
             state=progress.state or TrialState.FAIL,
             cause=progress.cause,
             curve=tuple(progress.curve),
-            n_parameters=count_parameters(self._module),
+            n_parameters=count_parameters(training.module if training else None),
             weights=None if weights is None else save(weights),
             facts=self._facts,
             seconds=self._seconds(),
             repeat=self._config.repeat,
-            unlogged=tuple(sorted(recorder.unlogged)) if recorder else (),
+            unlogged=tuple(sorted(training.unlogged)) if training else (),
             log=self._log.content if progress.state is TrialState.FAIL else None,
         )
 
     def _seconds(self) -> dict[str, float]:
         """The worker's seconds by phase; what no phase claims is ``set_up``."""
-        phases = self._recorder.seconds if self._recorder else {"training": 0.0, "validation": 0.0}
+        phases = self._training.seconds if self._training else {"training": 0.0, "validation": 0.0}
         total = time.perf_counter() - self._started
         claimed = self._data_seconds + sum(phases.values())
         return {"data": self._data_seconds, "set_up": total - claimed, **phases}

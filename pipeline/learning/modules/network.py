@@ -144,17 +144,9 @@ class Network(LightningModule):
         if facts is None or facts.input_shape is None:
             message = "the record does not hold the shape of an image, which the network needs"
             raise ValueError(message)
-        found = weights_by_fold(load(weights))
-        fold = 0 if fold is None else fold
-        if fold not in found:
-            message = (
-                f"the trial has a network for each fold, 1 to {len(found)}; choose one with fold="
-                if 0 not in found
-                else f"fold is {fold}, but the trial has one network for all rows"
-            )
-            raise ValueError(message)
+        tensors = tensors_of_fold(weights_by_fold(load(weights)), fold)
         network = cls(**cls.arguments(record.trial, facts.input_shape, facts.n_classes or 0))
-        network.load_state_dict(found[fold])
+        network.load_state_dict(tensors)
         return network.eval()
 
     def draw(self, images: Tensor) -> dict[str, bytes]:  # noqa: ARG002 - for subclasses
@@ -292,8 +284,31 @@ def weights_by_fold(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor
     found: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         fold, _, rest = name.removeprefix("fold_").partition(".")
-        if fold.isdecimal():
+        if name.startswith("fold_") and fold.isdecimal():
             found.setdefault(int(fold), {})[rest] = value
         else:
             found.setdefault(0, {})[name] = value
     return found
+
+
+def tensors_of_fold(
+    networks: Mapping[int, dict[str, Tensor]], fold: int | None
+) -> dict[str, Tensor]:
+    """Choose one of a trial's networks.
+
+    Args:
+        networks: From ``weights_by_fold``.
+        fold: Counted from 1; ``None`` where the trial has one network.
+
+    Raises:
+        ValueError: There is none of this number, or there are several and none was chosen.
+    """
+    fold = 0 if fold is None else fold
+    if fold not in networks:
+        message = (
+            f"the trial has a network for each fold, 1 to {len(networks)}; choose one with fold="
+            if 0 not in networks
+            else f"fold is {fold}, but the trial has one network for all rows"
+        )
+        raise ValueError(message)
+    return networks[fold]

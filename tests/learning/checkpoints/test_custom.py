@@ -23,7 +23,7 @@ THERE = "tests.learning.custom.modules"
 EPOCHS = 3
 
 
-def own(model: str, data: str | None = None) -> Assignment:
+def own(model: str, data: str | None = None, folds: int | None = None) -> Assignment:
     """A trial of a module of this folder or of the other's, on the digits or on own data."""
     params: dict[str, Any] = {"hidden": 16}
     if data is not None and "." in model:
@@ -36,7 +36,7 @@ def own(model: str, data: str | None = None) -> Assignment:
             "study": "own",
             "number": 0,
             "study_seed": 7,
-            "data": {"class_path": data} if data else {"name": "digits"},
+            "data": ({"class_path": data} if data else {"name": "digits"}) | {"folds": folds},
             "model": {"class_path": model} if "." in model else {"name": model},
             "training": {"epochs": EPOCHS, "device": "cpu"},
             "params": params,
@@ -55,6 +55,9 @@ RESUMED = {
     "a metric object": own(f"{THERE}.WithMetric"),
     "own data": own(f"{THERE}.Plain", f"{THERE}.Blobs"),
     "own data of a built-in model": own("mlp", f"{THERE}.Blobs"),
+    "folds": own(f"{THERE}.Plain", folds=3),
+    "folds with a schedule of steps": own(f"{HERE}.OneCycle", folds=2),
+    "folds of own data": own("mlp", f"{THERE}.Blobs", folds=2),
 }
 ANEW = {
     "metrics and callbacks": own(f"{HERE}.Measured"),
@@ -64,6 +67,7 @@ ANEW = {
     "a tensor of a graph": own(f"{THERE}.NotCopied"),
     "a layer more": own(f"{HERE}.Growth"),
     "an order of its own": own("mlp", f"{HERE}.OwnOrder"),
+    "plain attributes on folds": own(f"{HERE}.Remembering", folds=2),
 }
 
 

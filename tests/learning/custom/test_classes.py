@@ -110,13 +110,6 @@ def test_a_space_that_does_not_fit_the_constructors_is_refused(
     assert said in str(caught.value)
 
 
-def test_folds_are_refused_for_an_own_module() -> None:
-    config = study()
-    folded = config.model_copy(update={"data": config.data.model_copy(update={"folds": 5})})
-    with pytest.raises(BadInputError, match=r"study.yaml: data.folds: folds are trained by"):
-        check_custom(folded, "study.yaml")
-
-
 def test_folders_are_searched_last_and_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

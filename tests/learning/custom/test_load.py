@@ -7,7 +7,7 @@ import torch
 
 from pipeline.learning.custom.classes import seed_all
 from pipeline.learning.custom.load import load_module
-from pipeline.learning.custom.trainer import expected_of_loaders, make_trainer
+from pipeline.learning.custom.training import expected_of_loaders, make_trainer
 from pipeline.learning.data import PreparedData
 from pipeline.trial import TrialOutcome, TrialRecord, TrialState
 from tests.learning.custom.modules import Blobs
