@@ -2,16 +2,18 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from statistics import fmean, stdev
 from typing import Any, Final
 
 from pipeline.config import VAL_LOSS, Objective, Scalar
 from pipeline.errors import counted
-from pipeline.trial import TrialRow, TrialState, rank
+from pipeline.trial import SealedScores, TrialRow, TrialState, rank
 
 CONFIDENCE: Final = 0.95
+MOST_SHOWN: Final = 2
+"""Of a user's own scores on the test part a table shows so many; all are in the JSON."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,7 @@ class Repeat:
         cause: Why it failed.
         test_loss: Of the best epoch's weights; ``None`` where they were not scored.
         test_accuracy: ``None`` also where the model has none.
+        test_metrics: What a user's module logged there beside these, by its own names.
     """
 
     repeat: int
@@ -57,6 +60,14 @@ class Repeat:
     cause: str | None = None
     test_loss: float | None = None
     test_accuracy: float | None = None
+    test_metrics: Mapping[str, float] = field(default_factory=dict)
+
+    def with_test(self, scores: SealedScores | None) -> "Repeat":
+        """Add its scores on the test part, where it was scored."""
+        if scores is None:
+            return self
+        loss, accuracy, metrics = scores
+        return replace(self, test_loss=loss, test_accuracy=accuracy, test_metrics=metrics)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +111,13 @@ class Candidate:
         return None if found.mean is None else found
 
     @property
+    def test_metrics(self) -> dict[str, Interval]:
+        """The means over seeds of what a user's module logged on the test part, by its names."""
+        found = [repeat.test_metrics for repeat in self.repeats]
+        names = [name for name in found[0] if all(name in other for other in found)]
+        return {name: interval([metrics[name] for metrics in found]) for name in names}
+
+    @property
     def failures(self) -> dict[int, str]:
         """Why repeats failed, by repeat."""
         return {
@@ -108,13 +126,9 @@ class Candidate:
             if repeat.value is None
         }
 
-    def with_test(self, scores: Mapping[int, tuple[float, float | None]]) -> "Candidate":
-        """Add the scores of its repeats on the test part: loss and accuracy by repeat."""
-        repeats = [
-            replace(repeat, test_loss=loss, test_accuracy=accuracy)
-            for repeat in self.repeats
-            for loss, accuracy in [scores.get(repeat.repeat, (None, None))]
-        ]
+    def with_test(self, scores: Mapping[int, SealedScores]) -> "Candidate":
+        """Add the scores of its repeats on the test part, by repeat."""
+        repeats = (repeat.with_test(scores.get(repeat.repeat)) for repeat in self.repeats)
         return replace(self, repeats=tuple(repeats))
 
     def as_json(self) -> dict[str, Any]:
@@ -126,6 +140,7 @@ class Candidate:
             **self.value.as_json(),
             "test": self.test_loss.as_json(),
             "test_accuracy": accuracy and accuracy.as_json(),
+            "metrics": {name: found.as_json() for name, found in self.test_metrics.items()},
             "failures": [
                 {"repeat": repeat, "cause": cause} for repeat, cause in self.failures.items()
             ],
@@ -163,6 +178,11 @@ class Confirmation:
         tied = f"{', '.join(map(str, most))} and {last}"
         best = f"{self.winner} has the {self.objective.best_word} mean"
         return f"trials {tied} cannot be told apart at {seeds}; {best}"
+
+    @property
+    def shown_metrics(self) -> list[str]:
+        """The first names of what a user's module logged on the test part: a table has room."""
+        return list(self.candidates[0].test_metrics)[:MOST_SHOWN] if self.candidates else []
 
     def as_json(self) -> dict[str, Any]:
         """The answer as the command line's JSON holds it."""

@@ -10,11 +10,11 @@ from pipeline.app.training import WatchTraining, train
 from pipeline.app.workspace import Workspace
 from pipeline.config import TrialConfig
 from pipeline.errors import BadInputError
-from pipeline.trial import Assignment, Cohort, Event, TrialOutcome
+from pipeline.trial import Assignment, Cohort, Event, SealedScores, TrialOutcome
 
 if TYPE_CHECKING:
     from pipeline.analysis import Candidate, Confirmation
-    from pipeline.tracking.confirmation import ConfirmRun, Repeated, TestScores
+    from pipeline.tracking.confirmation import ConfirmRun, Repeated
     from pipeline.trial import RecordedTrial
 
 Trained = Sequence[tuple[TrialConfig, TrialOutcome]]
@@ -226,7 +226,7 @@ def _candidates(trained: Trained) -> "list[Candidate]":
 
 def _scores_on_test(
     answer: "Confirmation", trained: Trained, data: "Data", run: "ConfirmRun"
-) -> "dict[Repeated, TestScores]":
+) -> "dict[Repeated, SealedScores]":
     """Open the test part, which is written down first, and score the candidates that are whole."""
     from pipeline.learning.sealed_scores import score_on_test
 
@@ -238,15 +238,14 @@ def _scores_on_test(
     ]
     run.note_opening()
     found = score_on_test(weighed, data)
-    scores: dict[Repeated, TestScores] = {
-        (config.number, config.repeat): (one.loss, one.accuracy)
-        for (config, _), one in zip(weighed, found, strict=True)
+    scores: dict[Repeated, SealedScores] = {
+        (config.number, config.repeat): one for (config, _), one in zip(weighed, found, strict=True)
     }
     run.write_test_scores(scores)
     return scores
 
 
-def _with_test(candidate: "Candidate", scores: "Mapping[Repeated, TestScores]") -> "Candidate":
+def _with_test(candidate: "Candidate", scores: "Mapping[Repeated, SealedScores]") -> "Candidate":
     of_candidate = {
         repeat: score for (number, repeat), score in scores.items() if number == candidate.number
     }
@@ -257,21 +256,25 @@ def _metrics(answer: "Confirmation") -> dict[str, float | None]:
     """The winner's intervals, by metric name."""
     if answer.winner is None:
         return {}
+    from pipeline.tracking.names import metric_on_test
+
     winner = answer.candidates[0]
+    of_module = {metric_on_test(name): one for name, one in winner.test_metrics.items()}
     found = {answer.objective.metric: winner.value, "test_loss": winner.test_loss}
     if winner.test_accuracy is not None:
         found["test_accuracy"] = winner.test_accuracy
     return {
         f"{name}_{part}": value
-        for name, measured in found.items()
+        for name, measured in (of_module | found).items()
         for part, value in measured.as_json().items()
     }
 
 
 def _note(confirmed: ConfirmedStudy) -> str:
-    from pipeline.tracking.note import ConfirmedLine, confirmed_note, metric_title
+    from pipeline.tracking.note import ConfirmedLine, confirmed_note, escape, metric_title
 
     answer = confirmed.answer
+    more = answer.shown_metrics
     lines = [
         ConfirmedLine(
             number=one.number,
@@ -279,12 +282,13 @@ def _note(confirmed: ConfirmedStudy) -> str:
                 str(one.value) or "failed",
                 str(one.test_loss),
                 str(one.test_accuracy or ""),
+                *(str(one.test_metrics.get(name, "")) for name in more),
             ],
             is_tied=one.number in answer.tied,
         )
         for one in answer.candidates
     ]
-    titles = [metric_title(answer.objective), "test loss", "test accuracy"]
+    titles = [metric_title(answer.objective), "test loss", "test accuracy", *map(escape, more)]
     return confirmed_note(
         f"{answer.sentence}.", titles, lines, test_openings=confirmed.test_openings
     )

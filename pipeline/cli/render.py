@@ -97,10 +97,11 @@ def confirmed_table(confirmed: "ConfirmedStudy") -> str:
         "test accuracy" if any(one.test_accuracy for one in answer.candidates) else "test loss"
     )
     table = Table(box=None, pad_edge=False)
-    for title in ("tied", "trial", "settings", answer.objective.metric, measure):
+    more = answer.shown_metrics
+    for title in ("tied", "trial", "settings", answer.objective.metric, measure, *more):
         is_number = title == "trial"
         table.add_column(
-            title, justify="right" if is_number else "left", no_wrap=title != "settings"
+            _plain(title), justify="right" if is_number else "left", no_wrap=title != "settings"
         )
     shared = _shared([candidate.params for candidate in answer.candidates])
     for candidate in answer.candidates:
@@ -108,7 +109,9 @@ def confirmed_table(confirmed: "ConfirmedStudy") -> str:
         mark = "*" if candidate.number in answer.tied else ""
         tested = candidate.test_accuracy or candidate.test_loss
         scores = str(candidate.value) or "failed", str(tested)
-        table.add_row(*map(_plain, (mark, str(candidate.number), _params(varied), *scores)))
+        more_scores = (str(candidate.test_metrics.get(name, "")) for name in more)
+        cells = (mark, str(candidate.number), _params(varied), *scores, *more_scores)
+        table.add_row(*map(_plain, cells))
     return _drawn(table)
 
 

@@ -1,16 +1,20 @@
 """Scores on the test part: the one place in learning that opens it."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from functools import partial
 from statistics import fmean
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, Final, Literal
 
 import torch
 from safetensors.torch import load
 from torch import Tensor
 
 from pipeline.config import TrialConfig
+from pipeline.errors import DropoutSearchError, WorkFailedError
 from pipeline.learning.arithmetic import arithmetic
 from pipeline.learning.cohort.rows import Rows, Scores, SplitTensors, evaluate
 from pipeline.learning.cohort.stack import score_rows
@@ -22,24 +26,19 @@ from pipeline.learning.custom.datamodule import (
 )
 from pipeline.learning.custom.load import networks_of
 from pipeline.learning.custom.loaders import DataArguments, in_order, row_arguments
+from pipeline.learning.custom.logged import loss_in, sealed_metrics
 from pipeline.learning.custom.training import build_model, expected_of_loaders, make_trainer
 from pipeline.learning.data import PreparedData, open_train, splits
 from pipeline.learning.data.sealed import open_test
+from pipeline.learning.failures import describe_user_failure
+from pipeline.learning.lightning import LightningModule
 from pipeline.learning.modules.build import build_network
 from pipeline.learning.modules.network import weights_by_fold
 from pipeline.learning.provenance import resolve_device
+from pipeline.trial import SealedScores
 
-
-class SealedScores(NamedTuple):
-    """What weights score on rows that neither trained nor chose them; of folds, the means.
-
-    Attributes:
-        loss: The measure of ``val_loss``.
-        accuracy: ``None`` where the model has none.
-    """
-
-    loss: float
-    accuracy: float | None
+NO_METRICS: Final = MappingProxyType[str, float]({})
+NO_TEST_STEP: Final = LightningModule.test_step
 
 
 def score_on_test(
@@ -55,7 +54,7 @@ def score_on_test(
         BadInputError: The study keeps no test rows, or the data is damaged.
     """
     if isinstance(data, CustomData):
-        return [_sealed(score_custom_data(config, weights)) for config, weights in trained]
+        return [score_custom_data(config, weights) for config, weights in trained]
     rows = _open(trained[0][0], data)
     return [score(config, weights, rows, data) for config, weights in trained]
 
@@ -71,24 +70,19 @@ def score(config: TrialConfig, weights: bytes, rows: Rows, data: PreparedData) -
     """
     with arithmetic(config.training.threads):
         if config.model.class_path is not None:
-            return _sealed(score_custom(config, data, weights, rows))
-        return _sealed(
-            _mean(
-                _score_network(config, tensors, rows, data)
-                for tensors in weights_by_fold(load(weights)).values()
-            )
-        )
+            return score_custom(config, data, weights, rows)
+        found = [
+            _score_network(config, tensors, rows, data)
+            for tensors in weights_by_fold(load(weights)).values()
+        ]
+    losses, accuracies = zip(*found, strict=True)
+    return _sealed(fmean(losses), fmean(accuracies))
 
 
-def _mean(scores: Iterable[Scores]) -> Scores:
-    """Over folds."""
-    losses, accuracies = zip(*scores, strict=True)
-    return fmean(losses), fmean(accuracies)
-
-
-def _sealed(scores: Scores) -> SealedScores:
-    loss, accuracy = scores
-    return SealedScores(loss, None if math.isnan(accuracy) else accuracy)
+def _sealed(
+    loss: float, accuracy: float, metrics: Mapping[str, float] = NO_METRICS
+) -> SealedScores:
+    return SealedScores(loss, None if math.isnan(accuracy) else accuracy, metrics)
 
 
 def _score_network(
@@ -111,51 +105,94 @@ def _open(config: TrialConfig, data: PreparedData) -> Rows:
     return Rows(*tensors, torch.arange(labels.size), data.scale)
 
 
-def score_custom(config: TrialConfig, data: PreparedData, weights: bytes, rows: Rows) -> Scores:
-    """Score a user's module on rows of built-in data by its ``validation_step``.
+def score_custom(
+    config: TrialConfig, data: PreparedData, weights: bytes, rows: Rows
+) -> SealedScores:
+    """Score a user's module on rows of built-in data: see ``_score_module``.
 
     Args:
         config: The trial.
         data: The data set that the rows are of.
         weights: A safetensors file.
         rows: The rows.
-
-    Returns:
-        The ``val_loss`` and ``val_accuracy`` that the module logs; NaN where it logs none.
     """
     parts = SplitTensors(rows, rows, rows, image_shape=data.image_shape, n_classes=data.n_classes)
-    arguments = {"dataloaders": in_order(rows, data.image_shape)}
-    return _validate(config, row_arguments(parts), weights, arguments)
+    return _score_module(
+        config, row_arguments(parts), weights, lambda: in_order(rows, data.image_shape)
+    )
 
 
-def score_custom_data(config: TrialConfig, weights: bytes) -> Scores:
+def score_custom_data(config: TrialConfig, weights: bytes) -> SealedScores:
     """Score a trial on the ``test_dataloader`` of the user's own data module.
 
     Its ``setup`` is called under the study's split seed, for ``fit`` and then for ``test``.
     """
     path = str(config.data.class_path)
-    module = open_module(path, arguments_of(config), seed=config.seeds["split"])
-    module.setup("test")
-    of_data = module_arguments(module, path)
-    arguments = {"dataloaders": module.test_dataloader()}
-    return _validate(config, of_data, weights, arguments)
+    with _explained(config):
+        module = open_module(path, arguments_of(config), seed=config.seeds["split"])
+        module.setup("test")
+        of_data = module_arguments(module, path)
+    return _score_module(config, of_data, weights, module.test_dataloader)
 
 
-def _validate(
-    config: TrialConfig, of_data: DataArguments, weights: bytes, arguments: dict[str, Any]
-) -> Scores:
-    networks = networks_of(config, weights).values()
-    return _mean(_validate_one(config, of_data, tensors, arguments) for tensors in networks)
+def _score_module(
+    config: TrialConfig, of_data: DataArguments, weights: bytes, loader: Callable[[], Any]
+) -> SealedScores:
+    """Score a user's module, or the means over those of a trial's folds.
+
+    ``val_loss``, or the objective's loss by another name, and ``val_accuracy`` are what ``validation_step`` logs of the rows. All else is of
+    ``test_step``; a module that defines none is not asked for more than it is validated by.
+
+    Args:
+        config: The trial.
+        of_data: What the data gives a module's constructor.
+        weights: A safetensors file.
+        loader: Gives the rows' loader.
+
+    Raises:
+        WorkFailedError: The user's code raises.
+    """
+    found = []
+    with _explained(config):
+        for tensors in networks_of(config, weights).values():
+            validated = _run(config, of_data, tensors, "validate", loader())
+            has_test = type(build_model(config, of_data)).test_step is not NO_TEST_STEP
+            tested = _run(config, of_data, tensors, "test", loader()) if has_test else validated
+            found.append((validated, sealed_metrics(tested, is_tested=has_test)))
+    losses = [loss_in(validated, config.objective) for validated, _ in found]
+    accuracies = [validated.get("val_accuracy", math.nan) for validated, _ in found]
+    first, *others = (metrics for _, metrics in found)
+    names = [name for name in first if all(name in other for other in others)]
+    means = {name: fmean(metrics[name] for _, metrics in found) for name in names}
+    return _sealed(fmean(losses), fmean(accuracies), means)
 
 
-def _validate_one(
+def _run(
     config: TrialConfig,
     of_data: DataArguments,
     tensors: Mapping[str, Tensor],
-    arguments: dict[str, Any],
-) -> Scores:
+    verb: Literal["validate", "test"],
+    loader: Any,
+) -> dict[str, float]:
+    """What a module logs of a loader's rows, by name; of several loaders, of each."""
     model = build_model(config, of_data)
     model.load_state_dict(tensors)
+    trainer = make_trainer(config.training)
     with expected_of_loaders():
-        (scores,) = make_trainer(config.training).validate(model, verbose=False, **arguments)
-    return tuple(float(scores.get(name, math.nan)) for name in ("val_loss", "val_accuracy"))  # type: ignore[return-value]
+        getattr(trainer, verb)(model, dataloaders=loader, verbose=False)
+    return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+@contextmanager
+def _explained(config: TrialConfig) -> Iterator[None]:
+    """Say whose code raises; what it prints is not this command's answer."""
+    paths = [path for path in (config.model.class_path, config.data.class_path) if path]
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    except DropoutSearchError:
+        raise
+    except (Exception, SystemExit) as error:  # a user's code may raise anything
+        what = describe_user_failure(error, *paths)
+        message = f"trial {config.number} cannot be scored on the test part: {what}"
+        raise WorkFailedError(message) from error

@@ -18,12 +18,10 @@ from pipeline.tracking.client import connect, explained
 from pipeline.tracking.note import with_confirmed
 from pipeline.tracking.points import Points
 from pipeline.tracking.retraining import log_retraining, terminate_abandoned, terminating
-from pipeline.trial import RecordedTrial, TrialOutcome
+from pipeline.trial import RecordedTrial, SealedScores, TrialOutcome
 
 Repeated = tuple[int, int]
 """A trial's number and the repeat."""
-TestScores = tuple[float, float | None]
-"""Loss, and accuracy where the model has one."""
 
 
 @explained
@@ -141,11 +139,12 @@ class ConfirmRun:
         self.client.set_tag(self._study_run_id, names.TEST_OPENINGS, n_openings)
 
     @explained
-    def write_test_scores(self, scores: Mapping[Repeated, TestScores]) -> None:
+    def write_test_scores(self, scores: Mapping[Repeated, SealedScores]) -> None:
         """Write what each repeat's weights scored on the test part."""
-        for repeated, (loss, accuracy) in scores.items():
-            metrics = {names.TEST_LOSS: loss, names.TEST_ACCURACY: accuracy}
-            self._write_metrics(self._repeats[repeated], metrics)
+        for repeated, (loss, accuracy, metrics) in scores.items():
+            of_module = {names.metric_on_test(name): value for name, value in metrics.items()}
+            ours = {names.TEST_LOSS: loss, names.TEST_ACCURACY: accuracy}
+            self._write_metrics(self._repeats[repeated], of_module | ours)
 
     @explained
     def write_answer(

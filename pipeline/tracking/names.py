@@ -62,6 +62,17 @@ LARGEST_TAG = 5_000
 """Characters; MLflow refuses a tag of more than 8,000."""
 
 
+def metric_on_test(name: str) -> str:
+    """What a score of a user's module on the test part is called: ``test_val_f1`` of ``val_f1``.
+
+    >>> [metric_on_test(name) for name in ("val_f1", "test/acc", "test_loss")]
+    ['test_val_f1', 'test/acc', 'test_step/test_loss']
+    """
+    if name in (TEST_LOSS, TEST_ACCURACY):  # those that every study has are of validation_step
+        return f"test_step/{name}"
+    return name if name.startswith("test") else f"test_{name}"
+
+
 def trial_run(number: int) -> str:
     """The name of a trial's run: ``trial-012``."""
     return f"trial-{number:03}"

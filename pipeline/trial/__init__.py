@@ -15,7 +15,14 @@ from pipeline.trial.records import (
     TrialState,
     sha256_of,
 )
-from pipeline.trial.scores import Curve, EpochScores, FoldScores, TrialKey, curve_sha256
+from pipeline.trial.scores import (
+    Curve,
+    EpochScores,
+    FoldScores,
+    SealedScores,
+    TrialKey,
+    curve_sha256,
+)
 from pipeline.trial.search_summary import ModelGain, SearchSummary, SmallerNetwork
 from pipeline.trial.settled import Settled
 from pipeline.trial.snapshots import OtherRun, Point, RecordedTrial, RunRank, RunSnapshot, StudyRuns
@@ -45,6 +52,7 @@ __all__ = [
     "RecordedTrial",
     "RunRank",
     "RunSnapshot",
+    "SealedScores",
     "SearchSummary",
     "Settled",
     "SmallerNetwork",

@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from pipeline.config import VAL_LOSS, Objective
@@ -121,6 +122,20 @@ class EpochScores:
 
 
 Curve = tuple[EpochScores, ...]
+
+
+class SealedScores(NamedTuple):
+    """What weights score on rows that neither trained nor chose them; of folds, the means.
+
+    Attributes:
+        loss: The measure of ``val_loss``.
+        accuracy: ``None`` where the model has none.
+        metrics: What a user's module logs there, by its own names.
+    """
+
+    loss: float
+    accuracy: float | None = None
+    metrics: Mapping[str, float] = MappingProxyType({})
 
 
 def curve_sha256(curve: Sequence[EpochScores]) -> str:

@@ -12,7 +12,7 @@ from scipy import stats
 from pipeline.analysis import Candidate, Interval, Repeat, choose_candidates, judge
 from pipeline.analysis.confirmation import cannot_be_told_apart, interval
 from pipeline.config import Finalist
-from pipeline.trial import TrialRow, TrialState
+from pipeline.trial import SealedScores, TrialRow, TrialState
 
 N_SEEDS = 4
 LOSSES = st.lists(st.floats(0.01, 10), min_size=N_SEEDS, max_size=N_SEEDS)
@@ -119,7 +119,9 @@ def test_nobody_wins_where_every_candidate_failed() -> None:
 
 
 def test_json_holds_test_scores_with_their_intervals() -> None:
-    scored = candidate(3, [0.5, 0.5]).with_test({1: (0.4, 0.9), 2: (0.6, 0.9)})
+    scored = candidate(3, [0.5, 0.5]).with_test(
+        {1: SealedScores(0.4, 0.9), 2: SealedScores(0.6, 0.9)}
+    )
     told = json.loads(json.dumps(judge([scored]).as_json()))
     (only,) = told["candidates"]
     assert only["test"]["mean"] == pytest.approx(0.5)
@@ -129,9 +131,21 @@ def test_json_holds_test_scores_with_their_intervals() -> None:
 
 
 def test_json_has_no_accuracy_where_the_model_has_none() -> None:
-    scored = candidate(3, [0.5]).with_test({1: (0.4, None)})
+    scored = candidate(3, [0.5]).with_test({1: SealedScores(0.4)})
     assert scored.as_json()["test_accuracy"] is None
     assert scored.as_json()["test"]["mean"] == 0.4
+
+
+def test_json_holds_what_a_module_logged_on_the_test_part_of_every_seed() -> None:
+    scores = [{"test_f1": 0.5, "seldom": 1.0}, {"test_f1": 0.7, "often": 2.0}]
+    repeats = {number: SealedScores(0.4, None, one) for number, one in enumerate(scores, start=1)}
+    answer = judge([candidate(3, [0.5, 0.5]).with_test(repeats)])
+    told = json.loads(json.dumps(answer.as_json()))["candidates"][0]["metrics"]
+    assert told.keys() == {"test_f1"} == set(answer.shown_metrics)
+    assert told["test_f1"]["mean"] == pytest.approx(0.6)
+    assert told["test_f1"]["low"] < 0.5
+    assert told["test_f1"]["high"] > 0.7
+    assert judge([candidate(3, [0.5])]).as_json()["candidates"][0]["metrics"] == {}
 
 
 def test_candidates_are_the_best_and_those_that_the_file_names_once_each() -> None:

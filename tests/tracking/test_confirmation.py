@@ -14,7 +14,7 @@ from pipeline.tracking.confirmation import ConfirmRun, confirming, read_n_fixed
 from pipeline.tracking.ledger import MlflowLedger
 from pipeline.tracking.reader import read_rows, read_trial
 from pipeline.tracking.store import artifact_root, tracking_uri
-from pipeline.trial import RecordedTrial, TrialRecord, TrialState
+from pipeline.trial import RecordedTrial, SealedScores, TrialRecord, TrialState
 from tests.tracking.builders import config, files, folder_of, outcome, points, study
 
 NOTE = "**Confirmed on new seeds.** trial 2 wins."
@@ -61,7 +61,9 @@ def confirmed(trials: list[RecordedTrial]) -> ConfirmRun:
         run.write_repeat(repeated(2, 1), outcome(2))
         run.write_repeat(repeated(0, 1), outcome(0))
         run.note_opening()
-        run.write_test_scores({(2, 1): (0.5, 0.75), (0, 1): (0.6, None)})
+        f1 = {"val_f1": 0.4, "test/acc": 0.8, "test_loss": 0.55}
+        scores = {(2, 1): SealedScores(0.5, 0.75, f1), (0, 1): SealedScores(0.6)}
+        run.write_test_scores(scores)
         run.write_answer(ANSWER, metrics={"val_loss_mean": 0.4, "val_loss_low": None}, note=NOTE)
     return run
 
@@ -113,8 +115,11 @@ def test_repeat_holds_all_that_a_trial_does(confirmed: ConfirmRun, client: Mlflo
         (folder_of(second.info.artifact_uri) / "record.json").read_bytes()
     )
     assert (record.trial, record.state) == (repeated(2, 1), TrialState.COMPLETE)
-    assert len(points(client, second.info.run_id)) == 3 * 8 + 3 + 2
+    assert len(points(client, second.info.run_id)) == 3 * 8 + 3 + 2 + 3
     assert (second.data.metrics["test_loss"], second.data.metrics["test_accuracy"]) == (0.5, 0.75)
+    of_module = {name: second.data.metrics[name] for name in ("test_val_f1", "test/acc")}
+    assert of_module == {"test_val_f1": 0.4, "test/acc": 0.8}
+    assert second.data.metrics["test_step/test_loss"] == 0.55
     assert first.data.metrics["test_loss"] == 0.6
     assert "test_accuracy" not in first.data.metrics
     assert second.inputs is not None

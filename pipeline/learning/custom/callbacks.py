@@ -12,7 +12,7 @@ from torch import Tensor
 from pipeline.config import Objective
 from pipeline.learning.cohort.member import Progress
 from pipeline.learning.custom.classes import seed_all
-from pipeline.learning.custom.logged import MEASURED, select
+from pipeline.learning.custom.logged import MEASURED, loss_in, select
 from pipeline.learning.lightning import (
     Checkpoint,
     LightningModule,
@@ -40,7 +40,7 @@ class NoDropoutScore:
     ) -> None:
         self._trainer = trainer
         self._arguments = arguments
-        self._names = ["val_loss", *[objective.metric] * (not objective.is_maximized)]
+        self._objective = objective
 
     def loss(self, module: LightningModule) -> float:
         """The loss that the module logs on these rows; NaN where there is none."""
@@ -55,7 +55,7 @@ class NoDropoutScore:
     def _score(self, twin: LightningModule, arguments: Mapping[str, Any]) -> float:
         with isolate_rng():
             (scores,) = self._trainer.validate(twin, verbose=False, **arguments)
-        return next((float(scores[name]) for name in self._names if name in scores), math.nan)
+        return float(loss_in(scores, self._objective))
 
 
 def _copy_of(module: LightningModule) -> LightningModule:

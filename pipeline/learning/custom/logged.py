@@ -1,9 +1,13 @@
 """Which of the scalars that a user's module logs are kept as curves beside the study's own."""
 
+import math
 import re
 from collections.abc import Iterable, Mapping
+from math import isfinite
 from posixpath import normpath
 from typing import Final, NamedTuple
+
+from pipeline.config import Objective
 
 MOST: Final = 64
 """A trial has so many curves of its module's own at most: MLflow writes each point by itself."""
@@ -61,12 +65,43 @@ def select(
     return Selection({name: logged[name] for name in names if name in logged}, tuple(left_out))
 
 
+def sealed_metrics(logged: Mapping[str, float], *, is_tested: bool) -> dict[str, float]:
+    """Select what is kept of a module's scores on the test part: as many as of an epoch's.
+
+    Args:
+        logged: By name.
+        is_tested: Whether ``test_step`` logged them; else the study's own scores are among them.
+    """
+    named = [
+        name
+        for name in logged
+        if isfinite(logged[name])
+        and _is_name(name)
+        and not _is_twin(name, logged)
+        and (is_tested or name not in OURS)
+    ]
+    return {name: logged[name] for name in named[:MOST]}
+
+
+def loss_in(logged: Mapping[str, float], objective: Objective) -> float:
+    """The validation loss among what a module logs; NaN where there is none.
+
+    A score that is minimised stands for a loss where no ``val_loss`` is logged.
+    """
+    instead = math.nan if objective.is_maximized else logged.get(objective.metric, math.nan)
+    return logged.get("val_loss", instead)
+
+
 def _is_twin(name: str, logged: Mapping[str, float]) -> bool:
     base, _, kind = name.rpartition("_")
     return kind in ("step", "epoch") and base in logged
 
 
 def _is_usable(name: str, metric: str) -> bool:
-    is_path = normpath(name) == name != "." and not name.startswith(("/", ".."))
     is_taken = SUMMARIES.fullmatch(name) or name == f"best_{metric}"
-    return is_path and bool(ALLOWED.fullmatch(name)) and not is_taken
+    return _is_name(name) and not is_taken
+
+
+def _is_name(name: str) -> bool:
+    is_path = normpath(name) == name != "." and not name.startswith(("/", ".."))
+    return is_path and bool(ALLOWED.fullmatch(name))

@@ -84,6 +84,7 @@ def test_the_test_rows_are_scored_by_the_module_s_own_validation_step() -> None:
     config = own_trial(data="Blobs", n_inputs=8)
     outcome = fit_on_own(config)
     assert outcome.weights is not None
-    loss, accuracy = score_custom_data(config, outcome.weights)
+    loss, accuracy, _ = score_custom_data(config, outcome.weights)
+    assert accuracy is not None
     assert loss == pytest.approx(outcome.curve[-1].val_loss, abs=0.3)
     assert 0.7 < accuracy <= 1

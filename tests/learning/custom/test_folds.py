@@ -214,9 +214,8 @@ def test_the_test_part_is_scored_by_the_mean_over_folds(digits: PreparedData) ->
     own = folded(data="Blobs", n_inputs=8, n_classes=4)
     outcome = fit_on_own(own)
     assert outcome.weights is not None
-    loss, accuracy = score_custom_data(own, outcome.weights)
-    (again,) = score_on_test([(own, outcome.weights)], CustomData(str(own.data.class_path)))
-    assert (again.loss, again.accuracy) == (loss, accuracy)
+    scores = score_custom_data(own, outcome.weights)
+    assert score_on_test([(own, outcome.weights)], CustomData(str(own.data.class_path))) == [scores]
 
 
 def test_a_refit_trains_one_network_on_all_rows_but_the_test_s(digits: PreparedData) -> None:
