@@ -140,8 +140,9 @@ def _score_module(
 ) -> SealedScores:
     """Score a user's module, or the means over those of a trial's folds.
 
-    ``val_loss``, or the objective's loss by another name, and ``val_accuracy`` are what ``validation_step`` logs of the rows. All else is of
-    ``test_step``; a module that defines none is not asked for more than it is validated by.
+    ``val_loss`` (or the objective, see ``loss_in``) and ``val_accuracy`` are what
+    ``validation_step`` logs of the rows. All else is of ``test_step``; a module that defines none
+    is not asked for more than it is validated by.
 
     Args:
         config: The trial.

@@ -54,6 +54,8 @@ WARM_START = "warm_start.json"
 RECORD = "record.json"
 WEIGHTS = "weights.safetensors"
 LOG = "worker.log"
+LOGGED = "logged"
+"""The folder of what a user's module logs through its logger."""
 CONFIRMATION = "confirmation.json"
 
 CONFIRM_RUN = "confirm"

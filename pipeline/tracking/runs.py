@@ -72,12 +72,13 @@ def put(client: MlflowClient, run: RunInfo, name: str, content: bytes) -> None:
     repository = get_artifact_repository(run.artifact_uri, client.tracking_uri)
     if isinstance(repository, LocalArtifactRepository):
         folder = Path(repository.artifact_dir)
-        _refuse_links(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        unfinished = folder / f".{name}.{os.getpid()}"
+        path = folder / name
+        _refuse_links(path.parent, folder, *folder.parents[:2])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(f".{path.name}.{os.getpid()}")
         unfinished.unlink(missing_ok=True)
         unfinished.write_bytes(content)
-        unfinished.replace(folder / name)
+        unfinished.replace(path)
     else:
         client.log_stream(run.run_id, io.BytesIO(content), name)
 
@@ -85,12 +86,13 @@ def put(client: MlflowClient, run: RunInfo, name: str, content: bytes) -> None:
 def put_outcome(
     client: MlflowClient, run: RunInfo, record: TrialRecord, outcome: TrialOutcome
 ) -> DatasetInput | None:
-    """Write a training's record, weights, pictures and log, and the data set that it used.
+    """Write a training's record, weights, files and log, and the data set that it used.
 
     Returns:
         The data set, if it is known.
     """
     files = {names.RECORD: record.file, **outcome.pictures}
+    files |= {f"{names.LOGGED}/{name}": one for name, one in outcome.logged_files.items()}
     if outcome.weights is not None:
         files[names.WEIGHTS] = outcome.weights
     if outcome.log is not None:
@@ -135,9 +137,9 @@ def finalist_of(tags: Mapping[str, str]) -> Finalist | None:
     return Finalist(setting_of=setting_of, first=first, last=last)
 
 
-def _refuse_links(folder: Path) -> None:
+def _refuse_links(*parts: Path) -> None:
     """Look at ``NAME/RUN/artifacts``; above them the user may link what he likes."""
-    for part in (folder, *folder.parents[:2]):
+    for part in parts:
         if part.is_symlink():
             message = f"{part}: got a link, expected a folder that this project made"
             raise WorkFailedError(message)

@@ -164,6 +164,7 @@ class TrialOutcome:
         facts: ``None`` where the worker died before it could say.
         seconds: Worker seconds by phase (``PHASES``).
         repeat: As ``TrialConfig.repeat``.
+        logged_files: What a user's module logged through ``self.logger``, by name.
         unlogged: Names that a user's module logged and that are not kept.
         log: What a user's code printed and the whole traceback, where its trial failed.
     """
@@ -178,6 +179,7 @@ class TrialOutcome:
     facts: Facts | None = field(default=None, repr=False)
     seconds: dict[str, float] = field(default_factory=dict)
     repeat: int = 0
+    logged_files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     unlogged: tuple[str, ...] = ()
     log: bytes | None = field(default=None, repr=False)
 

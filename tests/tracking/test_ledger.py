@@ -367,3 +367,28 @@ def test_pictures_lie_beside_the_trial_and_the_bests_beside_the_study(
     folder = folder_of(study_run.info.artifact_uri)
     assert (folder / "weight_map.png").read_bytes() == b"weights\x01"
     assert (folder / "reconstructions.png").read_bytes() == b"rows\x01"
+
+
+def test_what_a_module_logged_lies_in_a_folder_of_the_trial_s_run(
+    ledger: MlflowLedger, client: MlflowClient
+) -> None:
+    run_id = ledger.start(config(0))
+    files = {"plot.png": b"png", "record.json": b"mine"}
+    ledger.finish(config(0), outcome(0, logged_files=files))
+    folder = folder_of(client.get_run(run_id).info.artifact_uri)
+    assert {name: (folder / "logged" / name).read_bytes() for name in files} == files
+    assert (folder / "record.json").read_bytes() != b"mine"
+    assert not [name for name in (folder / "logged").iterdir() if name.name.startswith(".")]
+
+
+def test_a_link_in_place_of_that_folder_is_not_followed(
+    ledger: MlflowLedger, client: MlflowClient, tmp_path: Path
+) -> None:
+    run_id = ledger.start(config(0))
+    folder = folder_of(client.get_run(run_id).info.artifact_uri)
+    folder.mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    (folder / "logged").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(WorkFailedError, match=r"logged: got a link, expected a folder"):
+        ledger.finish(config(0), outcome(0, logged_files={"plot.png": b"png"}))
+    assert not list((tmp_path / "elsewhere").iterdir())

@@ -88,8 +88,17 @@ class FoldTrainings:
 
     @property
     def unlogged(self) -> dict[str, None]:
-        """Names that the modules logged and that have no curve."""
+        """Names that the modules logged and that have no curve, or no file."""
         return {name: None for one in self._trainings for name in one.unlogged}
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """What the modules logged through their loggers; the names begin with ``fold_1_``."""
+        return {
+            f"fold_{fold}_{name}": content
+            for fold, one in enumerate(self._trainings, start=1)
+            for name, content in one.files.items()
+        }
 
     @property
     def seconds(self) -> dict[str, float]:

@@ -173,6 +173,7 @@ class _Fit:
             facts=self._facts,
             seconds=self._seconds(),
             repeat=self._config.repeat,
+            logged_files=training.files if training else {},
             unlogged=tuple(sorted(training.unlogged)) if training else (),
             log=self._log.content if progress.state is TrialState.FAIL else None,
         )

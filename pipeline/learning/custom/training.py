@@ -16,6 +16,7 @@ from pipeline.learning.custom.classes import build, find_class, given_to, seed_a
 from pipeline.learning.custom.loaders import DataArguments, TrialLoaders
 from pipeline.learning.custom.own_callbacks import make_callbacks
 from pipeline.learning.custom.resume import IN_MEMORY, EpochCheckpoint, NotResumedError
+from pipeline.learning.custom.trial_logger import LoggedFiles, TrialLogger
 from pipeline.learning.lightning import (
     Callback,
     CheckpointIO,
@@ -34,6 +35,7 @@ def make_trainer(
     epochs: int = 1,
     callbacks: Sequence[Callback] = (),
     plugins: Sequence[CheckpointIO] = (),
+    logger: DummyLogger | None = None,
     arguments: Mapping[str, Any] = MappingProxyType({}),
 ) -> Trainer:
     """Make a Trainer that writes no file and shows nothing.
@@ -44,6 +46,7 @@ def make_trainer(
         callbacks: In the order in which they are called, but a ``Checkpoint`` comes last, after
             the module's own hooks.
         plugins: Where a checkpoint goes.
+        logger: Keeps what is logged through it; by default nothing is kept.
         arguments: Others, by Lightning's names.
     """
     device = resolve_device(training.device)
@@ -56,7 +59,7 @@ def make_trainer(
         callbacks=list(callbacks),
         plugins=list(plugins),
         enable_checkpointing=bool(callbacks),
-        logger=DummyLogger(),  # a module may call it, and some callbacks ask for one
+        logger=logger or DummyLogger(),  # a module may call it, and some callbacks ask for one
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
@@ -130,6 +133,7 @@ class Training:
 
     Attributes:
         module: The network, once it is built.
+        logged: What its module logs through its logger.
         has_paused: Whether it was ended for a pause.
     """
 
@@ -150,6 +154,7 @@ class Training:
         self._fold = fold
         probe = None if assignment.is_refit else loaders.no_dropout_arguments()
         self.module: LightningModule | None = None
+        self.logged = LoggedFiles()
         self.has_paused = False
         self._recorder = EpochRecorder(
             progress,
@@ -161,6 +166,7 @@ class Training:
         )
         if saved is not None:
             self._recorder.weights = saved["weights"]
+            self.logged.load_state_dict(saved["files"])
 
     @property
     def weights(self) -> dict[str, Tensor] | None:
@@ -169,8 +175,13 @@ class Training:
 
     @property
     def unlogged(self) -> dict[str, None]:
-        """Names that the module logged and that have no curve."""
-        return self._recorder.unlogged
+        """Names that the module logged and that have no curve, or no file."""
+        return self._recorder.unlogged | self.logged.left_out
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """What the module logged through its logger, by name."""
+        return self.logged.files
 
     @property
     def seconds(self) -> dict[str, float]:
@@ -211,9 +222,15 @@ class Training:
             epochs=self._progress.assignment.epochs,
             callbacks=[checkpoint, *make_callbacks(training, where="trial"), self._recorder],
             plugins=[checkpoint.io],
+            logger=TrialLogger(self.logged),
             arguments=training.trainer.arguments if training.trainer else {},
         )
 
     def _state(self, training: State) -> State:
         curve = curve_state(self._progress.curve)
-        return {"curve": curve, "weights": self._recorder.weights, "training": training}
+        return {
+            "curve": curve,
+            "weights": self._recorder.weights,
+            "files": self.logged.state_dict(),
+            "training": training,
+        }
