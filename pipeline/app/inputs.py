@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Union
 from pipeline.app import trust
 from pipeline.app.workspace import Workspace
 from pipeline.config import DataConfig, StudyConfig, TrialConfig
+from pipeline.config.arguments import with_lists
 from pipeline.config.domain import values_of
 from pipeline.config.space import Space
 
@@ -106,8 +107,10 @@ def prepare_data(
 
 
 def first_setting(space: Space) -> dict[str, Any]:
-    """A setting inside a space: of choices the first, of ranges the lowest."""
-    return {name: values_of(domain, corners=True)[0] for name, domain in space.domains.items()}
+    """A setting inside a space, as classes take it: of choices the first, of ranges the lowest."""
+    values = {name: values_of(domain, corners=True)[0] for name, domain in space.domains.items()}
+    params = {name: values[name] for name in space.active(values)}
+    return with_lists(params, space.lists(values))
 
 
 def prepare_trial(config: TrialConfig, workspace: Workspace, *, where: str) -> Data:
@@ -122,5 +125,5 @@ def prepare_trial(config: TrialConfig, workspace: Workspace, *, where: str) -> D
 
         find_classes(config, where)
     source = locate_data(config.data, workspace, where=where)
-    given = config.params | config.training.data_arguments
+    given = config.arguments | config.training.data_arguments
     return prepare_data(config.data, given, workspace, source=source, where=where)

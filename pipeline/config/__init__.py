@@ -1,5 +1,6 @@
 """What a study and a trial are: frozen records, checked when built."""
 
+from pipeline.config.conditions import Condition
 from pipeline.config.domain import (
     Choices,
     Domain,
@@ -23,7 +24,8 @@ from pipeline.config.sections import (
     TrainingConfig,
     parameters_of,
 )
-from pipeline.config.space import Space, read_space
+from pipeline.config.space import Space
+from pipeline.config.space_section import read_space
 from pipeline.config.study import StudyConfig, check_study, differences, digest, load_study
 from pipeline.config.trainer import TrainerConfig
 from pipeline.config.trial import Finalist, Shape, TrialConfig, derive_seed
@@ -34,6 +36,7 @@ __all__ = [
     "MODELS",
     "VAL_LOSS",
     "Choices",
+    "Condition",
     "DataConfig",
     "Domain",
     "EarlyStopping",

@@ -90,6 +90,29 @@ def with_params(given: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str
     return arguments
 
 
+def with_lists(params: Mapping[str, Any], lists: Mapping[str, str]) -> dict[str, Any]:
+    """Put the parameters of layers together, as a constructor takes them.
+
+    >>> with_lists({"depth": 2, "p_1": 0.1, "p_2": 0.3}, {"p": "depth"})
+    {'depth': 2, 'p': [0.1, 0.3]}
+
+    Args:
+        params: A trial's.
+        lists: The arguments that are lists, each with the parameter that counts the layers.
+
+    Raises:
+        KeyError: A layer has no value.
+    """
+    names = {kind: _layers_of(kind, params[count]) for kind, count in lists.items()}
+    inside = {name for layers in names.values() for name in layers}
+    whole = {name: value for name, value in params.items() if name not in inside}
+    return whole | {kind: [params[one] for one in layers] for kind, layers in names.items()}
+
+
+def _layers_of(kind: str, n_layers: int) -> list[str]:
+    return [f"{kind}_{layer}" for layer in range(1, n_layers + 1)]
+
+
 def fault_of_name(given: Mapping[str, Any], name: str) -> str | None:
     """Say why a parameter of the space cannot be put among the arguments; ``None``: it can."""
     *outer, last = name.split(".")

@@ -1,11 +1,13 @@
 """Domains: what a parameter can be in a study, a fixed value, a range or choices."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Generic, Self, TypeVar
 
-from pydantic import Field, Strict, model_validator
+from pydantic import Field, PlainValidator, Strict, model_validator
 
+from pipeline.config.conditions import Condition, When
 from pipeline.config.frozen import Frozen, Scalar
-from pipeline.config.messages import InvalidValueError
+from pipeline.config.messages import InvalidValueError, shown
 
 N = TypeVar("N", bound=float)  # int included
 V = TypeVar("V", bound=Scalar)
@@ -14,14 +16,38 @@ STEP_TOLERANCE = 1e-8
 """Rounding error of a sum of floats that is accepted, as a fraction of a step."""
 
 
+def _check_per_layer(given: object) -> object:
+    if isinstance(given, bool) or (isinstance(given, str) and given):
+        return given
+    expected = "true or false, or the name of the parameter that counts the layers"
+    raise InvalidValueError(got=shown(given), expected=expected)
+
+
+PerLayer = Annotated[
+    bool | str,
+    PlainValidator(
+        _check_per_layer,
+        json_schema_input_type=Annotated[bool, Strict()] | Annotated[str, Field(min_length=1)],
+    ),
+]
+"""Whether each layer has a value of its own, or which parameter counts those layers."""
+
+
 class Range(Frozen, Generic[N]):
-    """The numbers from ``low`` to ``high``, both included; whole numbers if the bounds are."""
+    """The numbers from ``low`` to ``high``, both included; whole numbers if the bounds are.
+
+    Attributes:
+        per_layer: Whether each layer has a value of its own; for a user's class also the name of
+            the parameter that counts its layers, ``depth`` by default.
+        when: Which settings have the parameter; by default all.
+    """
 
     low: N
     high: N
     log: Annotated[bool, Strict()] = False
     step: Annotated[N, Field(gt=0)] | None = None
-    per_layer: Annotated[bool, Strict()] = False
+    per_layer: PerLayer = False
+    when: When | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -67,10 +93,16 @@ class Range(Frozen, Generic[N]):
 
 
 class Choices(Frozen, Generic[V]):
-    """One of the listed values; the search treats them as unordered."""
+    """One of the listed values; the search treats them as unordered.
+
+    Attributes:
+        per_layer: As that of a range.
+        when: As that of a range.
+    """
 
     choices: Annotated[tuple[V, ...], Field(min_length=1, max_length=1_000)]
-    per_layer: Annotated[bool, Strict()] = False
+    per_layer: PerLayer = False
+    when: When | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -98,6 +130,12 @@ def _is_multiple(value: float, step: float) -> bool:
 
 Domain = int | float | str | Range[Any] | Choices[Any]
 """What a parameter can be in a study: a fixed value, a range, or choices."""
+
+
+def when_of(domain: Domain | None) -> Mapping[str, Condition]:
+    """The conditions of a parameter; none where every setting has it."""
+    given = domain.when if isinstance(domain, Range | Choices) else None
+    return given or {}
 
 
 def is_fixed(domain: Domain) -> bool:

@@ -30,9 +30,10 @@ class Frozen(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _refuse_unknown_keys(cls, given: object) -> object:
+        known = [field.alias or name for name, field in cls.model_fields.items()]
         for key in given if isinstance(given, Mapping) else ():
-            if key not in cls.model_fields:
-                raise InvalidValueError(key=str(key), problem=unknown_key(key, cls.model_fields))
+            if key not in known:
+                raise InvalidValueError(key=str(key), problem=unknown_key(key, known))
         return given
 
 

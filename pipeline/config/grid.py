@@ -1,8 +1,8 @@
 """Every setting of a space, where it has finitely many."""
 
 import math
-from collections.abc import Iterator, Mapping
-from itertools import product
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice, product
 from typing import Any, Final
 
 from pipeline.config.domain import values_of
@@ -23,7 +23,8 @@ def count_settings(space: Space) -> int:
     Raises:
         InvalidValueError: A parameter has no list of values, or there are too many settings.
     """
-    size = sum(math.prod(map(len, values.values())) for values in _by_counts(space))
+    decided = islice(_by_decisions(space), LARGEST_GRID + 1)
+    size = sum(math.prod(map(len, values.values())) for values in decided)
     if size > LARGEST_GRID:
         got, expected = f"a grid of {size:,} settings", f"at most {LARGEST_GRID:,}"
         raise InvalidValueError(got=got, expected=expected)
@@ -33,7 +34,7 @@ def count_settings(space: Space) -> int:
 def list_settings(space: Space) -> Iterator[Params]:
     """List every setting of a space once, the last parameter varying fastest.
 
-    A layer or block that a setting does not have is not varied.
+    What a setting does not have, such as a further layer, is not varied.
 
     Args:
         space: Choices, whole numbers and steps only.
@@ -45,19 +46,32 @@ def list_settings(space: Space) -> Iterator[Params]:
         InvalidValueError: A parameter has no list of values, or there are too many settings.
     """
     count_settings(space)
-    for values in _by_counts(space):
+    for values in _by_decisions(space):
         for setting in product(*values.values()):
             yield dict(zip(values, setting, strict=True))
 
 
-def _by_counts(space: Space) -> Iterator[Values]:
-    """The values of the active parameters for each number of layers and blocks."""
+def _by_decisions(space: Space) -> Iterator[Values]:
+    """The values of the active parameters for each way to decide which ones are active."""
     values = {name: _values(space, name) for name in space.domains}
-    counts = space.table.counts
-    for setting in product(*(values[count] for count in counts)):
-        counted = dict(zip(counts, setting, strict=True))
-        active = {name: values[name] for name in space.active(counted)}
-        yield active | {count: (value,) for count, value in counted.items()}
+    for decided in _decisions(space, values, space.deciding, {}):
+        active = {name: values[name] for name in space.active(decided)}
+        yield active | {name: (value,) for name, value in decided.items()}
+
+
+def _decisions(
+    space: Space, values: Values, names: Sequence[str], decided: Params
+) -> Iterator[Params]:
+    """Each setting of the parameters that conditions name, of those that it has."""
+    if not names:
+        yield decided
+        return
+    first, rest = names[0], names[1:]
+    if not space.has(first, decided):
+        yield from _decisions(space, values, rest, decided)
+        return
+    for value in values[first]:
+        yield from _decisions(space, values, rest, decided | {first: value})
 
 
 def _values(space: Space, name: str) -> tuple[Any, ...]:

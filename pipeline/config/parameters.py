@@ -12,6 +12,7 @@ from pipeline.config.domain import Choices, Domain, Range
 from pipeline.config.frozen import Scalar
 from pipeline.config.messages import MISSING, InvalidValueError, at_key, shown, unknown_key
 
+MOST_LAYERS: Final = 100
 LAYER: Final = "([1-9][0-9]?|100)"
 """The number of a layer or block, as it ends a parameter's name."""
 
@@ -100,12 +101,6 @@ class ParameterTable:
     def by_name(self) -> dict[str, Parameter]:
         """Each parameter by its name; ``width`` is that of every layer."""
         return {parameter.name: parameter for parameter in self.parameters}
-
-    @cached_property
-    def counts(self) -> tuple[str, ...]:
-        """The parameters that count layers: ``blocks``, ``depth``."""
-        counted = {parameter.of_each for parameter in self.parameters}
-        return tuple(name for name in self.by_name if name in counted)
 
     @cached_property
     def layered(self) -> dict[str, str]:

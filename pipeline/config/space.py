@@ -1,18 +1,22 @@
-"""The space of a study file: which parameters are fixed, and which are searched in which bounds."""
+"""The space of a study: which parameters are fixed, and which are searched in which bounds."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from itertools import count
+from typing import Any, Final
 
-from pydantic import BaseModel, GetJsonSchemaHandler
+from pydantic import BaseModel
 
-from pipeline.config.custom_space import ARGUMENT, KINDS, argument, check_argument
-from pipeline.config.domain import Domain, values_of
-from pipeline.config.keep_prob import KEEP_PROB_SCHEMA, dropout_key, keep_key, to_dropout
-from pipeline.config.messages import MISSING, InvalidValueError, at_key, shown, unknown_key
-from pipeline.config.models import MODELS
-from pipeline.config.parameters import LAYER, Parameter, ParameterTable
+from pipeline.config.conditions import Condition, ordered
+from pipeline.config.domain import Domain, is_fixed, values_of, when_of
+from pipeline.config.messages import shown
+from pipeline.config.parameters import LAYER, ParameterTable
+
+LAYER_NAME: Final = re.compile(f"^(.+)_{LAYER}$")
+DEPTH: Final = "depth"
+"""What counts the layers of a user's class where the study file does not say it."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,20 @@ class Space:
             for name, domain in self.given.items()
         }
 
+    @cached_property
+    def layered(self) -> dict[str, str]:
+        """The parameters of each layer, with the parameter that counts the layers."""
+        return dict(self.table.layered) | {
+            name: DEPTH if per_layer is True else per_layer
+            for name, domain in self.given.items()
+            if (per_layer := getattr(domain, "per_layer", False)) and not self.table.find(name)
+        }
+
+    def layer_of(self, name: str) -> tuple[str, int] | None:
+        """What a parameter of one layer is of: ``width`` and 2 for ``width_2``."""
+        match = LAYER_NAME.match(name)
+        return (match[1], int(match[2])) if match and match[1] in self.layered else None
+
     def most(self, count: str) -> int:
         """The largest number of layers or blocks that a trial of this space may have."""
         return int(max(values_of(self.given[count], corners=True)))
@@ -49,15 +67,15 @@ class Space:
         """Each parameter by its name in Optuna and MLflow, with one name for each layer."""
         domains: dict[str, Domain] = {}
         for name in dict.fromkeys([*self.table.by_name, *self.given]):
-            if name in self.table.layered:
+            if name in self.layered:
                 domains |= self._layer_domains(name)
-            elif name in self.given and not self.table.layer_key.match(name):
+            elif name in self.given and not self.layer_of(name):
                 domains[name] = self.given[name]
         return domains
 
     def _layer_domains(self, kind: str) -> Iterator[tuple[str, Domain]]:
         shared = self.given.get(kind)
-        for layer in range(1, self.most(self.table.layered[kind]) + 1):
+        for layer in range(1, self.most(self.layered[kind]) + 1):
             key = f"{kind}_{layer}"
             if key in self.given:
                 yield key, self.given[key]
@@ -66,157 +84,100 @@ class Space:
             elif shared is not None:
                 yield kind, shared
 
-    def active(self, params: Mapping[str, Any]) -> tuple[str, ...]:
-        """Name the parameters that a network has, in the file's order.
+    @cached_property
+    def conditions(self) -> dict[str, tuple[tuple[str, Condition], ...]]:
+        """What must hold of others where a setting has a parameter; that layers are there too."""
+        return {name: tuple(self._conditions_of(name)) for name in self.domains}
+
+    def _conditions_of(self, name: str) -> Iterator[tuple[str, Condition]]:
+        kind, layer = self.layer_of(name) or (name, self._first_shared(name))
+        if kind in self.layered:
+            yield self.layered[kind], Condition(at_least=layer)
+        yield from when_of(self.given.get(kind)).items()
+
+    def _first_shared(self, kind: str) -> int:
+        """The first layer that has the value of all layers, and none of its own."""
+        return next(layer for layer in count(1) if f"{kind}_{layer}" not in self.given)
+
+    @cached_property
+    def deciding(self) -> tuple[str, ...]:
+        """The parameters that conditions name, each after those that its own conditions name."""
+        names = {name: [other for other, _ in held] for name, held in self.conditions.items()}
+        named = {other for others in names.values() for other in others}
+        return tuple(name for name in ordered(names) if name in named)
+
+    def has(self, name: str, params: Mapping[str, Any]) -> bool:
+        """Whether a setting has a parameter: all of its conditions hold.
 
         Args:
-            params: A setting; its numbers of layers and blocks decide.
+            name: Of the parameter.
+            params: The setting; what it does not name it does not have.
         """
-        names, is_of_layer = self.domains, self.table.layer_key.match
-        needed = {
-            f"{kind}_{layer}" if f"{kind}_{layer}" in names else kind
-            for kind, count in self.table.layered.items()
-            for layer in range(1, params[count] + 1)
-        }
-        return tuple(
-            name
-            for name in names
-            if name in needed or not (name in self.table.layered or is_of_layer(name))
+        return self._all_hold(self.conditions[name], params)
+
+    def _all_hold(
+        self, conditions: Iterable[tuple[str, Condition]], params: Mapping[str, Any]
+    ) -> bool:
+        return all(
+            other in params and condition.holds(params[other]) and self.has(other, params)
+            for other, condition in conditions
         )
 
+    def why_not(self, name: str, params: Mapping[str, Any]) -> str | None:
+        """Say why a setting does not have a parameter, as far as it is known.
 
-def read_space(table: ParameterTable, given: object) -> Space:
-    """Check the space of a study file.
+        Args:
+            name: Of the parameter, or of that of all layers.
+            params: What is known of the setting, beside the constants.
+        """
+        is_of_all = name in self.layered
+        given = when_of(self.given.get(name)).items()
+        for other, condition in given if is_of_all else self.conditions[name]:
+            value = params.get(other, self.domains[other])
+            if is_fixed(value) and not condition.holds(value):
+                return self._in_words(name, other, condition, value)
+            if why := self.why_not(other, params):
+                return why
+        return None
 
-    Args:
-        table: The parameters of the study's model.
-        given: The section of the file.
+    def _in_words(self, name: str, other: str, condition: Condition, value: Any) -> str:
+        kind, layer = self.layer_of(name) or ("", 0)
+        if self.layered.get(kind) == other and condition == Condition(at_least=layer):
+            return f"there is no such layer: the trial's {other} is {value}"
+        return f"the trial does not have it, since its {other} is {shown(value)}, not {condition}"
 
-    Raises:
-        InvalidValueError: Naming the first key that is wrong, as the file has it.
-    """
-    if not isinstance(given, Mapping):
-        raise InvalidValueError(got=shown(given), expected="a map of parameters")
-    section = {str(key): value for key, value in given.items()}
-    file_keys = _names(table, section)
-    domains = dict(_read_domains(table, section, file_keys))
-    domains |= _defaults(table, domains)
-    order = dict.fromkeys([*table.by_name, *sorted(domains)])
-    space = Space(table, {name: domains[name] for name in order if name in domains})
-    for name in space.given:
-        with at_key(file_keys.get(name, name)):
-            _check_layer(space, name)
-    _check_complete(space)
-    return space
+    def active(self, params: Mapping[str, Any]) -> tuple[str, ...]:
+        """Name the parameters that a setting has, in the file's order.
 
+        Args:
+            params: The setting; of it count the parameters that conditions name, among them the
+                numbers of layers and blocks.
+        """
+        return tuple(name for name in self.domains if self.has(name, params))
 
-def _names(table: ParameterTable, given: Mapping[str, Any]) -> dict[str, str]:
-    """Each parameter's name with the key that the file has for it: it may be a ``keep_prob``."""
-    file_keys: dict[str, str] = {}
-    for key in given:
-        name = dropout_key(key, table.rates)
-        if name in file_keys:
-            problem = f"give either {key} or {file_keys[name]}, not both"
-            raise InvalidValueError(key=key, problem=problem)
-        file_keys[name] = key
-    return file_keys
+    def lists(self, params: Mapping[str, Any]) -> dict[str, str]:
+        """The arguments of a user's class that are lists, one value a layer.
 
+        Args:
+            params: A setting.
 
-def _read_domains(
-    table: ParameterTable, given: Mapping[str, Any], file_keys: Mapping[str, str]
-) -> Iterator[tuple[str, Domain]]:
-    for name, key in file_keys.items():
-        parameter = _parameter(table, name, given[key])
-        if given[key] is None and _is_optional(parameter):
-            continue
-        with at_key(key):
-            yield name, parameter.read(given[key] if name == key else to_dropout(given[key]))
+        Returns:
+            Those that the setting has, with the parameter that counts the layers.
+        """
+        return {
+            kind: counted
+            for kind, counted in self.layered.items()
+            if kind not in self.table.layered
+            and self._all_hold(when_of(self.given[kind]).items(), params)
+        }
 
-
-def _parameter(table: ParameterTable, name: str, given: object) -> Parameter:
-    found = table.find(name)
-    if found is not None:
-        return found
-    if table.is_open:
-        check_argument(name)
-        with at_key(name):
-            return argument(given)
-    models = [model for model, row in MODELS.items() if row.parameters.find(name)]
-    known = [*table.keys, *map(keep_key, table.rates)]
-    problem = unknown_key(name, known)
-    if models:
-        problem = f"a parameter of {' and '.join(models)}, not of this model"
-    raise InvalidValueError(key=name, problem=problem)
-
-
-def _is_optional(parameter: Parameter) -> bool:
-    return parameter.need == "optional" or parameter.of_each is not None
-
-
-def _defaults(table: ParameterTable, domains: Mapping[str, Domain]) -> Iterator[tuple[str, Any]]:
-    for parameter in table.parameters:
-        if parameter.name in domains or _is_optional(parameter):
-            continue
-        if parameter.need == "required":
-            raise InvalidValueError(key=parameter.name, problem=f"{MISSING} ({parameter.means})")
-        yield parameter.name, parameter.default
-
-
-def _check_layer(space: Space, name: str) -> None:
-    """Refuse a layer that no trial has, and ``per_layer`` of a parameter without layers."""
-    table, match = space.table, space.table.layer_key.match(name)
-    count = table.layered[match[1]] if match else ""
-    if match and int(match[2]) > space.most(count):
-        problem = f"there is no such layer: the largest {count} is {space.most(count)}"
-        raise InvalidValueError(problem=problem)
-    if getattr(space.given[name], "per_layer", False) and name not in table.layered:
-        kinds = ", ".join(table.layered)
-        problem = f"only {kinds} can vary by layer" if kinds else "not allowed for this model"
-        raise InvalidValueError(key="per_layer", problem=problem)
-
-
-def _check_complete(space: Space) -> None:
-    """Refuse a layer without a value."""
-    for kind, count in space.table.layered.items():
-        for layer in range(1, space.most(count) + 1):
-            if kind not in space.given and f"{kind}_{layer}" not in space.given:
-                problem = f"{kind} or {kind}_{layer} is required, since {count} can be {layer}"
-                raise InvalidValueError(key=kind, problem=problem)
-
-
-def space_schema(table: ParameterTable, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-    """Describe the spaces of a model as JSON Schema.
-
-    Args:
-        table: The parameters of the model.
-        handler: Describes the types of values.
-    """
-    domains = {one.name: _domain_schema(one, handler) for one in table.parameters}
-    patterns = {f"^{kind}_{LAYER}$": domains[kind] for kind in table.layered}
-    patterns |= {
-        f"^{keep_key(rate)}_{LAYER}$": KEEP_PROB_SCHEMA
-        for rate in table.rates
-        if rate in table.layered
-    }
-    if table.is_open:
-        patterns[ARGUMENT] = {"anyOf": [_domain_schema(kind, handler) for kind in KINDS.values()]}
-    properties = {one.name: _property(one, domains[one.name]) for one in table.parameters}
-    return {
-        "type": "object",
-        "properties": properties | {keep_key(rate): KEEP_PROB_SCHEMA for rate in table.rates},
-        "patternProperties": patterns,
-        "required": [one.name for one in table.parameters if "default" not in properties[one.name]],
-        "additionalProperties": False,
-    }
-
-
-def _property(parameter: Parameter, domain: dict[str, Any]) -> dict[str, Any]:
-    if _is_optional(parameter):
-        domain = {"anyOf": [domain, {"type": "null"}], "default": parameter.default}
-    elif parameter.need == "filled in":
-        domain = domain | {"default": parameter.default}
-    return domain | {"description": parameter.means}
-
-
-def _domain_schema(parameter: Parameter, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-    return {"oneOf": [handler(form.core_schema) for form in parameter.forms.values()]}
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The names of what a user's class is given: a parameter of layers is one list."""
+        kinds = (self.layer_of(name) for name in self.domains)
+        return tuple(
+            dict.fromkeys(
+                kind[0] if kind and kind[0] not in self.table.layered else name
+                for name, kind in zip(self.domains, kinds, strict=True)
+            )
+        )

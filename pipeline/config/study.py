@@ -18,12 +18,12 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from pipeline.config.domain import converted, limit_of, values_of
+from pipeline.config.domain import converted, values_of
 from pipeline.config.finalists import DEFAULT_FINALISTS, FINALIST_SEEDS, count_finalists
+from pipeline.config.fixed_trials import read_trial, spread
 from pipeline.config.frozen import Frozen, Name, Params, Text
 from pipeline.config.grid import count_settings, list_settings
-from pipeline.config.keep_prob import dropout_key, to_dropout
-from pipeline.config.messages import InvalidValueError, at_key, fault_of, shown, unknown_key
+from pipeline.config.messages import InvalidValueError, at_key, fault_of, shown
 from pipeline.config.models import CUSTOM, MODELS
 from pipeline.config.objective import VAL_LOSS, Objective
 from pipeline.config.sections import (
@@ -33,7 +33,8 @@ from pipeline.config.sections import (
     TrainingConfig,
     parameters_of,
 )
-from pipeline.config.space import Space, read_space, space_schema
+from pipeline.config.space import Space
+from pipeline.config.space_section import read_space, space_schema
 from pipeline.config.yaml import override, parse, read_text
 from pipeline.errors import BadInputError
 
@@ -104,7 +105,7 @@ class StudyConfig(Frozen):
         space = info.data.get("space")
         if not isinstance(space, Space):
             return tuple(given)
-        return tuple(_read_trial(space, trial, number) for number, trial in enumerate(given))
+        return tuple(read_trial(space, trial, number) for number, trial in enumerate(given))
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -173,13 +174,8 @@ class StudyConfig(Frozen):
         Returns:
             Values by parameter name; what the trial leaves out is left to the sampler.
         """
-        trial = self.trials[number]
-        return {
-            name: converted(self.space.domains[name], value)
-            for key, value in trial.items()
-            for name in _names_of(self.space, key)
-            if name == key or name not in trial
-        }
+        spread_ = spread(self.space, self.trials[number])
+        return {name: converted(self.space.domains[name], value) for name, value in spread_.items()}
 
     def grid(self) -> Iterator[Params]:
         """List every setting of the space once, the last parameter varying fastest.
@@ -199,48 +195,6 @@ class StudyConfig(Frozen):
         """
         default = {"objective"} if self.objective == VAL_LOSS else set()
         return self.model_dump(mode="json", exclude_none=True, exclude=default)
-
-
-def _read_trial(space: Space, trial: Params, number: int) -> Params:
-    read: Params = {}
-    for key, value in trial.items():
-        name = dropout_key(key, space.table.rates)
-        with at_key(f"{number}.{key}"):
-            if name in read or (name != key and name in trial):
-                raise InvalidValueError(problem=f"give either {key} or {name}, not both")
-            read[name] = value if name == key else to_dropout(value)
-            got = shown(value) if name == key else f"{shown(value)} (dropout {shown(read[name])})"
-            _check_fixed(space, name, read[name], got)
-    _check_layers(space, trial, read, number)
-    return read
-
-
-def _check_fixed(space: Space, key: str, value: object, got: str) -> None:
-    names, layered = _names_of(space, key), space.table.layered
-    if not names and not (key in layered and space.most(layered[key]) == 0):
-        raise InvalidValueError(problem=unknown_key(key, [*layered, *space.domains]))
-    for name in names:
-        limit = limit_of(space.domains[name], value)
-        if limit is not None:
-            raise InvalidValueError(got=got, expected=f"{limit} (space.{name})")
-
-
-def _names_of(space: Space, key: str) -> list[str]:
-    """The parameters that a fixed trial's key means: ``dropout`` is that of every layer."""
-    is_layered = key in space.table.layered
-    return [
-        name for name in space.domains if name == key or (is_layered and name.startswith(f"{key}_"))
-    ]
-
-
-def _check_layers(space: Space, trial: Params, read: Params, number: int) -> None:
-    """Refuse a layer beyond the depth of the fixed trial itself."""
-    for key, name in zip(trial, read, strict=True):
-        match = space.table.layer_key.match(name)
-        count = space.table.layered[match[1]] if match else ""
-        if match and count in read and int(match[2]) > read[count]:
-            problem = f"there is no such layer: the trial's {count} is {read[count]}"
-            raise InvalidValueError(key=f"{number}.{key}", problem=problem)
 
 
 def _spaces_by_model(handler: GetJsonSchemaHandler) -> Iterator[dict[str, Any]]:

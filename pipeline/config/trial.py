@@ -5,11 +5,12 @@ from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
+from pipeline.config.arguments import with_lists
 from pipeline.config.frozen import LARGEST_SEED, Bool, Frozen, Name, Real, Seed, Text, Whole
-from pipeline.config.messages import at_key
+from pipeline.config.messages import MISSING, InvalidValueError, at_key, shown
 from pipeline.config.models import MODELS
 from pipeline.config.objective import VAL_LOSS, Objective
-from pipeline.config.parameters import ParameterTable, check_params
+from pipeline.config.parameters import MOST_LAYERS, ParameterTable, check_params
 from pipeline.config.sections import DataConfig, ModelConfig, TrainingConfig, parameters_of
 
 TrialNumber = Annotated[Whole, Field(ge=0, lt=1_000_000)]
@@ -59,6 +60,8 @@ class TrialConfig(Frozen):
         study_seed: Seeds the splits and the order of batches, shared by all trials of a study.
         objective: By which its best epoch is found, and it is stopped early.
         params: The active parameters, constants included.
+        lists: The arguments of a user's class that are lists, one value a layer, each with the
+            parameter that counts the layers; ``None`` where there are none.
         repeat: 0 as the study trains it; *r* = 1, 2 … is the same setting on the *r*-th set of new
             seeds (``confirm``). The split is the study's in every repeat.
         finalist: ``None`` where the search suggested the setting. It changes no bit.
@@ -72,6 +75,7 @@ class TrialConfig(Frozen):
     training: TrainingConfig
     objective: Objective = VAL_LOSS
     params: dict[str, Bool | Whole | Real | Text]
+    lists: dict[str, str] | None = None
     repeat: Annotated[Whole, Field(ge=0, le=1_000_000)] = 0
     finalist: Finalist | None = None
 
@@ -79,7 +83,23 @@ class TrialConfig(Frozen):
     def _check(self) -> Self:
         with at_key("params"):
             check_params(self._table, self.params)
+            self._check_lists()
         return self
+
+    def _check_lists(self) -> None:
+        for kind, count in (self.lists or {}).items():
+            n_layers = self.params.get(count)
+            if type(n_layers) is not int or not 0 <= n_layers <= MOST_LAYERS:
+                expected = f"a whole number from 0 to {MOST_LAYERS}"
+                raise InvalidValueError(key=count, got=shown(n_layers), expected=expected)
+            for layer in range(1, n_layers + 1):
+                if f"{kind}_{layer}" not in self.params:
+                    raise InvalidValueError(key=f"{kind}_{layer}", problem=MISSING)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The parameters as a user's class takes them: those of layers are lists."""
+        return with_lists(self.params, self.lists or {})
 
     @property
     def _table(self) -> ParameterTable:

@@ -256,7 +256,7 @@ def resolve(
     Args:
         study: The study file.
         number: The trial's number.
-        params: Its parameters; those of layers that it does not have are left out.
+        params: Its parameters; those that it does not have are left out.
         finalist: What makes it a finalist.
     """
     return TrialConfig(
@@ -268,5 +268,6 @@ def resolve(
         training=study.training,
         objective=study.objective,
         params={name: params[name] for name in study.space.active(params)},
+        lists=study.space.lists(params) or None,
         finalist=finalist,
     )

@@ -2,21 +2,22 @@
 
 A range is a column from 0 to 1, logarithmic where the study file says so. Choices that are numbers
 have an order and are a column as well, evenly spaced; other choices have one column each. The
-parameters of layers that a setting does not have are set to one value: they make no difference.
+parameters that a setting does not have, such as those of further layers, are set to one value: they
+make no difference.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.config import Choices, Params, Range, Space, values_of
+from pipeline.config import Choices, Condition, Params, Range, Space, values_of
 
 Matrix = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
 INACTIVE: Final = 0.5
 """The place of a parameter that a setting does not have."""
 LARGEST_LIST: Final = 1_000
@@ -152,7 +153,6 @@ class Encoding:
             for name, domain in space.domains.items()
             if name not in self.axes
         }
-        self._list_layers()
 
     @property
     def n_columns(self) -> int:
@@ -160,7 +160,7 @@ class Encoding:
         return len(self.owner)
 
     def encode(self, settings: Sequence[Mapping[str, Any]]) -> Matrix:
-        """Place settings; each has every parameter, those of layers it does not have included.
+        """Place settings; each has every parameter, those that it does not have included.
 
         Returns:
             Float [n, columns], in [0, 1].
@@ -170,7 +170,9 @@ class Encoding:
             for setting in settings
         ]
         places = np.array(rows, dtype=np.float64).reshape(len(rows), self.n_columns)
-        return self._without_inactive(places)
+        active = [set(self._space.active(setting)) for setting in settings]
+        has = np.array([[name in names for name in self.axes] for names in active], dtype=np.bool_)
+        return self._without_inactive(places, has.reshape(len(rows), len(self.axes)))
 
     def decode(self, places: Matrix) -> list[Params]:
         """Find the settings nearest to places, float [n, columns]; each has every parameter."""
@@ -193,30 +195,34 @@ class Encoding:
                 columns = places[:, self.columns[name]]
                 largest = columns.argmax(axis=1)[:, None] == np.arange(axis.width)
                 places[:, self.columns[name]] = math.sqrt(0.5) * largest
-        return self._without_inactive(places)
+        return self._without_inactive(places, self._find_active(places))
 
-    def _list_layers(self) -> None:
-        """List which columns are active for each combination of numbers of layers."""
-        counts = [name for name in self._space.table.counts if name in self._space.domains]
-        self._counts = [name for name in counts if name in self.axes]
-        self._layers = [values_of(self._space.domains[name]) for name in self._counts]
-        fixed = {name: self._constants[name] for name in counts if name not in self.axes}
-        combinations = [
-            fixed | dict(zip(self._counts, some, strict=True)) for some in product(*self._layers)
-        ]
-        active = [set(self._space.active(some)) for some in combinations]
-        names = list(self.axes)
-        self._is_active = np.array([[name in some for name in names] for some in active])
+    def _find_active(self, places: Matrix) -> Flags:
+        """Find which parameters the settings of places have, bool [n, axes]."""
+        values: dict[str, list[Any]] = {}
+        has: dict[str, Flags] = {}
+        for name in dict.fromkeys([*self._space.deciding, *self.axes]):
+            has[name] = np.ones(len(places), dtype=np.bool_)
+            for other, condition in self._space.conditions[name]:
+                has[name] &= has[other] & _hold(condition, values[other])
+            if name in self._space.deciding:
+                values[name] = self._values(name, places)
+        found = np.array([has[name] for name in self.axes], dtype=np.bool_)
+        return found.reshape(len(self.axes), len(places)).T
 
-    def _without_inactive(self, places: Matrix) -> Matrix:
-        if self._is_active.all():
-            return places
-        index = np.zeros(len(places), dtype=int)
-        for name, layers in zip(self._counts, self._layers, strict=True):
-            found = self.axes[name].decode(places[:, self.columns[name]])
-            ranks = {layer: rank for rank, layer in enumerate(layers)}
-            index = index * len(layers) + np.array([ranks[layer] for layer in found])
-        return np.where(self._is_active[index][:, self.owner], places, INACTIVE)
+    def _values(self, name: str, places: Matrix) -> list[Any]:
+        if name in self.axes:
+            return self.axes[name].decode(places[:, self.columns[name]])
+        return [self._constants[name]] * len(places)
+
+    def _without_inactive(self, places: Matrix, has: Flags) -> Matrix:
+        return np.where(has[:, self.owner], places, INACTIVE)
+
+
+def _hold(condition: Condition, values: Sequence[Any]) -> Flags:
+    """For each value whether it meets a condition; equal values are looked at once."""
+    held = {value: condition.holds(value) for value in set(values)}
+    return np.array([held[value] for value in values], dtype=np.bool_)
 
 
 def _is_single(domain: Range[Any] | Choices[Any]) -> bool:

@@ -266,7 +266,7 @@ class TrialStore:
         Args:
             study: The study that they belong to.
             first: The number that the first of them is to have.
-            suggested: Each trial's parameters, those of layers that it does not have included.
+            suggested: Each trial's parameters, those that it does not have included.
             finalists: What makes some of them finalists, by number.
         """
         for number, params in enumerate(suggested, start=first):

@@ -14,7 +14,7 @@ EARLIER = "earlier_attempts"
 FINALIST = "finalist"
 """An attribute: what makes the trial a finalist."""
 INACTIVE = "inactive"
-"""An attribute: the parameters of layers that the trial does not have, as JSON."""
+"""An attribute: the parameters that the trial does not have, as JSON."""
 KEPT = (INACTIVE, FINALIST)
 """What a failed trial keeps when it is tried again."""
 
@@ -26,7 +26,7 @@ def waiting_trial(
 
     Args:
         study: The study that it belongs to.
-        params: Its parameters, those of layers that it does not have included.
+        params: Its parameters, those that it does not have included.
         finalist: What makes it a finalist.
     """
     distributions = all_distributions(study)
@@ -57,7 +57,7 @@ def new_attempt(trial: FrozenTrial, failed: TrialRow | None) -> FrozenTrial:
 
 
 def all_params(trial: FrozenTrial) -> Params:
-    """A trial's parameters, those of layers that it does not have included."""
+    """A trial's parameters, those that it does not have included."""
     inactive: Params = json.loads(trial.user_attrs.get(INACTIVE, "{}"))
     return trial.params | inactive
 

@@ -11,7 +11,7 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
 
-from pipeline.config import Params, StudyConfig, derive_seed
+from pipeline.config import Params, StudyConfig, derive_seed, usual_setting
 from pipeline.search.distributions import constants, only_value, searched
 from pipeline.search.samplers import make_sampler
 from pipeline.trial import TrialRow, WarmStart
@@ -152,13 +152,9 @@ class Grid:
         if number >= n_fixed:
             return self._settings[(number - n_fixed) % len(self._settings)]
         fixed = self._study.fixed_params(number)
-        counts = [count for count in self._study.space.table.counts if count in fixed]
-        fitting = (
-            setting
-            for setting in self._settings
-            if all(setting[count] == fixed[count] for count in counts)
-        )
-        return next(fitting, self._settings[0]) | fixed
+        decided = {name: fixed[name] for name in self._study.space.deciding if name in fixed}
+        fitting = (setting for setting in self._settings if decided.items() <= setting.items())
+        return next(fitting, usual_setting(self._study)) | fixed
 
     def restore(self, number: int, params: Params) -> None:
         """Nothing to do: the setting follows from the number."""

@@ -55,6 +55,25 @@ OWN_SPACE: dict[str, Any] = {
     "flavour": "plain",
     "batch_size": {"choices": [32, 64]},
 }
+CONDITIONAL_SPACE: dict[str, Any] = {
+    "n_layers": {"low": 1, "high": 3},
+    "net.dropout": {"low": 0.0, "high": 0.6, "per_layer": "n_layers"},
+    "optimizer": {"choices": ["sgd", "adam"]},
+    "momentum": {"low": 0.5, "high": 0.9, "when": {"optimizer": {"equals": "sgd"}}},
+    "nesterov": {"choices": [True, False], "when": {"momentum": {"at_least": 0.7}}},
+    "warm_up": {
+        "choices": [1, 2],
+        "when": {"n_layers": {"in": [2, 3]}, "optimizer": {"equals": "adam"}},
+    },
+    "skip": {"low": 1, "high": 4, "per_layer": "n_layers", "when": {"n_layers": {"at_least": 2}}},
+    "batch_size": {"choices": [32, 64]},
+}
+"""A space of a user's own module, most of whose parameters not all settings have."""
+CONDITIONAL_GRID: dict[str, Any] = CONDITIONAL_SPACE | {
+    "net.dropout": {"choices": [0.0, 0.5], "per_layer": "n_layers"},
+    "momentum": CONDITIONAL_SPACE["momentum"] | {"step": 0.2},
+    "skip": CONDITIONAL_SPACE["skip"] | {"high": 2},
+}
 SPACES = {
     "mlp": SEARCHED,
     "cnn": CNN_SPACE,

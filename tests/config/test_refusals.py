@@ -257,7 +257,7 @@ ARGUMENTS: list[tuple[str, str, Any, str]] = [
         "own",
         "space.a",
         {"low": 1, "high": 4, "per_layer": True},
-        ".per_layer: not allowed for this",
+        ".per_layer: depth is to count the layers: unknown key, expected one of",
     ),
     ("own", "space.a", {"choices": [1, "x"]}, f"got a map with choices, {NUMBERS}"),
     ("own", "space.a", {"low": "x", "high": "y"}, f"got a map with low, high, {NUMBERS}"),

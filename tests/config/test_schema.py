@@ -95,8 +95,11 @@ def _faults_below(key: str, inner: Any, node: Mapping[str, Any], place: str) -> 
     named += [child for pattern, child in patterns.items() if re.search(pattern, key)]
     for child in named:
         yield from faults(inner, child, place)
-    if not named and node.get("additionalProperties", True) is False:
+    others = node.get("additionalProperties", True)
+    if not named and others is False:
         yield f"{place}: unknown"
+    if not named and isinstance(others, dict):
+        yield from faults(inner, others, place)
 
 
 def _is_of(value: Any, kind: str) -> bool:
@@ -146,11 +149,20 @@ OF_ITS_MODEL = [
     *[("mlp", "activation", {"choices": ["relu", "tanh"]}), ("autoencoder", "regularizer", None)],
     *[("own", "width_of_layer", 3), ("own", "keep_prob", 7), ("own", "batch_size", MISSING)],
     *[("own", "flag", True), ("own", "is_deep", {"choices": [True, False]})],
+    (
+        "own",
+        "a",
+        {"low": 1, "high": 2, "when": {"shift": {"in": [-0.5]}, "hidden": {"at_least": 9}}},
+    ),
+    ("own", "a", {"choices": ["x"], "when": {"activation": {"equals": "tanh"}}}),
+    ("mlp", "max_norm", {"low": 1, "high": 2, "when": {"depth": {"at_least": 2}}}),
 ]
 OF_ANOTHER_MODEL = [
     *[("mlp", "filters", 8), ("autoencoder", "block_keep_prob", 0.5), ("cnn", "blocks", MISSING)],
     *[("mlp", "regularizer", "channel-dropout"), ("autoencoder", "depth", 0), ("cnn", "name", 1)],
     *[("own", "_hidden", 3), ("own", "a..b", 1), ("own", "batch_size", 0.5), ("mlp", "max", 1)],
+    *[("own", "a", {"low": 1, "high": 2, "when": {"hidden": {"above": 9}}}), ("mlp", "when", 1)],
+    *[("own", "a", {"low": 1, "high": 2, "per_layer": value}) for value in (3, "")],
     *[("cnn", "activation", {"low": 1, "high": 2}), ("cnn", "max_norm", 0), ("own", "a", None)],
 ]
 

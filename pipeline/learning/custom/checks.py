@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from pipeline.config import StudyConfig
 from pipeline.config.arguments import fault_of_name
+from pipeline.config.domain import when_of
 from pipeline.config.sections import parameters_of
 from pipeline.errors import BadInputError
 from pipeline.learning.custom.classes import (
@@ -60,7 +61,7 @@ def check_has_test(path: str, where: str) -> None:
 def _check_data_arguments(config: StudyConfig, custom: CustomClass | None, *, where: str) -> None:
     """Refuse workers of a loader that the data module does not ask for."""
     for name in config.training.data_arguments:
-        if name in config.space.domains:
+        if name in config.space.arguments:
             problem = "it is in the space too"
         elif custom is None or not custom.takes(name):
             problem = f"not taken by the constructor of {config.data.class_path}"
@@ -73,9 +74,10 @@ def _check_taken(
     config: StudyConfig, classes: Mapping[Section, CustomClass], *, where: str
 ) -> None:
     """Refuse a parameter that nobody takes."""
-    built_in = parameters_of(config.model, config.data)
-    for name in config.space.domains:
-        if built_in.find(name) is not None or any(
+    built_in, counts = parameters_of(config.model, config.data), config.space.layered.values()
+    for name in config.space.arguments:
+        is_beside = built_in.find(name) is not None or name in counts  # a list has its length
+        if is_beside or any(
             takes(custom, _init_args(config, section), name) for section, custom in classes.items()
         ):
             continue
@@ -99,7 +101,7 @@ def _check_init_args(
         if not custom.takes(name):
             problem = f"not an argument of {custom.path}; there are {', '.join(custom.names)}"
             raise BadInputError(where=where, key=f"{section}.init_args.{name}", problem=problem)
-    for name in config.space.domains:
+    for name in config.space.arguments:
         if takes(custom, given, name) and (fault := fault_of_name(given, name)):
             problem = f"{fault} ({section}.init_args)"
             raise BadInputError(where=where, key=f"space.{name}", problem=problem)
@@ -108,10 +110,13 @@ def _check_init_args(
 def _check_complete(
     config: StudyConfig, custom: CustomClass, section: Section, *, where: str
 ) -> None:
-    """Refuse a space that leaves out what a constructor must have."""
+    """Refuse a space that leaves out what a constructor must have, in all trials or in some."""
     beside = FROM_DATA if section == "model" else config.training.data_arguments
-    known = (*config.space.domains, *beside, *_init_args(config, section))
+    known = (*config.space.arguments, *beside, *_init_args(config, section))
     for name in custom.required:
         if name not in known:
             problem = f"missing, and the constructor of {custom.path} has no default for it"
             raise BadInputError(where=where, key=f"space.{name}", problem=problem)
+        if when_of(config.space.given.get(name)):
+            problem = f"not allowed, since the constructor of {custom.path} has no default for it"
+            raise BadInputError(where=where, key=f"space.{name}.when", problem=problem)

@@ -52,7 +52,7 @@ def open_module(path: str, arguments: Mapping[str, Any], *, seed: int) -> Lightn
 def arguments_of(config: TrialConfig) -> dict[str, Any]:
     """What a trial's data module is given."""
     custom = find_class(str(config.data.class_path), "data", where="trial")
-    params = config.params | config.training.data_arguments
+    params = config.arguments | config.training.data_arguments
     return given_to(custom, params, config.data.init_args)
 
 

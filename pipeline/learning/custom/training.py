@@ -97,7 +97,7 @@ def build_model(config: TrialConfig, of_data: DataArguments, *, fold: int = 0) -
     path = config.model.class_path
     if path is not None:
         custom = find_class(path, "model", where="trial")
-        given = given_to(custom, config.params, config.model.init_args)
+        given = given_to(custom, config.arguments, config.model.init_args)
         module: LightningModule = build(custom, given, of_data)
         return module
     is_classifier = network_class(str(config.model.name)).is_classifier
