@@ -47,7 +47,7 @@ class QLogNei:
         return [
             Assignment(
                 config=resolve(self._study, number, params),
-                epochs=self._study.training.epochs,
+                epochs=self._study.training.most_epochs,
                 patience=early.patience if early else None,
             )
         ]

@@ -31,7 +31,7 @@ def whole_trial(study: StudyConfig, number: int, params: Mapping[str, Any]) -> A
     early = study.training.early_stopping
     return Assignment(
         config=resolve(study, number, constants | dict(params)),
-        epochs=study.training.epochs,
+        epochs=study.training.most_epochs,
         patience=early.patience if early else None,
     )
 
@@ -165,7 +165,7 @@ def syne_asha(study: StudyConfig) -> SyneTune:
     """Syne Tune's ASHA: random settings, stopped at rungs."""
     from syne_tune.optimizer.baselines import ASHA
 
-    epochs = study.training.epochs
+    epochs = study.training.most_epochs
 
     def make(space: Mapping[str, Any]) -> Any:
         return ASHA(
@@ -186,7 +186,7 @@ def syne_cqr(study: StudyConfig) -> SyneTune:
     def make(space: Mapping[str, Any]) -> Any:
         return CQR(dict(space), metric=METRIC, random_seed=study.search.seed)
 
-    return SyneTune(study, make, [study.training.epochs])
+    return SyneTune(study, make, [study.training.most_epochs])
 
 
 ALL: Final[Mapping[str, Entry]] = {

@@ -118,7 +118,7 @@ class OptunaPolicy:
         early = self._study.training.early_stopping
         return Assignment(
             config=resolve(self._study, trial.number, params),
-            epochs=self._study.training.epochs,
+            epochs=self._study.training.most_epochs,
             patience=early.patience if early else None,
             cutoffs=self._pruner.cutoffs(),
         )
@@ -230,7 +230,7 @@ def tpe(study: StudyConfig) -> Policy:
 
 def tpe_median(study: StudyConfig) -> Policy:
     """Optuna's default sampler with its default pruner, sequential."""
-    pruner = MedianPruner(study.training.epochs)
+    pruner = MedianPruner(study.training.most_epochs)
     return OptunaPolicy(study, TPESampler(seed=study.search.seed), pruner)
 
 

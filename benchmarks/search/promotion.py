@@ -26,7 +26,7 @@ class PromotingAsha:
 
     def __init__(self, study: StudyConfig) -> None:
         self._new = OptunaPolicy(study, RandomSampler(seed=study.search.seed))
-        self._rungs = rungs(study.training.epochs)
+        self._rungs = rungs(study.training.most_epochs)
         self._losses: list[dict[int, float]] = [{} for _ in self._rungs]
         self._promoted: list[set[int]] = [set() for _ in self._rungs]
         self._trials: dict[int, Assignment] = {}

@@ -129,7 +129,7 @@ class Simulation:
 
     def _take(self, assignment: Assignment, row: TrialRow) -> None:
         n_epochs = len(row.scores)
-        is_short = n_epochs == assignment.epochs < self._study.training.epochs
+        is_short = n_epochs == assignment.epochs < self._study.training.most_epochs
         state = TrialState.PRUNED if is_short or row.state is TrialState.RUNNING else row.state
         n_new = max(n_epochs - self._trained.get(row.number, 0), 0)
         self._trained[row.number] = n_epochs

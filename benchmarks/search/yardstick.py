@@ -87,11 +87,11 @@ def cohort_of(key: SettingKey, study: StudyConfig) -> Cohort:
                     study_seed=key.seed + plan.OTHER_SPLIT,
                     data=study.data,
                     model=study.model,
-                    training=study.training,
+                    training=study.training.of_trial({}),
                     params=json.loads(key.params),
                     repeat=repeat,
                 ),
-                epochs=study.training.epochs,
+                epochs=study.training.most_epochs,
                 patience=patience,
             )
             for repeat in range(1, plan.REPEATS + 1)

@@ -65,7 +65,7 @@ def first_params(study: StudyConfig) -> Params:
 def _one_batch(study: StudyConfig, params: Mapping[str, Any]) -> Assignment:
     from pipeline.search.blocks import resolve
 
-    trainer = study.training.trainer or TrainerConfig()
-    training = study.training.model_copy(update={"trainer": trainer.model_copy(update=ONE_BATCH)})
-    config = resolve(study, 0, params).model_copy(update={"training": training})
-    return Assignment(config=config, epochs=1)
+    config = resolve(study, 0, params)
+    trainer = config.training.trainer or TrainerConfig()
+    training = config.training.model_copy(update={"trainer": trainer.model_copy(update=ONE_BATCH)})
+    return Assignment(config=config.model_copy(update={"training": training}), epochs=1)

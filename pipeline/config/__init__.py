@@ -21,6 +21,8 @@ from pipeline.config.sections import (
     ModelConfig,
     SamplerName,
     SearchConfig,
+    StudyTraining,
+    Training,
     TrainingConfig,
     parameters_of,
 )
@@ -55,7 +57,9 @@ __all__ = [
     "Shape",
     "Space",
     "StudyConfig",
+    "StudyTraining",
     "TrainerConfig",
+    "Training",
     "TrainingConfig",
     "TrialConfig",
     "check_study",

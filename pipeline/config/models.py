@@ -3,10 +3,12 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, Strict
 
+from pipeline.config.frozen import Count
 from pipeline.config.objective import ACCURACIES, SCORES
 from pipeline.config.parameters import Parameter, ParameterTable
 
@@ -19,6 +21,7 @@ Rate = Annotated[float, Strict(), Field(ge=0, lt=1)]
 BatchSize = Annotated[int, Strict(), Field(ge=1, le=1_000_000)]
 LearningRate = Annotated[float, Strict(), Field(gt=0, le=1_000)]
 WeightDecay = Annotated[float, Strict(), Field(ge=0, le=1_000)]
+Epochs = Annotated[Count, Field(le=100_000)]
 MaxNorm = Annotated[float, Strict(), Field(gt=0, le=1_000)]
 Regularizer = Literal["dropout", "dropconnect"]
 CnnRegularizer = Literal["dropout", "channel-dropout", "dropconnect"]
@@ -215,3 +218,18 @@ MODELS: Final[dict[str, Model]] = {
 
 CUSTOM: Final = ParameterTable((replace(_BATCH_SIZE, need="optional", default=64),), is_open=True)
 """The parameters of a user-defined module: its constructor's arguments, and the batch size."""
+
+EPOCHS: Final = Parameter(
+    name="epochs",
+    means="passes over the training data",
+    values=Epochs,
+    need="optional",
+    usual=math.inf,
+)
+"""A parameter of every model where ``training.epochs`` is searched."""
+
+
+@cache
+def with_epochs(table: ParameterTable) -> ParameterTable:
+    """A model's parameters and ``epochs``."""
+    return replace(table, parameters=(*table.parameters, EPOCHS))

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Generic, Literal, Self, TypeVar
 
 from pydantic import (
+    BeforeValidator,
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
@@ -18,9 +19,10 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from pipeline.config.arguments import Arguments, objects_of
+from pipeline.config.domain import Choices, Range, values_of, when_of
 from pipeline.config.frozen import Count, Frozen, Name, Seed
-from pipeline.config.messages import InvalidValueError, shown
-from pipeline.config.models import CUSTOM, MODELS
+from pipeline.config.messages import InvalidValueError, at_key, shown
+from pipeline.config.models import CUSTOM, EPOCHS, MODELS, Epochs
 from pipeline.config.parameters import ParameterTable
 from pipeline.config.paths import ONE_OF, ClassPath, FilePath
 from pipeline.config.stopping import StoppingName, StoppingSettings, resolve_stopping
@@ -194,8 +196,23 @@ class EarlyStopping(Frozen):
     patience: Count
 
 
-class TrainingConfig(Frozen):
-    """How every trial of the study is trained.
+def _read_epochs(given: object) -> object:
+    """Read epochs as a parameter's value, range or choices."""
+    with at_key(""):
+        domain = EPOCHS.read(given)
+    if getattr(domain, "per_layer", False):
+        raise InvalidValueError(key="per_layer", problem="not allowed: epochs are of no layer")
+    if when_of(domain):
+        raise InvalidValueError(key="when", problem="not allowed: every trial has epochs")
+    return domain
+
+
+EpochsDomain = Annotated[Epochs | Range[Epochs] | Choices[Epochs], BeforeValidator(_read_epochs)]
+E = TypeVar("E")
+
+
+class Training(Frozen, Generic[E]):
+    """How trials are trained; ``epochs`` is one number in a trial, and a domain in a study.
 
     Attributes:
         epochs: The largest number of passes over the training data.
@@ -204,7 +221,7 @@ class TrainingConfig(Frozen):
         trainer: Arguments of Lightning's Trainer, for a model or data of the user's own.
     """
 
-    epochs: Annotated[Count, Field(le=100_000)]
+    epochs: E
     early_stopping: EarlyStopping | None = None
     optimizer: Optimizer = "adamw"
     precision: Precision = "32-true"
@@ -222,6 +239,38 @@ class TrainingConfig(Frozen):
         """What the user's data module is given beside the parameters that it names."""
         n_workers = self.trainer.num_workers if self.trainer else None
         return {} if n_workers is None else {"num_workers": n_workers}
+
+
+class TrainingConfig(Training[Epochs]):
+    """How one trial is trained."""
+
+
+class StudyTraining(Training[EpochsDomain]):
+    """How every trial of the study is trained.
+
+    Attributes:
+        epochs: The largest number of passes over the training data; a range or choices where each
+            trial has its own.
+    """
+
+    @property
+    def is_searched(self) -> bool:
+        """Whether each trial has its own number of epochs."""
+        return not isinstance(self.epochs, int)
+
+    @property
+    def most_epochs(self) -> int:
+        """The largest number of epochs that a trial may have."""
+        return int(max(values_of(self.epochs, corners=True)))
+
+    def of_trial(self, params: Mapping[str, Any]) -> TrainingConfig:
+        """What a trial is trained with.
+
+        Args:
+            params: The trial's; its epochs are among them where they are searched.
+        """
+        epochs = params[EPOCHS.name] if self.is_searched else self.epochs
+        return TrainingConfig(**dict(self) | {"epochs": epochs})
 
 
 SamplerName = Literal["auto", "gp", "tpe", "random", "qmc", "grid"]

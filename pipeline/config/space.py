@@ -29,10 +29,12 @@ class Space:
     Attributes:
         table: The parameters of the model.
         given: What the study file says, defaults filled in.
+        of_training: What its section ``training`` searches: ``epochs``, or nothing.
     """
 
     table: ParameterTable = field(repr=False)
     given: Mapping[str, Domain]
+    of_training: Mapping[str, Domain] = field(default_factory=dict)
 
     @property
     def document(self) -> dict[str, Any]:
@@ -71,7 +73,7 @@ class Space:
                 domains |= self._layer_domains(name)
             elif name in self.given and not self.layer_of(name):
                 domains[name] = self.given[name]
-        return domains
+        return domains | dict(self.of_training)
 
     def _layer_domains(self, kind: str) -> Iterator[tuple[str, Domain]]:
         shared = self.given.get(kind)

@@ -10,17 +10,18 @@ from pipeline.config.custom_space import ARGUMENT, KINDS, argument, check_argume
 from pipeline.config.domain import Domain, values_of
 from pipeline.config.keep_prob import KEEP_PROB_SCHEMA, dropout_key, keep_key, to_dropout
 from pipeline.config.messages import MISSING, InvalidValueError, at_key, shown, unknown_key
-from pipeline.config.models import MODELS
+from pipeline.config.models import EPOCHS, MODELS, with_epochs
 from pipeline.config.parameters import LAYER, MOST_LAYERS, Parameter, ParameterTable
 from pipeline.config.space import LAYER_NAME, Space
 
 
-def read_space(table: ParameterTable, given: object) -> Space:
+def read_space(table: ParameterTable, given: object, epochs: Domain | None = None) -> Space:
     """Check the space of a study file.
 
     Args:
         table: The parameters of the study's model.
         given: The section of the file.
+        epochs: Where each trial has its own.
 
     Raises:
         InvalidValueError: Naming the first key that is wrong, as the file has it.
@@ -28,11 +29,16 @@ def read_space(table: ParameterTable, given: object) -> Space:
     if not isinstance(given, Mapping):
         raise InvalidValueError(got=shown(given), expected="a map of parameters")
     section = {str(key): value for key, value in given.items()}
+    of_training = {} if epochs is None else {EPOCHS.name: epochs}
+    if of_training:
+        table = with_epochs(table)
+        if EPOCHS.name in section:
+            raise InvalidValueError(key=EPOCHS.name, problem="given twice (training.epochs)")
     file_keys = _names(table, section)
     domains = dict(_read_domains(table, section, file_keys))
     domains |= _defaults(table, domains)
     order = dict.fromkeys([*table.by_name, *sorted(domains)])
-    space = Space(table, {name: domains[name] for name in order if name in domains})
+    space = Space(table, {name: domains[name] for name in order if name in domains}, of_training)
     for check in (_check_per_layer, _check_layer):
         for name in space.given:
             with at_key(file_keys.get(name, name)):
@@ -79,6 +85,8 @@ def _parameter(table: ParameterTable, name: str, section: Mapping[str, Any]) -> 
     problem = unknown_key(name, known)
     if models:
         problem = f"a parameter of {' and '.join(models)}, not of this model"
+    if name == EPOCHS.name:
+        problem = "not allowed here: training.epochs is a number, a range or choices"
     raise InvalidValueError(key=name, problem=problem)
 
 

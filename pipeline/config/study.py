@@ -30,7 +30,7 @@ from pipeline.config.sections import (
     DataConfig,
     ModelConfig,
     SearchConfig,
-    TrainingConfig,
+    StudyTraining,
     parameters_of,
 )
 from pipeline.config.space import Space
@@ -51,9 +51,9 @@ class StudyConfig(Frozen):
     question: Text = ""
     data: DataConfig
     model: ModelConfig
+    training: StudyTraining
     space: Space
     objective: Objective = VAL_LOSS
-    training: TrainingConfig
     search: SearchConfig
     trials: tuple[dict[str, Any], ...] = ()
 
@@ -62,7 +62,11 @@ class StudyConfig(Frozen):
     def _read_space(cls, given: object, info: ValidationInfo) -> object:
         """Read the space as the model's; where the model is wrong, report only that."""
         model, data = info.data.get("model"), info.data.get("data")
-        return read_space(parameters_of(model, data), given) if model and data else given
+        training = info.data.get("training")
+        if not (model and data):
+            return given
+        epochs = training.epochs if training and training.is_searched else None
+        return read_space(parameters_of(model, data), given, epochs)
 
     @field_serializer("space")
     def _write_space(self, space: Space) -> dict[str, Any]:
@@ -79,7 +83,7 @@ class StudyConfig(Frozen):
 
     @field_validator("training", mode="after")
     @classmethod
-    def _check_trainer(cls, given: TrainingConfig, info: ValidationInfo) -> TrainingConfig:
+    def _check_trainer(cls, given: StudyTraining, info: ValidationInfo) -> StudyTraining:
         """Refuse what the loop that trains built-in models does not do."""
         model, data = info.data.get("model"), info.data.get("data")
         own = [one.class_path for one in (model, data) if one and one.class_path]
@@ -96,7 +100,7 @@ class StudyConfig(Frozen):
     def _resolve_search(cls, given: SearchConfig, info: ValidationInfo) -> SearchConfig:
         """Replace ``auto``, once, so that all that is stored and compared has the real name."""
         training = info.data.get("training")
-        return given.resolved(training.epochs) if training else given
+        return given.resolved(training.most_epochs) if training else given
 
     @field_validator("trials", mode="after")
     @classmethod

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from pipeline.config.arguments import with_lists
 from pipeline.config.frozen import LARGEST_SEED, Bool, Frozen, Name, Real, Seed, Text, Whole
 from pipeline.config.messages import MISSING, InvalidValueError, at_key, shown
-from pipeline.config.models import MODELS
+from pipeline.config.models import EPOCHS, MODELS, with_epochs
 from pipeline.config.objective import VAL_LOSS, Objective
 from pipeline.config.parameters import MOST_LAYERS, ParameterTable, check_params
 from pipeline.config.sections import DataConfig, ModelConfig, TrainingConfig, parameters_of
@@ -103,7 +103,9 @@ class TrialConfig(Frozen):
 
     @property
     def _table(self) -> ParameterTable:
-        return parameters_of(self.model, self.data)
+        table = parameters_of(self.model, self.data)
+        is_searched = self.params.get(EPOCHS.name) == self.training.epochs
+        return with_epochs(table) if is_searched else table
 
     def value(self, name: str) -> Any:
         """The value of a parameter, or its default where the trial leaves it out.

@@ -237,9 +237,10 @@ class Blocks:
     def _assignment(self, number: int, finalist: Finalist | None) -> Assignment:
         """A trial to be trained; nothing but early stopping ends one of a finalist."""
         early = self._study.training.early_stopping
+        config = resolve(self._study, number, self._settings[number], finalist)
         assignment = Assignment(
-            config=resolve(self._study, number, self._settings[number], finalist),
-            epochs=self._study.training.epochs,
+            config=config,
+            epochs=config.training.epochs,
             patience=early.patience if early else None,
         )
         if finalist is not None:
@@ -265,7 +266,7 @@ def resolve(
         study_seed=study.search.seed,
         data=study.data,
         model=study.model,
-        training=study.training,
+        training=study.training.of_trial(params),
         objective=study.objective,
         params={name: params[name] for name in study.space.active(params)},
         lists=study.space.lists(params) or None,

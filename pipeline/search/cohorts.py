@@ -37,7 +37,7 @@ def form_cohorts(
     shapes = {number: one.config.shape for number, one in by_number.items()}
     limit = max_cohort or largest_cohort(len(shapes), n_workers=n_workers)
     groups = partition(group_keys(shapes), max_cohort=limit)
-    costs = {number: relative_cost(one.config) for number, one in by_number.items()}
+    costs = {n: relative_cost(one.config) * one.epochs for n, one in by_number.items()}
     groups.sort(key=lambda numbers: -sum(costs[number] for number in numbers))
     return [Cohort(tuple(by_number[number] for number in numbers)) for numbers in groups]
 

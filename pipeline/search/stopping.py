@@ -41,7 +41,7 @@ class StoppingRule:
 
     def __init__(self, study: StudyConfig) -> None:
         self._study = study
-        self._epochs = study.training.epochs
+        self._epochs = study.training.most_epochs
         self._name = study.search.stopping
         self._first_rung = study.search.first_rung or FIRST_RUNG
         self._reduction = study.search.reduction or REDUCTIONS.get(self._name, 1)

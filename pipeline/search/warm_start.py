@@ -7,7 +7,15 @@ from typing import Any, Final, NamedTuple
 
 from optuna.storages import BaseStorage
 
-from pipeline.config import Params, Space, StudyConfig, converted, differences, limit_of
+from pipeline.config import (
+    Params,
+    Space,
+    StudyConfig,
+    StudyTraining,
+    converted,
+    differences,
+    limit_of,
+)
 from pipeline.errors import BadInputError
 from pipeline.search.known import Known, most_telling
 from pipeline.search.storage import study_names
@@ -83,10 +91,11 @@ def _find_unlike(document: Mapping[str, Any], study: StudyConfig) -> _Fault | No
     changed = differences(_kind(document), _kind(here))
     if changed:
         return _Fault(f"where {'; '.join(changed)} here", "the same model, objective and optimizer")
-    searched, wanted = _searched(document["space"]), _searched(here["space"])
+    searched, wanted = _searched(document), _searched(here)
     if searched != wanted:
         return _Fault(f"which searches {searched}", f"a study that searches {wanted}")
-    epochs, least = document["training"]["epochs"], study.training.epochs
+    epochs = StudyTraining.model_validate(document["training"]).most_epochs
+    least = study.training.most_epochs
     if epochs < least:
         return _Fault(f"which has {epochs} training.epochs", f"at least {least}, as many as here")
     return None
@@ -100,11 +109,12 @@ def _kind(document: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _searched(space: Mapping[str, Any]) -> str:
+def _searched(document: Mapping[str, Any]) -> str:
     """The parameters that are not fixed, in words."""
+    domains = document["space"] | {"epochs": document["training"]["epochs"]}
     return ", ".join(
         f"{name} by layer" if domain["per_layer"] else name
-        for name, domain in sorted(space.items())
+        for name, domain in sorted(domains.items())
         if isinstance(domain, Mapping)
     )
 
@@ -120,7 +130,7 @@ def take_outcomes(study: StudyConfig, rows: Sequence[TrialRow]) -> tuple[TakenOu
     """
     known = Known()
     for row in rows:
-        known.tell(_within(row, study.training.epochs))
+        known.tell(_within(row, study.training.most_epochs))
     values, doubts = known.values()
     inside = {row.number: row for row in rows if _is_inside(study.space, row.params)}
     there = {number: values[number] for number in inside if isfinite(values[number])}

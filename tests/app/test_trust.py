@@ -76,7 +76,7 @@ def own_trial(class_path: str, section: str = "model") -> TrialConfig:
         study_seed=0,
         data=study.data,
         model=study.model,
-        training=study.training,
+        training=study.training.of_trial({}),
         params={"batch_size": 32} if section == "model" else built_in,
     )
 

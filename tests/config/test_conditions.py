@@ -116,7 +116,7 @@ def test_a_trial_without_a_layer_of_its_lists_is_refused() -> None:
         "study_seed": 0,
         "data": asked.data,
         "model": asked.model,
-        "training": asked.training,
+        "training": asked.training.of_trial({}),
     }
     lists = {"rate": "n"}
     config = TrialConfig(**given_, params={"n": 1, "rate_1": 0.5}, lists=lists)

@@ -55,7 +55,7 @@ def test_study_page_names_each_key_of_the_study_file() -> None:
     page = (ROOT / "docs/study-file.md").read_text(encoding="utf-8")
     named = set(re.findall(r"^\| `([a-z_.]+)` \|", page.partition("## Data")[0], re.MULTILINE))
     schema = StudyConfig.model_json_schema()
-    sections = {"data": "DataConfig", "model": "ModelConfig", "training": "TrainingConfig"}
+    sections = {"data": "DataConfig", "model": "ModelConfig", "training": "StudyTraining"}
     sections |= {"search": "SearchConfig", "objective": "Objective"}
     keys = {
         f"{section}.{key}"

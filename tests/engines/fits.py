@@ -47,7 +47,7 @@ def config(number: int) -> TrialConfig:
         study_seed=0,
         data=study.data,
         model=study.model,
-        training=study.training,
+        training=study.training.of_trial({}),
         params=space | {"input_dropout": 0.0, "weight_decay": 0.0},
     )
 

@@ -41,7 +41,7 @@ RATE: dict[str, Any] = {
 def study(
     *,
     name: str = "small",
-    epochs: int = 9,
+    epochs: Any = 9,
     fixed: Any = (),
     space: Any = None,
     model: Any = None,

@@ -63,7 +63,7 @@ def config(
         study_seed=0,
         data=given.data,
         model=given.model,
-        training=given.training.model_copy(update={"epochs": epochs}),
+        training=given.training.of_trial({}).model_copy(update={"epochs": epochs}),
         params=PARAMS,
         finalist=finalist,
     )

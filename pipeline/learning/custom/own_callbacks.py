@@ -1,13 +1,15 @@
 """The callbacks that ``training.trainer`` names."""
 
-from pipeline.config import TrainingConfig
+from typing import Any
+
+from pipeline.config import Training
 from pipeline.errors import BadInputError
 from pipeline.learning.custom.classes import CustomClass, find_class
 from pipeline.learning.failures import describe_user_failure
 from pipeline.learning.lightning import Callback, Checkpoint
 
 
-def find_callbacks(training: TrainingConfig, *, where: str) -> list[CustomClass]:
+def find_callbacks(training: Training[Any], *, where: str) -> list[CustomClass]:
     """Import the classes of the callbacks.
 
     Raises:
@@ -24,7 +26,7 @@ def find_callbacks(training: TrainingConfig, *, where: str) -> list[CustomClass]
     return found
 
 
-def make_callbacks(training: TrainingConfig, *, where: str) -> list[Callback]:
+def make_callbacks(training: Training[Any], *, where: str) -> list[Callback]:
     """Make the callbacks of a trial.
 
     Raises:

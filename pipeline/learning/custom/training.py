@@ -219,7 +219,7 @@ class Training:
         training = self._config.training
         return make_trainer(
             training,
-            epochs=self._progress.assignment.epochs,
+            epochs=training.epochs,
             callbacks=[checkpoint, *make_callbacks(training, where="trial"), self._recorder],
             plugins=[checkpoint.io],
             logger=TrialLogger(self.logged),

@@ -8,7 +8,7 @@ import pytest
 from pipeline.config import TrialConfig
 from pipeline.learning.data import PreparedData
 from pipeline.learning.modules.build import build_network
-from pipeline.trial import curve_sha256
+from pipeline.trial import TrialState, curve_sha256
 from tests.learning.trials import assigned, fit, fit_one, trial
 
 EPOCHS = {"epochs": 4}
@@ -50,6 +50,23 @@ def test_a_schedule_fuses_without_a_bit_changed_and_is_what_the_curve_says(
         assert rates == [rate_at(one.config, epoch) for epoch in range(1, 5)]
     constant = fit_one(digits, trial(1, learning_rate=0.01, **cosine | {"schedule": "constant"}))
     assert constant.weights != together[0].weights
+
+
+def test_trials_of_different_epochs_fuse_without_a_bit_changed(digits: PreparedData) -> None:
+    trials = [
+        assigned(trial(n, schedule="cosine", training={"epochs": epochs}, epochs=epochs))
+        for n, epochs in enumerate((2, 4, 3))
+    ]
+    together = fit(digits, *trials)
+    for one, fused in zip(trials, together, strict=True):
+        (alone,) = fit(digits, one)
+        assert (alone.weights, alone.state) == (fused.weights, TrialState.COMPLETE)
+        assert curve_sha256(alone.curve) == curve_sha256(fused.curve)
+        n_epochs = one.config.training.epochs
+        rates = [scores.learning_rate for scores in fused.curve]
+        assert rates == [rate_at(one.config, epoch) for epoch in range(1, n_epochs + 1)]
+        assert fused.facts is not None
+        assert fused.facts.stack_size == 3
 
 
 def test_autograd_and_the_stack_follow_the_schedule_alike(
