@@ -133,7 +133,6 @@ DATA: list[tuple[str, str, Any, str]] = [
         ("data", "data", {"class_path": "a.B", key: value}, f".{key}: {OWN_DATA}")
         for key, value in {"path": "x", "image_size": 8, "validation": 0.2, "test": 0}.items()
     ],
-    ("data", "data", {"class_path": "a.B", "folds": 3}, f".folds: {OWN_DATA}"),
 ]
 SPACE: list[tuple[str, str, Any, str]] = [
     ("mlp", "space.dropuot", 0.5, "unknown key, did you mean 'dropout'?"),
