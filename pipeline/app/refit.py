@@ -74,7 +74,7 @@ def refit(
     if config.data.class_path is not None:
         from pipeline.learning.custom.datamodule import check_joins
 
-        check_joins(config, where=original.run_id)
+        check_joins(config, where=f"study {study!r}")
     outcome = train_alone(assignment, data, watch)
     logged = log_refit(original, config, outcome)
     return Refit(

@@ -16,7 +16,7 @@ from torch import Tensor
 from pipeline.config import DataConfig, TrialConfig
 from pipeline.errors import BadInputError
 from pipeline.learning.custom.classes import build, find_class, given_to, seed_all
-from pipeline.learning.custom.joined import join
+from pipeline.learning.custom.joined import NotJoinedError, join
 from pipeline.learning.custom.loaders import DataArguments
 from pipeline.learning.failures import describe_user_failure
 from pipeline.learning.lightning import LightningDataModule
@@ -184,7 +184,7 @@ def open_data_module(assignment: Assignment) -> list["DataModuleLoaders"]:
         assignment: The trial.
 
     Raises:
-        ValueError: It has folds or is a refit, and the module's rows cannot be divided anew.
+        NotJoinedError: It has folds or is a refit, and the rows cannot be divided anew.
     """
     config = assignment.config
     path, seed = str(config.data.class_path), config.seeds["split"]
@@ -207,13 +207,18 @@ def check_joins(config: TrialConfig, *, where: str) -> None:
     """Refuse to train on training and validation rows together what only the module can join.
 
     Raises:
-        BadInputError: With the reason.
+        BadInputError: With the reason, or what the module raises.
     """
     path = str(config.data.class_path)
     try:
         join(open_module(path, arguments_of(config), seed=config.seeds["split"]), path)
-    except ValueError as error:
-        raise BadInputError(where=where, key="data.class_path", problem=str(error)) from None
+    except NotJoinedError as error:
+        problem = str(error)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's code may raise anything
+        problem = f"setting {path} up raises {describe_user_failure(error, path)}"
+    else:
+        return
+    raise BadInputError(where=where, key="data.class_path", problem=problem)
 
 
 class DataModuleLoaders:

@@ -32,6 +32,10 @@ KEPT: Final = (
 """What a loader of other rows has in common with the one that it stands for."""
 
 
+class NotJoinedError(ValueError):
+    """Only the data module knows how its rows are to be divided."""
+
+
 @dataclass(frozen=True)
 class JoinedRows:
     """All rows that a data module trains and validates on.
@@ -108,7 +112,7 @@ def join(module: LightningDataModule, path: str) -> JoinedRows:
         path: Its class path.
 
     Raises:
-        ValueError: It cannot be done, with the reason.
+        NotJoinedError: It cannot be done, with the reason.
     """
     training, validation = (
         _loader_of(module, name, path) for name in ("train_dataloader", "val_dataloader")
@@ -132,8 +136,8 @@ def join(module: LightningDataModule, path: str) -> JoinedRows:
     return JoinedRows(module, data, numbers, training, validation)
 
 
-def _refusal(path: str, reason: str) -> ValueError:
-    return ValueError(f"the rows of {path} cannot be divided anew: {reason}")
+def _refusal(path: str, reason: str) -> NotJoinedError:
+    return NotJoinedError(f"the rows of {path} cannot be divided anew: {reason}")
 
 
 def _loader_of(module: LightningDataModule, name: str, path: str) -> DataLoader[Any]:

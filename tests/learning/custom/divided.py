@@ -190,3 +190,13 @@ class Loading(Divided):
     def train_dataloader(self) -> Any:
         """Use it."""
         return OwnLoader(self.training, batch_size=10)
+
+
+class Broken(Divided):
+    """Cannot be set up."""
+
+    def setup(self, stage: str) -> None:
+        """Raise."""
+        del stage
+        message = "no such disk"
+        raise OSError(message)

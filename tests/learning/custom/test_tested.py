@@ -1,25 +1,33 @@
 """What a user's module logs on the test part, and what it may not do there."""
 
+import json
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import pytest
+from mlflow.tracking import MlflowClient
 
+from pipeline.cli.render import confirmed_lines
 from pipeline.config import TrialConfig
 from pipeline.errors import WorkFailedError
 from pipeline.learning.custom.load import load_module
 from pipeline.learning.custom.logged import MOST, sealed_metrics
 from pipeline.learning.data import PreparedData
 from pipeline.learning.sealed_scores import score_custom_data, score_on_test
+from pipeline.tracking.store import tracking_uri
 from pipeline.trial import TrialOutcome, TrialRecord
 from tests.learning.custom.modules import Blobs
+from tests.learning.custom.test_folds import study_in
 from tests.learning.custom.trials import fit, fit_on_own, own_trial
+
+HERE = "tests.learning.custom.tested"
 
 
 def own(model: str, data: str | None = None, **params: Any) -> TrialConfig:
     """A trial of a module of ``tested.py``."""
     config = own_trial("Plain", data=data, **params)
-    path = f"tests.learning.custom.tested.{model}"
+    path = f"{HERE}.{model}"
     return config.model_copy(update={"model": config.model.model_copy(update={"class_path": path})})
 
 
@@ -111,3 +119,38 @@ def test_names_that_mlflow_does_not_take_are_left_out(
 def test_the_study_s_own_scores_are_not_told_twice() -> None:
     logged = {"val_loss": 1.0, "val_accuracy": 1.0, "val_f1": 1.0}
     assert list(sealed_metrics(logged, is_tested=False)) == ["val_f1"]
+
+
+@pytest.mark.slow
+def test_confirming_gives_an_interval_for_each_score_and_opens_the_test_part_once(
+    tmp_path: Path,
+) -> None:
+    base = study_in(tmp_path, name="digits", folds=None)
+    model = base.config.model.model_copy(update={"class_path": f"{HERE}.Tested"})
+    study = type(base)(
+        config=base.config.model_copy(update={"model": model}), workspace=base.workspace
+    )
+    study.run(workers=2)
+    client = MlflowClient(tracking_uri(tmp_path))
+    assert not _openings(client), "the search has not opened it"
+    confirmed = study.confirm(top=2, seeds=2, workers=2)
+    assert confirmed.test_openings == 1 == _openings(client)
+    told = json.loads(json.dumps(confirmed.as_json()))["candidates"][0]
+    assert told["metrics"].keys() == {"test/error", "test_loss", "twice"}
+    error, accuracy = told["metrics"]["test/error"], told["test_accuracy"]
+    assert error["low"] <= error["mean"] <= error["high"]
+    assert error["mean"] == pytest.approx(1 - accuracy["mean"])
+    shown = "\n".join(confirmed_lines(confirmed, tmp_path))
+    assert "test/error" in shown
+    metrics = client.get_run(confirmed.run_id).data.metrics
+    assert metrics["test/error_mean"] == pytest.approx(error["mean"])
+    assert metrics["test_step/test_loss_mean"] == 7.0
+    assert {"test_loss_mean", "test_twice_low"} <= metrics.keys()
+
+
+def _openings(client: MlflowClient) -> int:
+    """How often a study's test part was opened, by its run."""
+    experiment = client.get_experiment_by_name("folded")
+    assert experiment is not None
+    (run,) = client.search_runs([experiment.experiment_id], "tags.study_run != ''")
+    return int(run.data.tags.get("test_openings", 0))
