@@ -1,8 +1,9 @@
 """A constructor's arguments in a study file, by the convention of LightningCLI's ``init_args``.
 
-A map with the key ``class_path`` is an object: its class is called with its ``init_args``. A name
-with dots in the space reaches into what the file gives: ``net.dropout`` is the argument ``dropout``
-of the object ``net``. See https://jsonargparse.readthedocs.io/en/stable/#class-type-and-sub-classes
+A map with the key ``class_path`` is an object: its class is called with its ``init_args``; see
+https://jsonargparse.readthedocs.io/en/stable/#class-type-and-sub-classes. With ``partial: true``,
+hydra's ``_partial_``, whoever gets it calls it with what is left. A name with dots in the space
+reaches into what the file gives: ``net.dropout`` is the argument ``dropout`` of the object ``net``.
 """
 
 import copy
@@ -14,7 +15,7 @@ from pydantic import JsonValue, PlainValidator
 from pipeline.config.messages import InvalidValueError, at_key, shown
 from pipeline.config.paths import CLASS_PATH
 
-OBJECT: Final = ("class_path", "init_args")
+OBJECT: Final = ("class_path", "init_args", "partial")
 
 
 def _read(given: object) -> dict[str, Any]:
@@ -40,13 +41,16 @@ def _read_value(value: Any, key: str) -> Any:
 def _check_object(value: Mapping[str, Any], key: str) -> None:
     for name in value:
         if name not in OBJECT:
-            problem = "unknown key, expected class_path and init_args"
+            problem = f"unknown key, expected {', '.join(OBJECT)}"
             raise InvalidValueError(key=f"{key}.{name}", problem=problem)
     with at_key(f"{key}.class_path"):
         CLASS_PATH.check(value["class_path"])
     if not isinstance(value.get("init_args", {}), Mapping):
         got = shown(value["init_args"])
         raise InvalidValueError(key=f"{key}.init_args", got=got, expected="a map of arguments")
+    if not isinstance(value.get("partial", False), bool):
+        got = shown(value["partial"])
+        raise InvalidValueError(key=f"{key}.partial", got=got, expected="true or false")
 
 
 Arguments = Annotated[

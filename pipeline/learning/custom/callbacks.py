@@ -59,7 +59,10 @@ class NoDropoutScore:
 
 
 def _copy_of(module: LightningModule) -> LightningModule:
-    twin = copy.deepcopy(module)
+    # torch copies no tensor of a graph, such as a metric object's value of the last batch.
+    values = (value for part in module.modules() for value in vars(part).values())
+    of_graphs = [one for one in values if isinstance(one, Tensor) and one.grad_fn is not None]
+    twin = copy.deepcopy(module, {id(one): one.detach().clone() for one in of_graphs})
     # Lightning's cache of the module's metrics knows them by id: the copy's are others.
     twin._metric_attributes = None  # noqa: SLF001
     return twin

@@ -5,6 +5,7 @@ import inspect
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -167,11 +168,12 @@ def build(
 
 
 def construct(value: Any) -> Any:
-    """Construct the objects in an argument, the innermost first."""
+    """Construct the objects in an argument, the innermost first; a partial one is called later."""
     match value:
         case {"class_path": str(path)}:
             inside = construct(value.get("init_args", {}))
-            return find_class(path, "object", where="trial").cls(**inside)
+            make = partial(find_class(path, "object", where="trial").cls, **inside)
+            return make if value.get("partial") else make()
         case Mapping():
             return {name: construct(one) for name, one in value.items()}
         case list():

@@ -40,6 +40,12 @@ from pipeline.learning.modules.layers import Dropping
 IN_MEMORY: Final = "in memory"
 """Given to ``Trainer.fit`` as the checkpoint's path."""
 
+HYPERPARAMETERS: Final = {
+    LightningModule.CHECKPOINT_HYPER_PARAMS_KEY,
+    LightningDataModule.CHECKPOINT_HYPER_PARAMS_KEY,
+}
+"""Where a checkpoint of Lightning's holds what ``save_hyperparameters`` took."""
+
 UNCHANGING: Final = (Trainer, LightningDataModule, RowBatches, Checkpoint, Dropping)
 """Not part of the digest: set anew before each use, or the user's data, assumed not to change."""
 
@@ -59,7 +65,10 @@ class PausedError(_TunerExitException):
 
 
 class InMemoryCheckpointIO(CheckpointIO):
-    """Hands Lightning's checkpoint over as a dictionary: no file is written, nothing unpickles."""
+    """Hands Lightning's checkpoint over as a dictionary: no file is written, nothing unpickles.
+
+    Hyperparameters are left out: the constructor is given them again, and they may be objects.
+    """
 
     checkpoint: dict[str, Any]
 
@@ -68,7 +77,7 @@ class InMemoryCheckpointIO(CheckpointIO):
     ) -> None:
         """Take the checkpoint from the Trainer."""
         del path, storage_options
-        self.checkpoint = checkpoint
+        self.checkpoint = {key: checkpoint[key] for key in checkpoint.keys() - HYPERPARAMETERS}
 
     def load_checkpoint(
         self,
@@ -159,7 +168,11 @@ class EpochCheckpoint(Callback):
 def _complete(trainer: Trainer, module: LightningModule, saved: State) -> None:
     """Restore what ``Trainer.fit(ckpt_path=…)`` leaves out."""
     loop = trainer.fit_loop
+    # Asked for estimated_stepping_batches, Lightning has made the loader before it read its state.
+    is_loader_new = bool(loop._combined_loader_states_to_load)  # noqa: SLF001
     loop.load_state_dict(saved["checkpoint"]["loops"]["fit_loop"])  # it was moved on since
+    if is_loader_new:
+        loop._load_combined_loader_states()  # noqa: SLF001
     # The state is of an epoch's start: no part of an epoch is repeated, and the loaders begin anew.
     loop.restarting = False
     loop.on_iteration_done()

@@ -41,7 +41,8 @@ class OneCycle(Plain):
     def configure_optimizers(self) -> Any:
         """Use a schedule of steps."""
         optimizer = Adam(self.parameters(), lr=0.01)
-        cycle = OneCycleLR(optimizer, max_lr=0.05, total_steps=200)
+        n_steps = int(self.trainer.estimated_stepping_batches)
+        cycle = OneCycleLR(optimizer, max_lr=0.05, total_steps=n_steps)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": cycle, "interval": "step"},

@@ -64,7 +64,7 @@ ANEW = {
     "frozen weights": own(f"{HERE}.Unfreezing"),
     "plain attributes": own(f"{HERE}.Remembering"),
     "an iterator": own(f"{HERE}.Counting"),
-    "a tensor of a graph": own(f"{THERE}.NotCopied"),
+    "a tensor of a graph": own(f"{THERE}.KeepingLoss"),
     "a layer more": own(f"{HERE}.Growth"),
     "an order of its own": own("mlp", f"{HERE}.OwnOrder"),
     "plain attributes on folds": own(f"{HERE}.Remembering", folds=2),

@@ -129,7 +129,15 @@ class WithMetric(Plain):
 
 
 class NotCopied(Plain):
-    """Keeps a tensor of its graph, which deepcopy refuses."""
+    """Keeps a generator, which deepcopy refuses."""
+
+    def on_train_epoch_start(self) -> None:
+        """Keep it."""
+        self.squares = (number**2 for number in range(3))
+
+
+class KeepingLoss(Plain):
+    """Keeps a tensor of its graph, as metric objects do."""
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
         """Keep the loss."""

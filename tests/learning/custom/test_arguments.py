@@ -1,6 +1,7 @@
 """Arguments as users have them: booleans, nulls, lists, maps, objects, and names with dots."""
 
 import json
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from pipeline.config import StudyConfig, TrialConfig, check_study
 from pipeline.config.arguments import fault_of_name, with_params
 from pipeline.errors import BadInputError
 from pipeline.learning.custom.checks import check_custom
+from pipeline.learning.custom.classes import construct
 from pipeline.learning.data import PreparedData
 from pipeline.tracking.reader import read_rows
 from pipeline.trial import TrialRecord, TrialState
@@ -130,6 +132,14 @@ def test_objects_are_made_and_names_with_dots_reach_into_them(digits: PreparedDa
     assert any(name.endswith("test_arguments.py") for name in record.facts.sources)
 
 
+def test_a_partial_object_is_completed_by_whoever_gets_it() -> None:
+    body = construct({**BODY, "partial": True})
+    assert isinstance(body, partial)
+    assert isinstance(body.keywords["activation"], nn.Tanh), "what is inside is made already"
+    assert body(dropout=0.5).dropout == 0.5
+    assert body() is not body(), "each call makes another"
+
+
 def test_the_document_keeps_what_is_given_and_can_be_read_again() -> None:
     read = study(space=SEARCHED)
     document = json.loads(json.dumps(read.document))
@@ -186,12 +196,17 @@ def test_parameters_are_put_where_they_belong() -> None:
         (
             {"a": {"class_path": "x.Y", "arguments": {}}},
             "model.init_args.a.arguments",
-            "unknown key, expected class_path and init_args",
+            "unknown key, expected class_path, init_args, partial",
         ),
         (
             {"a": [{"class_path": "x.Y", "init_args": 3}]},
             "model.init_args.a.0.init_args",
             "got 3, expected a map",
+        ),
+        (
+            {"a": {"class_path": "x.Y", "partial": "yes"}},
+            "model.init_args.a.partial",
+            "got 'yes', expected true or false",
         ),
         ({"a": {2: 3}}, "model.init_args.a", "a plain value, a list or a map"),
         ({"a": {1, 2}}, "model.init_args.a", "a plain value, a list or a map"),

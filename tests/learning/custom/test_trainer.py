@@ -102,6 +102,15 @@ def test_a_module_that_logs_a_metric_object_has_its_curve_without_dropout(
     ]
 
 
+def test_a_module_that_keeps_a_tensor_of_its_graph_has_the_curve_of_another(
+    digits: PreparedData,
+) -> None:
+    keeping, plain = (fit(digits, own_trial(name)) for name in ("KeepingLoss", "Plain"))
+    assert [scores.train_loss_no_dropout for scores in keeping.curve] == [
+        scores.train_loss_no_dropout for scores in plain.curve
+    ]
+
+
 def test_a_module_that_cannot_be_copied_has_no_curve_without_dropout(
     digits: PreparedData,
 ) -> None:
