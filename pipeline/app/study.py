@@ -19,6 +19,7 @@ from pipeline.app.inputs import (
     names_custom_class,
     prepare_data,
 )
+from pipeline.app.progress import NotebookProgress
 from pipeline.app.result import StudyFailedError, StudyResult
 from pipeline.app.workspace import Workspace
 from pipeline.config import StudyConfig, check_study, differences, digest, load_study
@@ -144,7 +145,7 @@ class Study:
         tell: Tell = ignore,
         started: float | None = None,
     ) -> StudyResult:
-        """Run the study to its end, or go on with it.
+        """Run the study to its end, or go on with it; a notebook shows how far it is.
 
         Args:
             workers: Worker processes; by default one a core.
@@ -152,7 +153,7 @@ class Study:
                 all workers busy. It changes no row of the table.
             retry_failed: Train the trials that failed in earlier runs again, as new attempts.
             begun: Called once, with the table as earlier runs left it.
-            watch: Called with each epoch's scores and each outcome.
+            watch: Called with each epoch's scores and each outcome; a notebook then shows nothing.
             tell: Called with one line where an MLflow server is waited for.
             started: ``time.perf_counter()`` when the user's command began.
 
@@ -163,6 +164,8 @@ class Study:
                 row for one cause, a ledger cannot be written, or MLflow's server stays away.
             StudyFailedError: Trials failed and none is complete; it holds the result.
         """
+        if watch is ignore and (progress := NotebookProgress.here(self.config)):
+            begun, watch, tell = progress.take_up, progress.watch, progress.tell
         from pipeline.engines import LocalEngine
         from pipeline.learning.checkpoints import CheckpointFolder, Resumable
         from pipeline.locks import hold_study

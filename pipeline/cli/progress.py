@@ -15,6 +15,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from pipeline.app.progress import Tally
 from pipeline.cli.render import STATES
 from pipeline.errors import counted
 from pipeline.trial import EpochScores, TrialOutcome, TrialRow
@@ -65,25 +66,21 @@ class StudyProgress(_Bar):
 
     def __init__(self, study: "StudyConfig") -> None:
         super().__init__(study.name, study.search.trials)
-        self._objective = study.objective
-        self._best: tuple[float, int] | None = None
+        self._tally = Tally(study.objective)
 
     def take_up(self, rows: Sequence[TrialRow]) -> None:
         """Count what earlier runs have finished."""
-        self._done = sum(row.state.is_finished for row in rows)
-        losses = [(row.loss, row.number) for row in rows if row.loss is not None]
-        self._best = min(losses, default=None)
-        self._show(self._best_text())
+        self._tally.take_up(rows)
+        self._done = self._tally.done
+        self._show(self._tally.best_text)
 
     def watch(self, event: EpochScores | TrialOutcome) -> None:
         """Count a finished trial; epochs are too many to show."""
         if isinstance(event, EpochScores):
             return
-        self._done += 1
-        if event.value is not None:
-            here = (self._objective.loss(event.value), event.number)
-            self._best = min(self._best, here) if self._best else here
-        best = self._best_text()
+        self._tally.take(event)
+        self._done = self._tally.done
+        best = self._tally.best_text
         self._show(best, f"{_ending(event)}; {best}")
 
     def tell(self, line: str) -> None:
@@ -92,12 +89,6 @@ class StudyProgress(_Bar):
             self._bar.console.print(line, markup=False, highlight=False)
         else:
             print(line, file=sys.stderr, flush=True)
-
-    def _best_text(self) -> str:
-        if self._best is None:
-            return "none complete yet"
-        loss, number = self._best
-        return f"{self._objective.best_word} {self._objective.loss(loss):.4f} (trial {number})"
 
 
 class RepeatsProgress(_Bar):

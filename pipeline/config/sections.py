@@ -24,7 +24,7 @@ from pipeline.config.frozen import Count, Frozen, Name, Seed
 from pipeline.config.messages import InvalidValueError, at_key, shown
 from pipeline.config.models import CUSTOM, EPOCHS, MODELS, Epochs
 from pipeline.config.parameters import ParameterTable
-from pipeline.config.paths import ONE_OF, ClassPath, FilePath
+from pipeline.config.paths import ONE_OF, ClassPath, FilePath, path_of
 from pipeline.config.stopping import StoppingName, StoppingSettings, resolve_stopping
 from pipeline.config.trainer import CallbackConfig, TrainerConfig
 
@@ -65,6 +65,16 @@ class ModelConfig(Frozen):
     name: ModelName | None = None
     class_path: ClassPath | None = None
     init_args: Arguments | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_class(cls, given: object) -> object:
+        """Take a class for what names it in a file: a built-in model's name, or its path."""
+        if not isinstance(given, type):
+            return given
+        networks = {model.network.replace(":", "."): name for name, model in MODELS.items()}
+        name = networks.get(str(path_of(given)))
+        return {"class_path": given} if name is None else {"name": name}
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -124,9 +134,9 @@ class DataConfig(Frozen):
     @model_validator(mode="before")
     @classmethod
     def _drop_nulls(cls, given: object) -> object:
-        """Take a null for a key that is left out."""
+        """Take a null for a key that is left out, and a class for its path."""
         if not isinstance(given, Mapping):
-            return given
+            return {"class_path": given} if isinstance(given, type) else given
         known = cls.model_fields
         return {key: value for key, value in given.items() if value is not None or key not in known}
 
