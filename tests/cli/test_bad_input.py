@@ -39,6 +39,33 @@ def one(id_: str, key: str, value: Any, *words: str) -> Any:
         one("unknown key of a range", "space.dropout.hihg", 1, "did you mean 'high'?"),
         one("key of the cnn", "space.filters", 8, "a parameter of cnn, not of this model"),
         one("no such layer", "space.width_5", 16, "the largest depth is 2"),
+        one(
+            "epochs of 0",
+            "training.epochs",
+            {"low": 0, "high": 3},
+            ".low: got 0, expected a number",
+        ),
+        one(
+            "epochs twice", "space.epochs", 3, "not allowed here: training.epochs is a number, a ra"
+        ),
+        one(
+            "counted twice", "space.dropout.per_layer", "depth", "expected true or false, since dep"
+        ),
+        one(
+            "every trial's", "space.dropout.when", {"depth": {"at_least": 2}}, "every trial has dro"
+        ),
+        one(
+            "a condition on nothing",
+            "space.max_norm",
+            {"low": 1, "high": 3, "when": {"dept": {"at_least": 2}}},
+            ".when.dept: unknown key, did you mean 'depth'?",
+        ),
+        one(
+            "a condition that always holds",
+            "space.max_norm",
+            {"low": 1, "high": 3, "when": {"depth": {"at_most": 2}}},
+            ".when.depth.at_most: got 2, expected a number of at least",
+        ),
         one("no data", "data", MISSING, "required, but missing"),
         one("list for a section", "space", [1], "got [1], expected a map"),
         one("dropout up to 1", "space.dropout.high", 1, "got 1, expected a number below 1"),
