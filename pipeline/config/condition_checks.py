@@ -96,26 +96,23 @@ def _check_bounds(
         got = " and ".join(_operators(condition))
         raise InvalidValueError(got=got, expected=f"equals or in, since it is {_kind(ends[0])}")
     low, high = min(ends), max(ends)
-    at_least, at_most = condition.at_least, condition.at_most
-    above, below = ("of at least", "of at most") if is_conditional else ("above", "below")
-    if at_least is not None and not (
-        low < at_least <= high or (is_conditional and at_least == low)
-    ):
-        expected = f"a number {above} {low} and of at most {high}"
-        raise InvalidValueError(key="at_least", got=str(at_least), expected=expected)
-    if at_most is not None and not (low <= at_most < high or (is_conditional and at_most == high)):
-        expected = f"a number of at least {low} and {below} {high}"
-        raise InvalidValueError(key="at_most", got=str(at_most), expected=expected)
-    if at_least is not None and at_most is not None and not _has_between(domain, condition):
-        problem = f"this never holds: it has no value from {at_least} to {at_most}"
+    bounds = {"at_least": (condition.at_least, low), "at_most": (condition.at_most, high)}
+    for key, (bound, pointless) in bounds.items():
+        is_inside = bound is None or low <= bound <= high
+        if not is_inside or (bound == pointless and not is_conditional):
+            other = "" if is_conditional else f" but {pointless}, which always holds"
+            expected = f"a number from {low} to {high}{other}"
+            raise InvalidValueError(key=key, got=str(bound), expected=expected)
+    if not _has_between(domain, condition):
+        problem = f"this never holds: it has no value of {condition}"
         raise InvalidValueError(problem=problem)
 
 
 def _has_between(domain: Domain, condition: Condition) -> bool:
-    if isinstance(domain, Range):
-        assert condition.at_least is not None and condition.at_most is not None  # noqa: S101, PT018 - asked before
-        return condition.holds(domain.nearest((condition.at_least + condition.at_most) / 2))
-    return any(map(condition.holds, values_of(domain)))
+    at_least, at_most = condition.at_least, condition.at_most
+    if not isinstance(domain, Range) or at_least is None or at_most is None:
+        return isinstance(domain, Range) or any(map(condition.holds, values_of(domain)))
+    return condition.holds(domain.nearest((at_least + at_most) / 2))
 
 
 def _count_values(domain: Domain) -> int:

@@ -176,10 +176,7 @@ class Space:
     @property
     def arguments(self) -> tuple[str, ...]:
         """The names of what a user's class is given: a parameter of layers is one list."""
-        kinds = (self.layer_of(name) for name in self.domains)
-        return tuple(
-            dict.fromkeys(
-                kind[0] if kind and kind[0] not in self.table.layered else name
-                for name, kind in zip(self.domains, kinds, strict=True)
-            )
-        )
+        lists = [kind for kind in self.layered if kind not in self.table.layered]
+        layers = (self.layer_of(name) or ("", 0) for name in self.domains)
+        named = zip(self.domains, layers, strict=True)
+        return (*(name for name, (kind, _) in named if kind not in lists), *lists)

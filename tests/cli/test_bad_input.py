@@ -64,7 +64,7 @@ def one(id_: str, key: str, value: Any, *words: str) -> Any:
             "a condition that always holds",
             "space.max_norm",
             {"low": 1, "high": 3, "when": {"depth": {"at_most": 2}}},
-            ".when.depth.at_most: got 2, expected a number of at least",
+            ".when.depth.at_most: got 2, expected a number from ",
         ),
         one("no data", "data", MISSING, "required, but missing"),
         one("list for a section", "space", [1], "got [1], expected a map"),

@@ -108,6 +108,13 @@ def test_parameters_of_layers_are_put_together_as_lists() -> None:
     assert set(read.arguments) == set(CONDITIONAL_SPACE)
 
 
+def test_a_constant_count_of_0_gives_empty_lists() -> None:
+    space = {"n": 0, "rate": {"low": 0.0, "high": 1.0, "per_layer": "n"}}
+    read = check_study(BASES["own"] | {"space": space}, "").space
+    assert read.arguments == ("n", "rate")
+    assert with_lists({"n": 0}, read.lists({"n": 0})) == {"n": 0, "rate": []}
+
+
 def test_a_trial_without_a_layer_of_its_lists_is_refused() -> None:
     asked = study()
     given_: dict[str, Any] = {
@@ -284,19 +291,29 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ),
     ("own", "space.skip.when.n_layers.at_least", "2", "got '2', expected a finite number"),
     ("own", "space.skip.when.n_layers.at_least", True, "got true, expected a finite number"),
-    ("own", "space.skip.when.n_layers.at_least", 1, "got 1, expected a number above 1 and of at m"),
-    ("own", "space.skip.when.n_layers.at_least", 4, "got 4, expected a number above 1 and of at m"),
+    (
+        "own",
+        "space.skip.when.n_layers.at_least",
+        1,
+        "got 1, expected a number from 1 to 3 but 1, w",
+    ),
+    (
+        "own",
+        "space.skip.when.n_layers.at_least",
+        4,
+        "got 4, expected a number from 1 to 3 but 1, w",
+    ),
     (
         "own",
         "space.skip.when.n_layers",
         {"at_most": 3},
-        ".at_most: got 3, expected a number of at ",
+        ".at_most: got 3, expected a number from 1 ",
     ),
     (
         "own",
         "space.skip.when.n_layers",
         {"at_most": 0},
-        ".at_most: got 0, expected a number of at ",
+        ".at_most: got 0, expected a number from 1 ",
     ),
     (
         "own",
@@ -308,7 +325,7 @@ REFUSED: list[tuple[str, str, Any, str]] = [
         "own",
         "space.skip.when.n_layers",
         {"at_least": 2.25, "at_most": 2.75},
-        ": this never holds: it has no value from 2.25 to 2.75",
+        ": this never holds: it has no value of at least 2.25 and at most 2.75",
     ),
     ("own", "space.nesterov.when.momentum", {"equals": 0.7}, "got equals, expected at_least or at"),
     ("own", "space.warm_up.when", {"skip": {"equals": 1}}, ".skip: unknown key, did you mean 'ski"),

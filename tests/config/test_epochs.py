@@ -137,7 +137,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"search.first_rung": 10}, "search.first_rung: got 10, expected a number of at most 9, train"),
     (
         {"space.max_norm": {"low": 1, "high": 2, "when": {"epochs": {"at_least": 10}}}},
-        "space.max_norm.when.epochs.at_least: got 10, expected a number above 2 and of at most 9",
+        "space.max_norm.when.epochs.at_least: got 10, expected a number from 2 to 9 but 2",
     ),
 ]
 
