@@ -275,20 +275,22 @@ def _note(confirmed: ConfirmedStudy) -> str:
 
     answer = confirmed.answer
     more = answer.shown_metrics
+    has_accuracy = any(one.test_accuracy for one in answer.candidates)
     lines = [
         ConfirmedLine(
             number=one.number,
             scores=[
                 str(one.value) or "failed",
                 str(one.test_loss),
-                str(one.test_accuracy or ""),
+                *[str(one.test_accuracy or "")] * has_accuracy,
                 *(str(one.test_metrics.get(name, "")) for name in more),
             ],
             is_tied=one.number in answer.tied,
         )
         for one in answer.candidates
     ]
-    titles = [metric_title(answer.objective), "test loss", "test accuracy", *map(escape, more)]
+    measured = [metric_title(answer.objective), "test loss", *["test accuracy"] * has_accuracy]
+    titles = [*measured, *map(escape, more)]
     return confirmed_note(
         f"{answer.sentence}.", titles, lines, test_openings=confirmed.test_openings
     )

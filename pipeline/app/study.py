@@ -24,6 +24,7 @@ from pipeline.app.result import StudyFailedError, StudyResult
 from pipeline.app.workspace import Workspace
 from pipeline.config import StudyConfig, check_study, differences, digest, load_study
 from pipeline.config.study import check_model_fits_data
+from pipeline.config.task import check_fits_task
 from pipeline.errors import BadInputError
 from pipeline.trial import (
     Event,
@@ -296,6 +297,7 @@ class Study:
             where=self.file,
         )
         if isinstance(data, PreparedData):
+            check_fits_task(self.config, data.task, where=self.file)
             check_model_fits_data(self.config, data.image_shape, where=self.file)
         return data
 

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field, Strict
 
 from pipeline.config.frozen import Count
-from pipeline.config.objective import ACCURACIES, SCORES
 from pipeline.config.parameters import Parameter, ParameterTable
 
 Depth = Annotated[int, Strict(), Field(ge=0, le=100)]
@@ -22,10 +21,12 @@ BatchSize = Annotated[int, Strict(), Field(ge=1, le=1_000_000)]
 LearningRate = Annotated[float, Strict(), Field(gt=0, le=1_000)]
 WeightDecay = Annotated[float, Strict(), Field(ge=0, le=1_000)]
 Epochs = Annotated[Count, Field(le=100_000)]
+Smoothing = Annotated[float, Strict(), Field(ge=0, lt=1)]
 MaxNorm = Annotated[float, Strict(), Field(gt=0, le=1_000)]
 Regularizer = Literal["dropout", "dropconnect"]
 CnnRegularizer = Literal["dropout", "channel-dropout", "dropconnect"]
 Schedule = Literal["constant", "cosine"]
+ClassWeights = Literal["none", "balanced"]
 Activation = Literal["relu", "leaky-relu", "elu", "selu", "gelu", "silu", "tanh", "sigmoid"]
 
 # The usual values are those of the paper that dropout is from (Srivastava et al., 2014,
@@ -111,6 +112,24 @@ _HIDDEN = (
         usual=3.0,
     ),
 )
+_OF_CLASSES = (
+    Parameter(
+        name="label_smoothing",
+        means="share of a label that is spread over all classes in what is optimised",
+        values=Smoothing,
+        need="optional",
+        default=0.0,
+        usual=0.0,
+    ),
+    Parameter(
+        name="class_weights",
+        means="weight of a row in what is optimised: one, or more for rows of rare classes",
+        values=ClassWeights,
+        need="optional",
+        default="none",
+        usual="none",
+    ),
+)
 _BLOCKS = (
     Parameter(
         name="blocks",
@@ -147,18 +166,18 @@ class Model:
             here imports torch.
         fuses: The values of the parameters with which trials of one shape can be trained as one
             stack; ``None`` where the stack has no kernels for the model.
+        learns: What it can learn from labels; nothing where the rows are its own targets.
         needs_images: Whether rows of no two dimensions are refused.
         limits: The largest value of a parameter that images of a shape, (H, W) or (C, H, W),
             allow, and the reason. Asked before torch is imported, so it is not the class's.
-        measures: The scores that say what a trial is worth.
     """
 
     parameters: ParameterTable
     network: str
     fuses: Mapping[str, Any] | None = field(default=None)
+    learns: frozenset[str] = frozenset({"classification"})
     needs_images: bool = False
     limits: Callable[[tuple[int, ...]], Mapping[str, tuple[int, str]]] = lambda _shape: {}
-    measures: tuple[str, ...] = (*SCORES, *ACCURACIES)
 
 
 def _halvings(image_shape: tuple[int, ...]) -> dict[str, tuple[int, str]]:
@@ -169,12 +188,16 @@ def _halvings(image_shape: tuple[int, ...]) -> dict[str, tuple[int, str]]:
 
 
 _STACKED: Final = {"regularizer": "dropout", "activation": "relu"}
+_ANY_LABELS: Final = frozenset({"classification", "regression"})
 
 MODELS: Final[dict[str, Model]] = {
     "mlp": Model(
-        parameters=ParameterTable((_DEPTH, *_DENSE, *_TRAINING, _SCHEDULE, _REGULARIZER, *_HIDDEN)),
+        parameters=ParameterTable(
+            (_DEPTH, *_DENSE, *_TRAINING, _SCHEDULE, _REGULARIZER, *_HIDDEN, *_OF_CLASSES)
+        ),
         network="pipeline.learning.modules.mlp:MLP",
         fuses=_STACKED,
+        learns=_ANY_LABELS,
     ),
     "cnn": Model(
         parameters=ParameterTable(
@@ -192,9 +215,11 @@ MODELS: Final[dict[str, Model]] = {
                 _SCHEDULE,
                 replace(_REGULARIZER, values=CnnRegularizer),
                 *_HIDDEN,
+                *_OF_CLASSES,
             )
         ),
         network="pipeline.learning.modules.cnn:CNN",
+        learns=_ANY_LABELS,
         needs_images=True,
         limits=_halvings,
     ),
@@ -211,7 +236,7 @@ MODELS: Final[dict[str, Model]] = {
         ),
         network="pipeline.learning.modules.autoencoder:Autoencoder",
         fuses=_STACKED,
-        measures=SCORES,
+        learns=frozenset(),
     ),
 }
 """The built-in models by name; a row may be added while the program runs."""

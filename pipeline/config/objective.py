@@ -33,7 +33,8 @@ LOSSES: Final = frozenset({"loss", "error", "err"})
 
 SCORES: Final = ("val_loss", "generalization_gap", "train_loss_no_dropout", "train_loss")
 ACCURACIES: Final = ("val_accuracy", "train_accuracy")
-"""What the loop that trains built-in models measures, the accuracies of a classifier."""
+OF_TARGETS: Final = ("val_mae", "val_r2")
+"""What the loop that trains built-in models measures: of all, of classes, and of numbers."""
 NO_OBJECTIVE: Final = re.compile(
     r"test_\w+|test/.+|(retrained_)?best_(val_loss|epoch)|n_parameters"
 )

@@ -86,6 +86,7 @@ class ModelConfig(Frozen):
 
 
 DataName = Literal["mnist-5k", "digits", "mnist", "fashion-mnist", "cifar10", "npz", "image-folder"]
+Task = Literal["classification", "regression"]
 WITH_PATH: Final = ("npz", "image-folder")
 """The formats of a user's own files; all others are found by their name."""
 
@@ -120,6 +121,8 @@ class DataConfig(Frozen):
         test: A fraction or a count of all rows; 0 for none. ``None``: the data set's own test
             part or, if it has none, 0.2 of all rows.
         folds: Number of folds that a trial is cross-validated on, instead of one validation part.
+        task: What is learned from the labels. ``None``: what they are, classes where they are whole
+            numbers, and else numbers.
     """
 
     name: DataName | None = None
@@ -130,6 +133,7 @@ class DataConfig(Frozen):
     validation: Annotated[float | int, _part(1)] = 0.2
     test: Annotated[float | int, _part(0)] | None = None
     folds: Annotated[int, Strict(), Field(ge=2, le=100)] | None = None
+    task: Task | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -147,12 +151,18 @@ class DataConfig(Frozen):
             return self.class_path
         return str(self.name if self.path is None else PurePath(self.path).name or self.name)
 
+    @property
+    def known_task(self) -> Task | None:
+        """What is learned, as far as the study file says it; ``None`` where the labels decide."""
+        is_open = self.class_path is not None or self.name == "npz"
+        return self.task if self.task or is_open else "classification"
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if (self.name is None) == (self.class_path is None):
             raise InvalidValueError(problem=ONE_OF)
         if self.class_path is not None:
-            keys = ("path", "image_size", "validation", "test")
+            keys = ("path", "image_size", "validation", "test", "task")
             self._refuse(*keys, beside="class_path: the data module defines it")
             return self
         self._refuse("init_args", beside=f"name: {self.name}")
@@ -162,6 +172,9 @@ class DataConfig(Frozen):
             self._refuse("path", beside=f"name: {self.name}")
         if self.name != "image-folder":
             self._refuse("image_size", beside=f"name: {self.name}")
+        if self.name == "image-folder" and self.task == "regression":
+            problem = "not allowed with name: image-folder, whose folders are classes"
+            raise InvalidValueError(key="task", problem=problem)
         if self.folds is not None and "validation" in self.model_fields_set:
             raise InvalidValueError(key="folds", problem="not allowed with validation")
         return self
@@ -173,8 +186,10 @@ class DataConfig(Frozen):
 
     @model_serializer(mode="wrap")
     def _leave_out(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Write no validation part where there is none: what is written can be read again."""
+        """Write no validation part and no task where there is none: it can be read again."""
         written: dict[str, Any] = handler(self)
+        if self.task is None:
+            written.pop("task", None)
         if self.class_path is not None or self.folds is not None:
             written.pop("validation", None)
         return written
@@ -198,6 +213,7 @@ def parameters_of(model: ModelConfig, data: DataConfig) -> ParameterTable:
 Precision = Literal["32-true", "bf16-mixed"]
 Optimizer = Literal["adamw", "adam", "sgd"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
+Loss = Literal["mse", "mae", "huber"]
 
 
 class EarlyStopping(Frozen):
@@ -228,6 +244,8 @@ class Training(Frozen, Generic[E]):
         epochs: The largest number of passes over the training data.
         threads: Arithmetic threads of a worker. They are part of the study, since sums of floats
             depend on the number of threads.
+        loss: What a regression lowers, of targets in units of their standard deviation; ``None``:
+            ``mse``, or the cross-entropy of classes.
         trainer: Arguments of Lightning's Trainer, for a model or data of the user's own.
     """
 
@@ -237,6 +255,7 @@ class Training(Frozen, Generic[E]):
     precision: Precision = "32-true"
     threads: Annotated[Count, Field(le=1_024)] = 1
     device: Device = "auto"
+    loss: Loss | None = None
     trainer: TrainerConfig | None = None
 
     @property
@@ -249,6 +268,14 @@ class Training(Frozen, Generic[E]):
         """What the user's data module is given beside the parameters that it names."""
         n_workers = self.trainer.num_workers if self.trainer else None
         return {} if n_workers is None else {"num_workers": n_workers}
+
+    @model_serializer(mode="wrap")
+    def _leave_out(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write no loss where the file says none."""
+        written: dict[str, Any] = handler(self)
+        if self.loss is None:
+            written.pop("loss", None)
+        return written
 
 
 class TrainingConfig(Training[Epochs]):

@@ -35,6 +35,7 @@ from pipeline.config.sections import (
 )
 from pipeline.config.space import Space
 from pipeline.config.space_section import read_space, space_schema
+from pipeline.config.task import check_task
 from pipeline.config.yaml import override, parse, read_text
 from pipeline.errors import BadInputError
 
@@ -71,15 +72,6 @@ class StudyConfig(Frozen):
     @field_serializer("space")
     def _write_space(self, space: Space) -> dict[str, Any]:
         return space.document
-
-    @field_validator("objective", mode="after")
-    @classmethod
-    def _check_objective(cls, given: Objective, info: ValidationInfo) -> Objective:
-        """Refuse what a built-in model does not measure; of another nothing is known here."""
-        model, data = info.data.get("model"), info.data.get("data")
-        if model and model.name and data and not data.class_path:
-            given.check_is_among(MODELS[model.name].measures)
-        return given
 
     @field_validator("training", mode="after")
     @classmethod
@@ -122,6 +114,7 @@ class StudyConfig(Frozen):
             raise InvalidValueError(
                 key="search.warm_start", got=shown(self.name), expected="another study's name"
             )
+        check_task(self, self.data.known_task)
         n_finalist_trials = self.search.trials - self.n_searched
         if self.search.sampler == "grid":
             self._check_grid(n_finalist_trials)

@@ -13,6 +13,7 @@ import torch
 
 import pipeline
 from pipeline.config import TrainingConfig
+from pipeline.learning.data import PreparedData
 from pipeline.trial import Facts
 
 PACKAGES = ("torch", "pytorch-lightning", "numpy", "safetensors")
@@ -28,6 +29,13 @@ class DataFacts(NamedTuple):
     input_shape: tuple[int, ...] | None
     n_classes: int | None
     scale: float | None = None
+    n_targets: int | None = None
+
+    @classmethod
+    def of(cls, data: PreparedData, split_sha256: str) -> "DataFacts":
+        """The facts of a decoded data set."""
+        sizes = data.image_shape, data.n_classes, data.scale, data.n_targets
+        return cls(data.sha256, split_sha256, *sizes)
 
 
 def collect_facts(

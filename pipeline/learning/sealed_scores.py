@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from functools import partial
 from statistics import fmean
-from types import MappingProxyType
 from typing import Any, Final, Literal
 
 import torch
@@ -29,6 +28,7 @@ from pipeline.learning.custom.loaders import DataArguments, in_order, row_argume
 from pipeline.learning.custom.logged import loss_in, sealed_metrics
 from pipeline.learning.custom.training import build_model, expected_of_loaders, make_trainer
 from pipeline.learning.data import PreparedData, open_train, splits
+from pipeline.learning.data.labels import unscaled_labels
 from pipeline.learning.data.sealed import open_test
 from pipeline.learning.failures import describe_user_failure
 from pipeline.learning.lightning import LightningModule
@@ -37,7 +37,6 @@ from pipeline.learning.modules.network import weights_by_fold
 from pipeline.learning.provenance import resolve_device
 from pipeline.trial import SealedScores
 
-NO_METRICS: Final = MappingProxyType[str, float]({})
 NO_TEST_STEP: Final = LightningModule.test_step
 
 
@@ -75,21 +74,21 @@ def score(config: TrialConfig, weights: bytes, rows: Rows, data: PreparedData) -
             _score_network(config, tensors, rows, data)
             for tensors in weights_by_fold(load(weights)).values()
         ]
-    losses, accuracies = zip(*found, strict=True)
-    return _sealed(fmean(losses), fmean(accuracies))
+    return _sealed(Scores(*map(fmean, zip(*found, strict=True))))
 
 
-def _sealed(
-    loss: float, accuracy: float, metrics: Mapping[str, float] = NO_METRICS
-) -> SealedScores:
-    return SealedScores(loss, None if math.isnan(accuracy) else accuracy, metrics)
+def _sealed(scores: Scores) -> SealedScores:
+    accuracy = None if math.isnan(scores.accuracy) else scores.accuracy
+    metrics = {f"test_{name}": score for name, score in scores.of_targets.items()}
+    return SealedScores(scores.loss, accuracy, metrics)
 
 
 def _score_network(
     config: TrialConfig, tensors: Mapping[str, Tensor], rows: Rows, data: PreparedData
 ) -> Scores:
     """Score a trial's network, or that of a fold, dropout off."""
-    network = build_network(config, image_shape=data.image_shape, n_classes=data.n_classes)
+    labels = unscaled_labels(data.n_classes, data.n_targets)
+    network = build_network(config, image_shape=data.image_shape, labels=labels)
     network.load_state_dict(tensors)
     device = torch.device(resolve_device(config.training.device))
     score_batch = partial(score_rows, network.to(device), config.training.precision)
@@ -102,7 +101,7 @@ def _open(config: TrialConfig, data: PreparedData) -> Rows:
     parts = splits(labels, config.data, n_own_test=data.n_test, seed=seed)
     images, labels = open_test(data, config.data, parts=parts[0], seed=seed)
     tensors = torch.from_numpy(images).flatten(1), torch.from_numpy(labels)
-    return Rows(*tensors, torch.arange(labels.size), data.scale)
+    return Rows(*tensors, torch.arange(len(labels)), data.scale)
 
 
 def score_custom(
@@ -116,7 +115,8 @@ def score_custom(
         weights: A safetensors file.
         rows: The rows.
     """
-    parts = SplitTensors(rows, rows, rows, image_shape=data.image_shape, n_classes=data.n_classes)
+    labels = unscaled_labels(data.n_classes, data.n_targets)
+    parts = SplitTensors(rows, rows, rows, image_shape=data.image_shape, labels=labels)
     return _score_module(
         config, row_arguments(parts), weights, lambda: in_order(rows, data.image_shape)
     )
@@ -165,7 +165,7 @@ def _score_module(
     first, *others = (metrics for _, metrics in found)
     names = [name for name in first if all(name in other for other in others)]
     means = {name: fmean(metrics[name] for _, metrics in found) for name in names}
-    return _sealed(fmean(losses), fmean(accuracies), means)
+    return _sealed(Scores(fmean(losses), fmean(accuracies)))._replace(metrics=means)
 
 
 def _run(

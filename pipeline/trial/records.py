@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from itertools import accumulate, pairwise
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from pipeline.config import VAL_LOSS, Finalist, Frozen, Objective, Scalar, TrialConfig
 from pipeline.config.messages import InvalidValueError
@@ -115,6 +115,8 @@ class Facts(Frozen):
         n_classes: ``None`` where nobody had to tell it either.
         scale: What the rows' values are divided by before the network sees them; ``None`` where the
             user's own data module yields them as they are trained on.
+        n_targets: Numbers to predict of each row; ``None``, and not written, where the labels are
+            classes.
         sources: SHA-256 of each source file by its path in the package.
         packages: Version of each package whose arithmetic is used.
         stack_index: The trial's index among those that were trained as one, ``stack_size`` in all.
@@ -126,6 +128,7 @@ class Facts(Frozen):
     input_shape: tuple[int, ...] | None = None
     n_classes: int | None = None
     scale: float | None = None
+    n_targets: int | None = None
     sources: dict[str, str]
     packages: dict[str, str]
     python: str
@@ -139,6 +142,14 @@ class Facts(Frozen):
     project_version: str
     project_commit: str | None
     project_clean: bool | None
+
+    @model_serializer(mode="wrap")
+    def _leave_out(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write no number of targets where there is none."""
+        written: dict[str, Any] = handler(self)
+        if self.n_targets is None:
+            written.pop("n_targets", None)
+        return written
 
 
 NOT_IN_JSON = ("scores", "finalist", "objective")

@@ -27,7 +27,8 @@ class FoldScores(NamedTuple):
 class EpochScores:
     """What one epoch of one trial measured; losses are means over rows.
 
-    A classifier's are cross-entropies in nats, an autoencoder's squared errors. A score that the
+    A classifier's are cross-entropies in nats, an autoencoder's squared errors, a regression's
+    those of standardised targets. A score that the
     trial does not have (an autoencoder's accuracy) is NaN.
 
     Attributes:
@@ -40,7 +41,8 @@ class EpochScores:
             as large as the validation set.
         repeat: As ``TrialConfig.repeat``.
         folds: Where the data section has folds, the scores of each; all others are their means.
-        logged: What a user's module logs beside these, by its own names.
+        logged: What a user's module logs beside these, by its own names; of a regression
+            ``val_mae`` and ``val_r2``.
         objective: Which of them says what the trial is worth.
     """
 

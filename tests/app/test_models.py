@@ -44,7 +44,19 @@ STUDIES: dict[str, dict[str, Any]] = {
     },
     "folds": {
         "data": {"name": "digits", "folds": 3},
-        "space": DENSE | {"depth": {"low": 0, "high": 2}, "max_norm": {"low": 0.5, "high": 3.0}},
+        "space": DENSE
+        | {
+            "depth": {"low": 0, "high": 2},
+            "max_norm": {"low": 0.5, "high": 3.0},
+            "label_smoothing": {"low": 0.0, "high": 0.2},
+            "class_weights": {"choices": ["none", "balanced"]},
+        },
+        "trials": [{"depth": 1, "dropout": 0.2}],
+    },
+    "regression": {
+        "data": {"name": "digits", "validation": 0.25, "task": "regression"},
+        "training": {"epochs": 3, "loss": "huber"},
+        "space": DENSE | {"depth": {"low": 0, "high": 2}},
         "trials": [{"depth": 1, "dropout": 0.2}],
     },
     "dropconnect": {
@@ -65,7 +77,7 @@ TRAINING = {"epochs": 3}
 def test_every_kind_of_study_keeps_the_promises(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    changes = STUDIES[kind] | {"search": SEARCH, "training": TRAINING}
+    changes = {"search": SEARCH, "training": TRAINING} | STUDIES[kind]
     tables = []
     for workers in (1, 2):
         home = tmp_path / str(workers)
@@ -80,5 +92,7 @@ def test_every_kind_of_study_keeps_the_promises(
     assert answer.comparison.verdict == "identical", answer.comparison
     recorded = read_trial(workspace.ledger_uri, "small", "best")
     assert curve_sha256(recorded.curve) == recorded.record.curves_sha256
-    assert math.isnan(recorded.curve[0].val_accuracy) == (kind == "autoencoder")
+    assert math.isnan(recorded.curve[0].val_accuracy) == (kind in ("autoencoder", "regression"))
+    scores = {"val_mae", "val_r2"} if kind == "regression" else set()
+    assert recorded.curve[0].logged.keys() == scores
     assert len(recorded.curve[0].folds) == (3 if kind == "folds" else 0)

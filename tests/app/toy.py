@@ -4,7 +4,7 @@ The row is added when the module is imported, also in a worker, which imports it
 """
 
 import math
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, Strict
 
@@ -31,7 +31,7 @@ class Toy(Network):
         dropout_seed: Of the dropout masks.
     """
 
-    objective: ClassVar[Objective] = CrossEntropy()
+    objective: Objective = CrossEntropy()
 
     def __init__(  # noqa: PLR0913 - a table of plain arguments
         self,
@@ -56,12 +56,12 @@ class Toy(Network):
 
     @classmethod
     def arguments(
-        cls, config: TrialConfig, image_shape: tuple[int, ...], n_classes: int
+        cls, config: TrialConfig, image_shape: tuple[int, ...], n_outputs: int
     ) -> dict[str, Any]:
         """The constructor's arguments for a trial."""
         return {
             "n_inputs": math.prod(image_shape),
-            "n_classes": n_classes,
+            "n_classes": n_outputs,
             "widths": [config.value("units")] * config.count("stages"),
             "dropouts": list(config.values_of("stage_dropout")),
             "activation": config.value("nonlinearity"),

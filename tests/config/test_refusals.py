@@ -12,6 +12,8 @@ from tests.config.documents import MISSING, MODELS, SMALLEST, SPACES, changed
 BASES = {model: SMALLEST | {"model": MODELS[model], "space": SPACES[model]} for model in MODELS}
 BASES["mlp"] |= {"trials": [{"depth": 2, "dropout": 0.25}]}
 BASES["data"] = SMALLEST
+BASES["mine"] = SMALLEST | {"data": {"class_path": "my_package.MyData"}}
+BASES["number"] = SMALLEST | {"data": {"name": "digits", "task": "regression"}}
 BASES["fixed"] = BASES["mlp"] | {"space": SMALLEST["space"] | {"dropout": {"low": 0, "high": 0.6}}}
 LIST = "expected a value, or a map with low and high, or with choices"
 NUMBERS = "expected numbers only, or choices of texts only"
@@ -133,6 +135,31 @@ DATA: list[tuple[str, str, Any, str]] = [
         ("data", "data", {"class_path": "a.B", key: value}, f".{key}: {OWN_DATA}")
         for key, value in {"path": "x", "image_size": 8, "validation": 0.2, "test": 0}.items()
     ],
+    ("data", "data", {"class_path": "a.B", "task": "regression"}, f".task: {OWN_DATA}"),
+    ("data", "data.task", "ranking", "got 'ranking', expected 'classification' or 'regression'"),
+    ("data", "data.task", True, "got true, expected 'classification' or 'regression'"),
+    (
+        "data",
+        "data",
+        {"name": "image-folder", "path": "x", "task": "regression"},
+        ".task: not allowed with name: image-folder, whose folders are classes",
+    ),
+    ("number", "training.loss", "rmse", "got 'rmse', expected 'mse', 'mae' or 'huber'"),
+    ("number", "training.loss", "MSE", "got 'MSE', expected 'mse', 'mae' or 'huber'"),
+    ("number", "training.loss", 1, "got 1, expected 'mse', 'mae' or 'huber'"),
+    ("number", "training.loss", "cross-entropy", "got 'cross-entropy', expected 'mse', 'mae' or"),
+    ("number", "training.los", "mse", "unknown key, did you mean 'loss'?"),
+]
+LOSSES: list[tuple[str, dict[str, Any], str]] = [
+    ("mlp", {}, "only for regression (data.task: regression)"),
+    ("mlp", {"data.task": "classification"}, "only for regression (data.task: regression)"),
+    ("autoencoder", {"data.task": "regression"}, "not allowed with autoencoder, which has a"),
+    (
+        "own",
+        {"data.task": "regression"},
+        "only for a built-in model: a module of your own computes",
+    ),
+    ("cnn", {"data": {"name": "image-folder", "path": "x"}}, "only for regression (data.task: "),
 ]
 SPACE: list[tuple[str, str, Any, str]] = [
     ("mlp", "space.dropuot", 0.5, "unknown key, did you mean 'dropout'?"),
@@ -183,6 +210,21 @@ SPACE: list[tuple[str, str, Any, str]] = [
     ("mlp", "space.regularizer", "channel-dropout", "got 'channel-dropout', expected 'dropout' or"),
     ("cnn", "space.regularizer", "x", "got 'x', expected 'dropout', 'channel-dropout' or"),
     ("mlp", "space.activation", "swish", f"got 'swish', {ACTIVATIONS}"),
+    ("mlp", "space.label_smoothing", 1.0, "got 1.0, expected a number below 1"),
+    ("mlp", "space.label_smoothing", -0.1, "got -0.1, expected a number of at least 0"),
+    ("cnn", "space.label_smoothing.choices", ["x"], ".0: got 'x', expected a number"),
+    ("mlp", "space.class_weights", "sqrt", "got 'sqrt', expected 'none' or 'balanced'"),
+    ("mlp", "space.class_weights", {"low": 0, "high": 1}, ".low: unknown key, expected one of"),
+    ("autoencoder", "space.label_smoothing", 0.1, "a parameter of mlp and cnn, not of this model"),
+    ("number", "space.label_smoothing", 0.1, "only for classification"),
+    ("number", "space.class_weights", "balanced", "only for classification"),
+    ("number", "space.class_weights", {"choices": ["none"]}, "only for classification"),
+    (
+        "mine",
+        "space.class_weights",
+        "balanced",
+        "only for built-in data, whose classes are counted",
+    ),
     ("mlp", "space.activation", 3, f"got 3, {ACTIVATIONS}"),
     ("mlp", "space.activation", [3], "got [3], expected a value, or a map with choices"),
     (
@@ -337,6 +379,15 @@ def test_a_study_refuses_a_wrong_value(base: str, key: str, value: Any, message:
     told = f"study.yaml: {key}{message if message.startswith('.') else f': {message}'}"
     with pytest.raises(BadInputError, match=f"^{re.escape(told)}"):
         check_study(changed({key: value}, BASES[base]), "study.yaml")
+
+
+@pytest.mark.parametrize(("base", "changes", "message"), LOSSES, ids=name_of)
+def test_a_loss_is_refused_where_it_has_no_use(
+    base: str, changes: dict[str, Any], message: str
+) -> None:
+    document = changed({"training.loss": "mae"} | changes, BASES[base])
+    with pytest.raises(BadInputError, match=f"^study.yaml: training.loss: {re.escape(message)}"):
+        check_study(document, "study.yaml")
 
 
 def test_a_wrong_model_is_reported_before_its_space_and_its_trials() -> None:

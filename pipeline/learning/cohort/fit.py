@@ -204,7 +204,7 @@ def _trainer(module: CohortModule) -> Trainer:
 def _facts(member: Member, data: PreparedData, split_sha256: str) -> Facts:
     return collect_facts(
         member.config.training,
-        DataFacts(data.sha256, split_sha256, data.image_shape, data.n_classes, data.scale),
+        DataFacts.of(data, split_sha256),
         stack_index=member.stack_index,
         stack_size=member.stack_size,
         alone_because=member.alone_because,

@@ -6,9 +6,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from pipeline.learning.modules.layers import Dropout
+from pipeline.learning.modules.layers import Dropout, SingleOutput
 from pipeline.learning.modules.masks import LEVELS, counters, dropped_levels, hash_into, step_key
 
 
@@ -24,21 +25,24 @@ class StackedLinear:
     """
 
     def __init__(self, linears: Sequence[nn.Linear], dtype: torch.dtype) -> None:
-        """Gather the weights: [K, out, in] and [K, out]."""
+        """Gather the weights, [K, out, in] and [K, out]; ``SingleOutput`` has its zeros there."""
         self.dtype = dtype
-        self.weight = torch.stack([linear.weight.detach() for linear in linears])
-        self.bias = torch.stack([linear.bias.detach() for linear in linears])
+        self._is_single = isinstance(linears[0], SingleOutput)
+        weights, biases = zip(*map(_parameters, linears), strict=True)
+        self.weight, self.bias = torch.stack(weights), torch.stack(biases)
         self.weight_grad = torch.zeros_like(self.weight)
         self.bias_grad = torch.zeros_like(self.bias)
         for k, linear in enumerate(linears):
-            linear.weight.data, linear.bias.data = self.weight[k], self.bias[k]
-            linear.weight.grad = self.weight_grad[k]
-            linear.bias.grad = self.bias_grad[k]
+            n_units = linear.out_features
+            linear.weight.data, linear.bias.data = self.weight[k, :n_units], self.bias[k, :n_units]
+            linear.weight.grad = self.weight_grad[k, :n_units]
+            linear.bias.grad = self.bias_grad[k, :n_units]
 
     def forward(self, x: Tensor) -> Tensor:
         """Map inputs of shape [K, batch, in] to outputs of shape [K, batch, out]."""
         weight = self.weight.to(self.dtype).transpose(1, 2)
-        return torch.baddbmm(self.bias.to(self.dtype).unsqueeze(1), x, weight)
+        y = torch.baddbmm(self.bias.to(self.dtype).unsqueeze(1), x, weight)
+        return y[..., :1] if self._is_single else y
 
     def backward(self, x: Tensor, dy: Tensor) -> None:
         """Set the gradients of weights and biases.
@@ -47,6 +51,7 @@ class StackedLinear:
             x: What ``forward`` was given.
             dy: Gradient of the outputs, [K, batch, out].
         """
+        dy = self._with_zeros(dy)
         if self.dtype == torch.float32:
             torch.bmm(dy.transpose(1, 2), x, out=self.weight_grad)
         else:
@@ -55,7 +60,17 @@ class StackedLinear:
 
     def input_gradient(self, dy: Tensor) -> Tensor:
         """The gradient of the inputs, [K, batch, in]."""
-        return torch.bmm(dy, self.weight.to(self.dtype))
+        return torch.bmm(self._with_zeros(dy), self.weight.to(self.dtype))
+
+    def _with_zeros(self, dy: Tensor) -> Tensor:
+        return functional.pad(dy, (0, 1)) if self._is_single else dy
+
+
+def _parameters(linear: nn.Linear) -> tuple[Tensor, Tensor]:
+    if isinstance(linear, SingleOutput):
+        weight, bias = linear.with_zeros()
+        return weight.detach(), bias.detach()
+    return linear.weight.detach(), linear.bias.detach()
 
 
 class StackedHidden:

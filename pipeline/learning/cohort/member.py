@@ -146,7 +146,7 @@ class Member(Progress):
             network = build_network(
                 self.config,
                 image_shape=split.image_shape,
-                n_classes=split.n_classes,
+                labels=split.labels,
                 fold=fold,
             )
             self.networks.append(network)
@@ -194,21 +194,24 @@ class Member(Progress):
         train, no_dropout, validation = (
             _mean([one[split] for one in measured]) for split in range(len(SplitScores._fields))
         )
-        folds = [FoldScores(one.train[0], one.no_dropout[0], *one.validation) for one in measured]
+        folds = [
+            FoldScores(one.train.loss, one.no_dropout.loss, *one.validation[:2]) for one in measured
+        ]
         return EpochScores(
             number=self.config.number,
             epoch=len(self.curve) + 1,
             ended_at_ms=time.time_ns() // 1_000_000,
-            train_loss=train[0],
-            train_accuracy=train[1],
-            train_loss_no_dropout=no_dropout[0],
-            val_loss=validation[0],
-            val_accuracy=validation[1],
+            train_loss=train.loss,
+            train_accuracy=train.accuracy,
+            train_loss_no_dropout=no_dropout.loss,
+            val_loss=validation.loss,
+            val_accuracy=validation.accuracy,
             learning_rate=self._learning_rate(),
             epoch_seconds=seconds,
             folds=tuple(folds) if len(folds) > 1 else (),
             repeat=self.config.repeat,
             objective=self.config.objective,
+            logged={f"val_{name}": score for name, score in validation.of_targets.items()},
         )
 
     def state_dict(self) -> State:
@@ -239,5 +242,4 @@ class Member(Progress):
 
 
 def _mean(scores: Sequence[Scores]) -> Scores:
-    losses, accuracies = zip(*scores, strict=True)
-    return fmean(losses), fmean(accuracies)
+    return Scores(*map(fmean, zip(*scores, strict=True)))

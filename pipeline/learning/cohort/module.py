@@ -14,6 +14,7 @@ from pipeline.learning.cohort.rows import UNMEASURED, EpochSteps, SplitTensors, 
 from pipeline.learning.cohort.stack import SingleNetwork, Stack, why_not_stackable
 from pipeline.learning.failures import describe_failure
 from pipeline.learning.lightning import LightningModule
+from pipeline.learning.modules.layers import SingleOutput
 from pipeline.trial import EpochScores
 
 ALIGNED_VALUES: Final = 4
@@ -184,7 +185,7 @@ class Group:
 
         Args:
             images: float32 of shape [batch, n_inputs].
-            labels: int64 of shape [batch].
+            labels: As ``Stack.step`` takes them.
         """
         with self._failing_alone():
             self._get_loop().step(images, labels)
@@ -280,7 +281,8 @@ def why_not_fused(member: Member, network: nn.Sequential, device: torch.device) 
     threads = member.config.training.threads
     if device.type == "cpu" and threads > 1:
         return f"{threads} threads share sums differently where there are more members"
-    if any(1 in weight.shape for weight in network.parameters()):
+    others = (layer for layer in network if not isinstance(layer, SingleOutput))
+    if any(1 in weight.shape for layer in others for weight in layer.parameters()):
         # A matrix of one row or column: BLAS takes another kernel for a batch of one.
         return "a layer of one unit: its product is another alone"
     return why_not_stackable(network) or _why_not_aligned(network)

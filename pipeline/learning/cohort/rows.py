@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from pipeline.learning.data import (
     splits,
     splits_sha256,
 )
+from pipeline.learning.data.labels import Classes, Targets, describe_labels
 from pipeline.learning.modules.masks import row_order
 
 STEPS_A_CALL = 32
@@ -33,7 +35,7 @@ class Rows:
 
     Attributes:
         images: Shape [n_all, n_inputs], as stored (mostly uint8).
-        labels: int64 of shape [n_all].
+        labels: int64 of shape [n_all], or float32 of shape [n_all] or [n_all, n_targets].
         numbers: int64 of shape [n]; the rows of this part.
         scale: What a stored value is divided by.
     """
@@ -54,7 +56,7 @@ class Rows:
             numbers: int64 of shape [batch].
 
         Returns:
-            float32 images of shape [batch, n_inputs] in [0, 1], and int64 labels of shape [batch].
+            float32 images of shape [batch, n_inputs] in [0, 1], and labels of shape [batch, ...].
         """
         images = self.images.index_select(0, numbers).to(torch.float32).div_(self.scale)
         return images, self.labels.index_select(0, numbers)
@@ -105,29 +107,75 @@ class EpochSteps:
             yield batches[start : start + STEPS_A_CALL]
 
 
-Scores = tuple[float, float]
-"""Mean loss, and the share of rows that are classified correctly; NaN where nothing is."""
+class Scores(NamedTuple):
+    """What a network scores on some rows; NaN where something is not measured.
 
-UNMEASURED: Scores = (math.nan, math.nan)
+    Attributes:
+        loss: The mean over rows.
+        accuracy: The share of rows that are classified correctly.
+        mae: The mean absolute error, in the targets' own units, over rows and targets.
+        r2: The share of the targets' variance that is explained, the mean over targets; below 0
+            where their mean would be a better prediction.
+    """
+
+    loss: float = math.nan
+    accuracy: float = math.nan
+    mae: float = math.nan
+    r2: float = math.nan
+
+    @property
+    def of_targets(self) -> dict[str, float]:
+        """Those that a regression has, by name."""
+        found = {"mae": self.mae, "r2": self.r2}
+        return {name: score for name, score in found.items() if math.isfinite(score)}
+
+
+UNMEASURED = Scores()
 
 
 RowResult = tuple[Tensor, Tensor | None]
-"""Losses, float32 of shape [K, rows], and whether each row is classified correctly, bool of that
-shape; ``None`` instead where nothing is classified."""
+"""Losses, float32 of shape [K, rows], and of each row what ``Objective.marks`` gives."""
 
 
-def mean_scores(losses: Tensor, correct: Tensor | None) -> list[Scores]:
+def mean_scores(losses: Tensor, marks: Tensor | None, labels: Tensor | None = None) -> list[Scores]:
     """Average over rows, each network's by itself: the size of a stack changes no bit.
 
     Args:
         losses: Each row's, float32 of shape [K, rows].
-        correct: Whether the label has the highest score, bool of shape [K, rows]; ``None`` where
-            nothing is classified.
+        marks: What ``Objective.marks`` gives, [K, rows, ...].
+        labels: Of the rows, [rows, ...]; ``None``: errors of targets are not scored.
     """
     n_rows = losses.shape[1]
     sums = torch.stack([row.sum(dtype=torch.float64) for row in losses.contiguous()]).tolist()
-    n_correct = [math.nan] * len(sums) if correct is None else correct.sum(1).tolist()
-    return [(loss / n_rows, count / n_rows) for loss, count in zip(sums, n_correct, strict=True)]
+    scores = [Scores(loss / n_rows) for loss in sums]
+    if marks is None:
+        return scores
+    if marks.dtype is torch.bool:
+        counts = marks.sum(1).tolist()
+        return [
+            one._replace(accuracy=count / n_rows) for one, count in zip(scores, counts, strict=True)
+        ]
+    if labels is None:
+        return scores
+    pairs = zip(scores, marks, strict=True)
+    return [one._replace(**target_scores(errors, labels)) for one, errors in pairs]
+
+
+def target_scores(errors: Tensor, labels: Tensor) -> dict[str, float]:
+    """The mean absolute error and R² of predictions, each the mean over targets.
+
+    R² is 1 - sum of squared errors / sum of squared deviations of the labels from their own mean;
+    NaN where a target does not vary on these rows.
+
+    Args:
+        errors: float32 of shape [rows, n_targets].
+        labels: float32 of shape [rows] or [rows, n_targets].
+    """
+    errors, labels = errors.cpu().double(), labels.cpu().double().reshape(errors.shape)
+    spread = (labels - labels.mean(0)).square().sum(0)
+    explained = 1 - errors.square().sum(0) / spread
+    r2 = explained.mean() if bool((spread > 0).all()) else torch.tensor(math.nan)
+    return {"mae": errors.abs().mean().item(), "r2": r2.item()}
 
 
 class RowScores:
@@ -135,20 +183,24 @@ class RowScores:
 
     def __init__(self) -> None:
         self._losses: list[Tensor] = []
-        self._correct: list[Tensor] = []
+        self._marks: list[Tensor] = []
 
-    def add(self, losses: Tensor, correct: Tensor | None) -> None:
+    def add(self, losses: Tensor, marks: Tensor | None) -> None:
         """Add a batch: see ``mean_scores``."""
         self._losses.append(losses)
-        if correct is not None:
-            self._correct.append(correct)
+        if marks is not None:
+            self._marks.append(marks)
 
-    def take(self) -> list[Scores]:
-        """Return each network's mean scores over all batches since the last call."""
-        correct = torch.cat(self._correct, 1) if self._correct else None
-        scores = mean_scores(torch.cat(self._losses, 1), correct)
+    def take(self, labels: Tensor | None = None) -> list[Scores]:
+        """Return each network's mean scores over all batches since the last call.
+
+        Args:
+            labels: Of the rows in their order; ``None``: see ``mean_scores``.
+        """
+        marks = torch.cat(self._marks, 1) if self._marks else None
+        scores = mean_scores(torch.cat(self._losses, 1), marks, labels)
         self._losses.clear()
-        self._correct.clear()
+        self._marks.clear()
         return scores
 
 
@@ -156,13 +208,13 @@ def evaluate(score: Callable[[Tensor, Tensor], RowResult], rows: Rows) -> list[S
     """Average each network's scores over rows, in products of a fixed number of rows.
 
     Args:
-        score: Maps images and labels to each row's loss and whether it is classified correctly.
+        score: Maps images and labels to each row's loss and its marks.
         rows: The rows.
     """
     scores = RowScores()
     for numbers in torch.split(rows.numbers, EVALUATION_ROWS):
         scores.add(*score(*rows.take(numbers)))
-    return scores.take()
+    return scores.take(rows.labels.index_select(0, rows.numbers))
 
 
 @dataclass(frozen=True)
@@ -174,13 +226,14 @@ class SplitTensors:
         validation: The rows that decide; ``None`` where nothing is validated.
         probe: The training rows that are scored with dropout off.
         image_shape: Of one row: (H, W), (C, H, W) or (n,).
+        labels: What the training rows' labels are.
     """
 
     training: Rows
     validation: Rows | None
     probe: Rows
     image_shape: tuple[int, ...]
-    n_classes: int
+    labels: Classes | Targets
 
     def to(self, device: torch.device) -> "SplitTensors":
         """Hold the rows on another device."""
@@ -215,13 +268,14 @@ def load_splits(
     )
     parts = [
         SplitTensors(
-            training=_part(whole, split.train if rest is None else rest),
+            training=_part(whole, trained),
             validation=_part(whole, split.validation) if rest is None else None,
             probe=_part(whole, split.train_probe),
             image_shape=data.image_shape,
-            n_classes=data.n_classes,
+            labels=describe_labels(labels, data.n_classes, trained),
         )
         for split in (found if rest is None else found[:1])
+        for trained in [split.train if rest is None else rest]
     ]
     return tuple(parts), splits_sha256(found)
 

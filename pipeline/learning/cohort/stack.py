@@ -21,18 +21,22 @@ from pipeline.learning.cohort.kernels import (
     lean_step,
 )
 from pipeline.learning.cohort.rows import RowResult, RowScores, Scores
-from pipeline.learning.modules.layers import Dropout
+from pipeline.learning.modules.layers import Dropout, SingleOutput
 from pipeline.learning.modules.network import Network
+from pipeline.learning.modules.objectives import stack_objectives
 
 HIDDEN = (nn.Linear, nn.ReLU, Dropout)
 """The layers that one ``StackedHidden`` computes."""
+OUTPUTS = (nn.Linear, SingleOutput)
+"""What may be the last layer."""
 
 
 def why_not_stackable(network: nn.Sequential) -> str | None:
     """Say why a network has no stacked form; ``None`` if it has one."""
-    kinds = [Dropout, *HIDDEN * ((len(network) - 2) // len(HIDDEN)), nn.Linear]
+    hidden = [(kind,) for kind in HIDDEN] * ((len(network) - 2) // len(HIDDEN))
+    kinds = [(Dropout,), *hidden, OUTPUTS]
     for i, layer in enumerate(network):
-        if i >= len(kinds) or type(layer) is not kinds[i]:
+        if i >= len(kinds) or type(layer) not in kinds[i]:
             return f"layer {i}, {type(layer).__name__}, has no stacked kernel there"
     return None
 
@@ -64,7 +68,7 @@ class Stack:
         self.n_members = len(networks)
         self.n_steps = first_step
         self._dtype = product_dtype(precision)
-        self._objective = networks[0].objective
+        self._objective = stack_objectives([one.objective for one in networks])
         self._constrained = [one for one in networks if one.optimization.max_norm is not None]
         layers = list(zip(*(one.network for one in networks), strict=True))
         linears = [StackedLinear(same, self._dtype) for same in layers[1::3]]
@@ -89,11 +93,11 @@ class Stack:
 
         Args:
             images: float32 of shape [batch, n_inputs].
-            labels: int64 of shape [batch].
+            labels: int64 of shape [batch], or float32 of shape [batch] or [batch, n_targets].
         """
         x = self._forward(images)
         measured = self._objective.measure(self._output.forward(x).float(), images, labels)
-        self._scores.add(measured.losses, measured.correct)
+        self._scores.add(measured.losses, measured.marks)
         self._backward(x, self._objective.gradient(measured, labels).to(self._dtype))
         for update in self._updates:
             update()
@@ -134,7 +138,7 @@ class Stack:
         for hidden in self._hidden:
             x = hidden.evaluate(x)
         measured = self._objective.measure(self._output.forward(x).float(), images, labels)
-        return measured.losses, measured.correct
+        return measured.losses, measured.marks
 
 
 def score_rows(network: Network, precision: str, images: Tensor, labels: Tensor) -> RowResult:
@@ -144,7 +148,7 @@ def score_rows(network: Network, precision: str, images: Tensor, labels: Tensor)
         network: Any built-in one; it is left in training mode.
         precision: As ``training.precision``.
         images: float32 of shape [batch, n_inputs].
-        labels: int64 of shape [batch].
+        labels: As ``Stack.step`` takes them.
     """
     network.eval()
     with autocast(images.device, precision), torch.no_grad():
@@ -180,17 +184,17 @@ class SingleNetwork:
 
         Args:
             images: float32 of shape [batch, n_inputs].
-            labels: int64 of shape [batch].
+            labels: int64 of shape [batch], or float32 of shape [batch] or [batch, n_targets].
         """
         self._network.set_step(self.n_steps)
         with autocast(images.device, self._precision):
-            losses, correct = self._network.score_rows(images, labels)
+            optimized, losses, marks = self._network.train_rows(images, labels)
         self._optimizer.zero_grad(set_to_none=True)
-        losses.mean().backward()  # type: ignore[no-untyped-call]
+        optimized.mean().backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
         self._network.constrain()
         self.n_steps += 1
-        self._scores.add(*_as_stack(losses.detach(), correct))
+        self._scores.add(*_as_stack(losses.detach(), marks))
 
     def train_scores(self) -> list[Scores]:
         """The network's loss and accuracy over the steps since the last call."""
@@ -201,5 +205,5 @@ class SingleNetwork:
         return score_rows(self._network, self._precision, images, labels)
 
 
-def _as_stack(losses: Tensor, correct: Tensor | None) -> RowResult:
-    return losses.unsqueeze(0), None if correct is None else correct.unsqueeze(0)
+def _as_stack(losses: Tensor, marks: Tensor | None) -> RowResult:
+    return losses.unsqueeze(0), None if marks is None else marks.detach().unsqueeze(0)

@@ -10,6 +10,7 @@ from torch import Tensor
 from pipeline.config import TrialConfig
 from pipeline.learning.cohort.rows import EVALUATION_ROWS, Rows, SplitTensors, load_splits
 from pipeline.learning.data import PreparedData
+from pipeline.learning.data.labels import Classes
 from pipeline.learning.modules.masks import row_order
 from pipeline.learning.provenance import DataFacts, resolve_device
 from pipeline.trial import Assignment
@@ -125,7 +126,7 @@ def open_rows(assignment: Assignment, data: PreparedData) -> list["RowLoaders"]:
     splits, split_sha256 = load_splits(
         data, config.data, config.seeds["split"], is_refit=assignment.is_refit
     )
-    facts = DataFacts(data.sha256, split_sha256, data.image_shape, data.n_classes, data.scale)
+    facts = DataFacts.of(data, split_sha256)
     return [RowLoaders(config, parts, facts) for parts in splits]
 
 
@@ -163,8 +164,15 @@ class RowLoaders:
 
 def row_arguments(parts: SplitTensors) -> DataArguments:
     """The arguments that built-in data gives a module's constructor."""
+
+    def n_classes() -> int:
+        if isinstance(parts.labels, Classes):
+            return parts.labels.n_classes
+        message = "the module asks for n_classes, but the labels are numbers to predict"
+        raise ValueError(message)
+
     return {
-        "n_classes": lambda: parts.n_classes,
+        "n_classes": n_classes,
         "n_inputs": lambda: math.prod(parts.image_shape),
         "image_shape": lambda: batch_shape(parts.image_shape),
     }

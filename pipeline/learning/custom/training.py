@@ -17,6 +17,7 @@ from pipeline.learning.custom.loaders import DataArguments, TrialLoaders
 from pipeline.learning.custom.own_callbacks import make_callbacks
 from pipeline.learning.custom.resume import IN_MEMORY, EpochCheckpoint, NotResumedError
 from pipeline.learning.custom.trial_logger import LoggedFiles, TrialLogger
+from pipeline.learning.data.labels import Classes
 from pipeline.learning.lightning import (
     Callback,
     CheckpointIO,
@@ -100,10 +101,9 @@ def build_model(config: TrialConfig, of_data: DataArguments, *, fold: int = 0) -
         given = given_to(custom, config.arguments, config.model.init_args)
         module: LightningModule = build(custom, given, of_data)
         return module
-    is_classifier = network_class(str(config.model.name)).is_classifier
-    n_classes = of_data["n_classes"]() if is_classifier else 0
-    shape = of_data["image_shape"]()
-    return build_network(config, image_shape=shape, n_classes=n_classes, fold=fold)
+    learns_labels = network_class(str(config.model.name)).learns_labels
+    labels = Classes(of_data["n_classes"]() if learns_labels else 0)
+    return build_network(config, image_shape=of_data["image_shape"](), labels=labels, fold=fold)
 
 
 def count_parameters(module: LightningModule | None) -> int:

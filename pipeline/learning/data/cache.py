@@ -6,17 +6,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.learning.data.catalogue import DATA_SETS, Subset
+from pipeline.learning.data.labels import as_targets, n_columns, task_of
 from pipeline.learning.data.locate import Source
 from pipeline.learning.data.npz import count_rows, decode_npz
 from pipeline.learning.data.reading import Arrays, Images, Labels, sha256_of_file
 from pipeline.locks import locked
+
+if TYPE_CHECKING:
+    from pipeline.config.sections import Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,26 +31,34 @@ class PreparedData:
         source: What was decoded.
         folder: Where the arrays lie, as ``.npy`` files.
         sha256: Over the whole content of all parts, however the source was packed.
+        n_classes: ``None`` where the labels are numbers to predict.
         image_shape: (H, W), or (3, H, W) of colour, or (n_inputs,) of rows that are no images.
         scale: What values are divided by: the largest pixel there can be (255 or 16); 1.0 where
             the set holds floats.
         n_train: Rows of the training part, from which validation is split.
         n_test: Rows of the set's own test part; 0 where it has none.
+        n_targets: Numbers to predict of each row; ``None`` where the labels are classes.
     """
 
     source: Source
     folder: Path
     sha256: str
-    n_classes: int
+    n_classes: int | None
     image_shape: tuple[int, ...]
     scale: float
     n_train: int
     n_test: int
+    n_targets: int | None = None
 
     @property
     def name(self) -> str:
         """The data set's name in the study file."""
         return self.source.name
+
+    @property
+    def task(self) -> "Task":
+        """What is learned from the labels."""
+        return "classification" if self.n_targets is None else "regression"
 
 
 FORMAT: Final = 2
@@ -123,8 +135,8 @@ def open_train(prepared: PreparedData) -> tuple[Images, Labels]:
     """Map the training part: its pages are shared by all processes of the machine.
 
     Returns:
-        Images [N, *image_shape], uint8 or float32, and labels int64 [N]. They can be written to,
-        as torch asks; what is written stays in this process and never reaches the file.
+        Images [N, *image_shape], uint8 or float32, and labels. They can be written to, as torch
+        asks; what is written stays in this process and never reaches the file.
     """
     return open_subset(prepared.folder, "train")
 
@@ -184,13 +196,14 @@ def decode(source: Source) -> Arrays:
         BadInputError: A file cannot be read, or does not hold what it must hold.
     """
     if source.name == "npz":
-        return decode_npz(source.files[0])
+        return decode_npz(source.files[0], task=source.task)
     if source.name == "image-folder":
         from pipeline.learning.data.images import decode_images, list_images  # imports Pillow
 
         return decode_images(list_images(source.files[0]), image_size=source.image_size)
     known = DATA_SETS[source.name]
-    return known.decode(known, source.files)
+    arrays = known.decode(known, source.files)
+    return as_targets(arrays) if source.task == "regression" else arrays
 
 
 def count_rows_of_source(source: Source) -> tuple[int, int]:
@@ -202,7 +215,7 @@ def count_rows_of_source(source: Source) -> tuple[int, int]:
         BadInputError: The file or folder is no data set.
     """
     if source.name == "npz":
-        return count_rows(source.files[0])
+        return count_rows(source.files[0], task=source.task)
     from pipeline.learning.data.images import list_images  # imports Pillow
 
     listing = list_images(source.files[0])
@@ -235,8 +248,9 @@ def digests(source: Source) -> dict[str, str]:
 
 
 def folder_name(source: Source, sources: Mapping[str, str]) -> str:
-    """Name the folder of a set's decoded arrays by what they are decoded from."""
-    key = json.dumps([FORMAT, sorted(sources.items())])
+    """Name the folder of a set's decoded arrays by what they are decoded from, and to what."""
+    cast = ["regression"] if source.task == "regression" else []
+    key = json.dumps([FORMAT, sorted(sources.items()), *cast])
     return f"{source.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
 
 
@@ -319,14 +333,16 @@ def _downloaded(source: Source, cache: Path) -> Source:
 
 def _prepared(source: Source, folder: Path, *, meta: Meta) -> PreparedData:
     images, labels = open_subset(folder, "train")
+    is_regression = task_of(labels) == "regression"
     own_test = meta.arrays.get("test-labels")
     return PreparedData(
         source=source,
         folder=folder,
         sha256=meta.content_sha256,
-        n_classes=int(labels.max()) + 1,
+        n_classes=None if is_regression else int(labels.max()) + 1,
         image_shape=images.shape[1:],
         scale=scale_of(source.name, images.dtype),
         n_train=len(labels),
         n_test=own_test.shape[0] if own_test else 0,
+        n_targets=n_columns(labels) if is_regression else None,
     )

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
@@ -18,6 +18,7 @@ from pipeline.learning.data.catalogue import (
 
 if TYPE_CHECKING:
     from pipeline.config import DataConfig
+    from pipeline.config.sections import Task
 
 
 DATA_VARIABLE: Final = "PIPELINE_DATA"
@@ -33,12 +34,14 @@ class Source:
         files: In the catalogue's order, or the user's one file or folder; none where the set
             has to be downloaded.
         image_size: Pixels a side to which a folder's images are brought; ``None``: as they are.
+        task: What the study file says is learned from the labels; ``None``: they decide.
         looked_at: What was searched in vain, a phrase for each folder.
     """
 
     name: str
     files: tuple[Path, ...]
     image_size: int | None = None
+    task: "Task | None" = None
     looked_at: tuple[str, ...] = field(default=(), compare=False)
 
     @property
@@ -77,12 +80,13 @@ def locate(
     if data_dir is not None:
         _check_folder(data_dir, "--data-dir")
     if config.path is not None:
-        return _user_data(config, Path(config.path), data_dir)
-    origin = DATA_SETS[config.name].origin
-    if isinstance(origin, Packaged):
-        return _in_package(config.name, origin)
-    folders = _search_folders(origin, data_dir, cache, system_roots)
-    return _in_folders(config.name, origin, folders)
+        found = _user_data(config, Path(config.path), data_dir)
+    elif isinstance(origin := DATA_SETS[config.name].origin, Packaged):
+        found = _in_package(config.name, origin)
+    else:
+        folders = _search_folders(origin, data_dir, cache, system_roots)
+        found = _in_folders(config.name, origin, folders)
+    return replace(found, task=config.task)
 
 
 def downloads_folder(cache: Path) -> Path:

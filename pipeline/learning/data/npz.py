@@ -9,17 +9,30 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import BadInputError
+from pipeline.learning.data.labels import (
+    check_spread,
+    check_test_labels,
+    check_training_labels,
+    read_targets,
+)
 from pipeline.learning.data.reading import Arrays, Images, Labels, check_fits
+
+if TYPE_CHECKING:
+    from pipeline.config.sections import Task
 
 COLOURS: Final = (1, 3)
 IMAGES: Final = "uint8, float32 or float64 [N, H, W], [N, H, W, 3] or [N, n_inputs], N at least 1"
-LABELS: Final = "whole numbers [N]"
+LABELS: Final[Mapping["Task | None", str]] = {
+    None: "whole numbers [N] of classes, or float32 or float64 [N] or [N, n_targets] to predict",
+    "classification": "whole numbers [N], since data.task is classification, not regression",
+    "regression": "whole numbers, float32 or float64, [N] or [N, n_targets]",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +79,12 @@ def read_header(file: IO[bytes], *, n_bytes: int, where: str, key: str) -> Heade
     return Header(dtype=dtype, shape=shape)
 
 
-def check_headers(headers: Mapping[str, Header], *, where: str) -> None:
+def check_headers(headers: Mapping[str, Header], *, task: "Task | None", where: str) -> None:
     """Refuse types and shapes that are no data set.
 
     Args:
         headers: Of ``x_train``, ``y_train`` and, where they are, ``x_test``, ``y_test``.
+        task: What is learned; ``None``: what the labels are.
         where: What an error names: the npz file.
 
     Raises:
@@ -79,9 +93,10 @@ def check_headers(headers: Mapping[str, Header], *, where: str) -> None:
     for images, labels in (("x_train", "y_train"), ("x_test", "y_test")):
         if images in headers:
             _check_images(headers[images], where=where, key=images)
-            _check_labels(headers[labels], len_of=headers[images], where=where, key=labels)
+            _check_labels(headers[labels], headers[images], task, where=where, key=labels)
     if "x_test" in headers:
-        _check_alike(headers["x_test"], headers["x_train"], where=where)
+        _check_alike(headers, "x", where=where)
+        _check_alike(headers, "y", where=where, is_cast=task == "regression")
 
 
 def _check_images(header: Header, *, where: str, key: str) -> None:
@@ -93,76 +108,32 @@ def _check_images(header: Header, *, where: str, key: str) -> None:
         raise BadInputError(where=where, key=key, got=str(header), expected=IMAGES)
 
 
-def _check_labels(header: Header, *, len_of: Header, where: str, key: str) -> None:
-    n_rows = len_of.shape[0]
-    if header.dtype.kind not in "iu" or header.shape != (n_rows,):
-        expected = f"{LABELS}, one for each of the {n_rows:,} rows"
-        raise BadInputError(where=where, key=key, got=str(header), expected=expected)
+def _check_labels(
+    labels: Header, images: Header, task: "Task | None", *, where: str, key: str
+) -> None:
+    n_rows = images.shape[0]
+    is_whole = labels.dtype.kind in "iu"
+    is_float = labels.dtype.kind == "f" and labels.dtype.itemsize in {4, 8}
+    has_rows = labels.shape[:1] == (n_rows,) and 0 not in labels.shape
+    fits = {
+        "classification": is_whole and labels.shape == (n_rows,),
+        "regression": (is_whole or is_float) and has_rows and len(labels.shape) <= 2,  # noqa: PLR2004 - rows, columns
+    }
+    if not fits[task or ("regression" if is_float else "classification")]:
+        expected = f"{LABELS[task]}, one for each of the {n_rows:,} rows"
+        raise BadInputError(where=where, key=key, got=str(labels), expected=expected)
 
 
-def _check_alike(test: Header, train: Header, *, where: str) -> None:
-    if test.shape[1:] != train.shape[1:] or test.dtype.kind != train.dtype.kind:
-        expected = f"{train.dtype} {['N', *train.shape[1:]]}, as x_train is"
+def _check_alike(
+    headers: Mapping[str, Header], name: str, *, where: str, is_cast: bool = False
+) -> None:
+    """Hold a test array against the training's."""
+    test, train = headers[f"{name}_test"], headers[f"{name}_train"]
+    is_of_kind = is_cast or (test.dtype.kind == "f") == (train.dtype.kind == "f")
+    if test.shape[1:] != train.shape[1:] or not is_of_kind:
+        expected = f"{train.dtype} {['N', *train.shape[1:]]}, as {name}_train is"
         expected = expected.replace("'", "")
-        raise BadInputError(where=where, key="x_test", got=str(test), expected=expected)
-
-
-NAMED_CLASSES = 5
-"""How many missing classes an error names."""
-
-
-def check_training_labels(labels: npt.NDArray[np.generic], *, where: str, key: str) -> Labels:
-    """Check the training part's labels; the largest says how many classes there are.
-
-    Args:
-        labels: [N] of any whole numbers.
-        where: What an error names: the file.
-        key: The array in it.
-
-    Returns:
-        int64 [N].
-
-    Raises:
-        BadInputError: A label is below 0, or a class up to the largest has no row.
-    """
-    least, largest = int(labels.min()), int(labels.max())
-    expected = "whole numbers from 0, each class up to the largest at least once"
-    if least < 0 or largest >= labels.size:
-        got = f"labels {least}..{largest} of {labels.size:,} rows"
-        raise BadInputError(where=where, key=key, got=got, expected=expected)
-    classes = labels.astype(np.int64)
-    lacking = np.flatnonzero(np.bincount(classes) == 0)
-    if lacking.size:
-        more = ", …" if lacking.size > NAMED_CLASSES else ""
-        named = ", ".join(map(str, lacking[:NAMED_CLASSES])) + more
-        got = f"labels {least}..{largest} and no row of class {named}"
-        raise BadInputError(where=where, key=key, got=got, expected=expected)
-    return classes
-
-
-def check_test_labels(
-    labels: npt.NDArray[np.generic], *, n_classes: int, where: str, key: str
-) -> Labels:
-    """Check a test part's labels: no class that no row trains.
-
-    Args:
-        labels: [N] of any whole numbers.
-        n_classes: Of the training part.
-        where: What an error names: the file.
-        key: The array in it.
-
-    Returns:
-        int64 [N].
-
-    Raises:
-        BadInputError: A label is not in 0..n_classes - 1.
-    """
-    least, largest = int(labels.min()), int(labels.max())
-    if least < 0 or largest >= n_classes:
-        expected = f"labels 0..{n_classes - 1}, as the training rows have them"
-        got = f"labels {least}..{largest}"
-        raise BadInputError(where=where, key=key, got=got, expected=expected)
-    return labels.astype(np.int64)
+        raise BadInputError(where=where, key=f"{name}_test", got=str(test), expected=expected)
 
 
 TRAIN: Final = ("x_train", "y_train")
@@ -182,43 +153,72 @@ FAULTS: Final = (
 """What a damaged file raises in ``zipfile`` and in NumPy's reader."""
 
 
-def count_rows(path: Path) -> tuple[int, int]:
+def count_rows(path: Path, *, task: "Task | None" = None) -> tuple[int, int]:
     """Read from the headers how many rows the training and the test part have.
+
+    Args:
+        path: The file.
+        task: What is learned; ``None``: what the labels are.
 
     Raises:
         BadInputError: The file is damaged, or does not hold what it must hold.
     """
     with _opened(path) as archive:
-        headers = _headers(archive, path)
+        headers = _headers(archive, path, task)
     return headers["x_train"].shape[0], headers["x_test"].shape[0] if "x_test" in headers else 0
 
 
-def decode_npz(path: Path) -> Arrays:
+def decode_npz(path: Path, *, task: "Task | None" = None) -> Arrays:
     """Read the arrays ``x_train``, ``y_train`` and, where they are, ``x_test``, ``y_test``.
 
     Images are uint8 or floats, [N, H, W] or, with the colours last, [N, H, W, 3]; rows that are no
-    images are [N, n_inputs]. Labels are whole numbers [N]. Other arrays are not read.
+    images are [N, n_inputs]. Labels are whole numbers [N], or numbers to predict, [N] or
+    [N, n_targets]. Other arrays are not read.
+
+    Args:
+        path: The file.
+        task: What is learned; ``None``: what the labels are.
 
     Returns:
-        Images with the colours first, uint8 or float32, and labels int64.
+        Images with the colours first, uint8 or float32, and labels, int64 or float32.
 
     Raises:
         BadInputError: The file is damaged, or does not hold what it must hold.
     """
     with _opened(path) as archive:
-        arrays = {name: _read(archive, name) for name in _headers(archive, path)}
+        arrays = {name: _read(archive, name) for name in _headers(archive, path, task)}
     where = str(path)
-    labels = check_training_labels(arrays["y_train"], where=where, key="y_train")
-    decoded: dict[str, npt.NDArray[np.generic]] = {
-        "train-images": _images(arrays["x_train"], where=where, key="x_train"),
-        "train-labels": labels,
-    }
-    if "x_test" in arrays:
-        decoded["test-images"] = _images(arrays["x_test"], where=where, key="x_test")
-        decoded["test-labels"] = check_test_labels(
-            arrays["y_test"], n_classes=int(labels.max()) + 1, where=where, key="y_test"
-        )
+    is_whole = arrays["y_train"].dtype.kind in "iu"
+    read_labels = _read_classes if is_whole and task != "regression" else _read_targets
+    decoded: dict[str, npt.NDArray[np.generic]] = dict(read_labels(arrays, where))
+    for part in ("train", "test"):
+        if f"x_{part}" in arrays:
+            images = _images(arrays[f"x_{part}"], where=where, key=f"x_{part}")
+            decoded[f"{part}-images"] = images
     return decoded
+
+
+def _read_classes(
+    arrays: Mapping[str, npt.NDArray[np.generic]], where: str
+) -> Iterator[tuple[str, Labels]]:
+    labels = check_training_labels(arrays["y_train"], where=where, key="y_train")
+    yield "train-labels", labels
+    if "y_test" in arrays:
+        n_classes = int(labels.max()) + 1
+        yield (
+            "test-labels",
+            check_test_labels(arrays["y_test"], n_classes=n_classes, where=where, key="y_test"),
+        )
+
+
+def _read_targets(
+    arrays: Mapping[str, npt.NDArray[np.generic]], where: str
+) -> Iterator[tuple[str, Labels]]:
+    targets = read_targets(arrays["y_train"], where=where, key="y_train")
+    check_spread(targets, where=where, key="y_train")
+    yield "train-labels", targets
+    if "y_test" in arrays:
+        yield "test-labels", read_targets(arrays["y_test"], where=where, key="y_test")
 
 
 @contextmanager
@@ -234,7 +234,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         ) from error
 
 
-def _headers(archive: zipfile.ZipFile, path: Path) -> Mapping[str, Header]:
+def _headers(archive: zipfile.ZipFile, path: Path, task: "Task | None") -> Mapping[str, Header]:
     """Read the headers of the arrays that are used, and hold them against one another."""
     there = {name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")}
     wanted = (*TRAIN, *TEST) if there & set(TEST) else TRAIN
@@ -251,7 +251,7 @@ def _headers(archive: zipfile.ZipFile, path: Path) -> Mapping[str, Header]:
         with _member(archive, name) as file:
             n_bytes = archive.getinfo(f"{name}.npy").file_size
             headers[name] = read_header(file, n_bytes=n_bytes, where=str(path), key=name)
-    check_headers(headers, where=str(path))
+    check_headers(headers, task=task, where=str(path))
     return headers
 
 

@@ -17,10 +17,11 @@ from pipeline.errors import BadInputError
 Images = npt.NDArray[np.uint8 | np.float32]
 """[N, H, W] of grey images, [N, 3, H, W] of colour, [N, n_inputs] of rows that are no images."""
 
-Labels = npt.NDArray[np.int64]
+Labels = npt.NDArray[np.int64 | np.float32]
+"""int64 [N] of classes; float32 [N] or [N, n_targets] of numbers to predict."""
 
 Arrays = Mapping[str, npt.NDArray[np.generic]]
-"""``train-images``, ``train-labels`` int64 [N], and so the set's own test part if it has one."""
+"""``train-images``, ``train-labels``, and so the set's own test part if it has one."""
 
 
 def read_raw(path: Path) -> bytes:

@@ -7,6 +7,7 @@ import numpy as np
 from pipeline.errors import BadInputError
 from pipeline.learning.data.cache import intact_meta, open_subset, open_train, store
 from pipeline.learning.data.catalogue import Subset
+from pipeline.learning.data.labels import strata_of
 from pipeline.learning.data.reading import Images, Labels
 from pipeline.learning.data.split import TEST_STREAM, Split, n_test_rows
 from pipeline.learning.data.stratified import Rows, stratified_sample
@@ -31,7 +32,7 @@ def open_test(
         seed: The one that the split was made with.
 
     Returns:
-        Images [N, *image_shape], uint8 or float32, and labels int64 [N].
+        Images [N, *image_shape], uint8 or float32, and labels.
 
     Raises:
         BadInputError: The study keeps no test rows, or a damaged cache cannot be made anew
@@ -47,7 +48,7 @@ def open_test(
         return images[parts.test], labels[parts.test]
     images, labels = open_test_subset(prepared)
     rows = choose_test_rows(labels, config, seed=seed)
-    return (images, labels) if rows.size == labels.size else (images[rows], labels[rows])
+    return (images, labels) if rows.size == len(labels) else (images[rows], labels[rows])
 
 
 def open_test_subset(prepared: "PreparedData") -> tuple[Images, Labels]:
@@ -65,11 +66,12 @@ def choose_test_rows(labels: Labels, config: "DataConfig", *, seed: int) -> Rows
     """Choose the rows of a set's own test part that the study keeps for its test.
 
     Args:
-        labels: int64 [N], the test part's.
+        labels: The test part's.
         config: A fraction or a count takes a stratified share; by default all rows.
         seed: The study's.
     """
-    rows = np.arange(labels.size, dtype=np.int64)
+    strata = strata_of(labels)
+    rows = np.arange(strata.size, dtype=np.int64)
     where = f"data set {config.name}"
-    n_drawn = n_test_rows(config, n_rows=0, n_own_test=labels.size, where=where)
-    return stratified_sample(rows, labels, n_drawn=n_drawn, seed=seed, stream=TEST_STREAM)
+    n_drawn = n_test_rows(config, n_rows=0, n_own_test=strata.size, where=where)
+    return stratified_sample(rows, strata, n_drawn=n_drawn, seed=seed, stream=TEST_STREAM)

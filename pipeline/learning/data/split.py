@@ -11,11 +11,13 @@ import numpy.typing as npt
 from pipeline.errors import BadInputError
 from pipeline.learning.data.cache import count_rows_of_source
 from pipeline.learning.data.catalogue import DATA_SETS
+from pipeline.learning.data.labels import strata_of
 from pipeline.learning.data.stratified import Rows, stratified_folds, stratified_sample
 
 if TYPE_CHECKING:
     from pipeline.config import DataConfig
     from pipeline.learning.data.locate import Source
+    from pipeline.learning.data.reading import Labels
 
 
 DEFAULT_TEST: Final = 0.2
@@ -124,7 +126,7 @@ def _n_part(asked: float, *, n_of: int, limit: int, key: str, where: str) -> int
     return n_part
 
 
-Labels = npt.NDArray[np.int64]
+Strata = npt.NDArray[np.int64]
 
 TEST_STREAM: Final = 1
 VALIDATION_STREAM: Final = 2
@@ -180,16 +182,18 @@ class Split:
 
 
 def splits(
-    labels: Labels, config: "DataConfig", *, n_own_test: int, seed: int
+    labels: "Labels", config: "DataConfig", *, n_own_test: int, seed: int
 ) -> tuple[Split, ...]:
     """Split a set by class, once or once for each fold; equal arguments give equal splits.
+
+    Where labels are numbers to predict, all rows are of one class: they are shuffled.
 
     The test's rows are taken first, with random numbers of their own, so that another size of the
     validation set or another number of folds does not change them. Folds differ by at most a row
     in each class, and by at most a row altogether.
 
     Args:
-        labels: int64 [N], the training part's.
+        labels: The training part's.
         config: How much goes to each part, or how many folds there are.
         n_own_test: Rows of the set's own test part; 0 where it has none.
         seed: The study's, in [0, 2**64 - 1].
@@ -200,22 +204,23 @@ def splits(
     Raises:
         BadInputError: A part would have no row.
     """
-    sizes = split_sizes(config, n_rows=labels.size, n_own_test=n_own_test)
-    rest, test = _test_apart(labels, n_test=0 if n_own_test else sizes.test, seed=seed)
+    strata = strata_of(labels)
+    sizes = split_sizes(config, n_rows=strata.size, n_own_test=n_own_test)
+    rest, test = _test_apart(strata, n_test=0 if n_own_test else sizes.test, seed=seed)
     if config.folds is None:
         n_drawn = sizes.validation
-        draw = stratified_sample(rest, labels, n_drawn=n_drawn, seed=seed, stream=VALIDATION_STREAM)
+        draw = stratified_sample(rest, strata, n_drawn=n_drawn, seed=seed, stream=VALIDATION_STREAM)
         folds: tuple[Rows, ...] = (draw,)
     else:
-        folds = stratified_folds(rest, labels, n_hands=config.folds, seed=seed, stream=FOLD_STREAM)
-    return tuple(_split_of(labels, rest, fold, test=test, seed=seed) for fold in folds)
+        folds = stratified_folds(rest, strata, n_hands=config.folds, seed=seed, stream=FOLD_STREAM)
+    return tuple(_split_of(strata, rest, fold, test=test, seed=seed) for fold in folds)
 
 
-def all_but_test(labels: Labels, config: "DataConfig", *, n_own_test: int, seed: int) -> Rows:
+def all_but_test(labels: "Labels", config: "DataConfig", *, n_own_test: int, seed: int) -> Rows:
     """Name the rows of training and validation together: what a chosen setting is refitted to.
 
     Args:
-        labels: int64 [N], the training part's.
+        labels: The training part's.
         config: As given to ``splits``.
         n_own_test: Rows of the set's own test part; 0 where it has none.
         seed: The study's, in [0, 2**64 - 1].
@@ -226,8 +231,9 @@ def all_but_test(labels: Labels, config: "DataConfig", *, n_own_test: int, seed:
     Raises:
         BadInputError: A part would have no row.
     """
-    sizes = split_sizes(config, n_rows=labels.size, n_own_test=n_own_test)
-    return _test_apart(labels, n_test=0 if n_own_test else sizes.test, seed=seed)[0]
+    strata = strata_of(labels)
+    sizes = split_sizes(config, n_rows=strata.size, n_own_test=n_own_test)
+    return _test_apart(strata, n_test=0 if n_own_test else sizes.test, seed=seed)[0]
 
 
 def splits_sha256(parts: Sequence[Split]) -> str:
@@ -237,17 +243,17 @@ def splits_sha256(parts: Sequence[Split]) -> str:
     return hashlib.sha256("\n".join(part.sha256 for part in parts).encode()).hexdigest()
 
 
-def _test_apart(labels: Labels, *, n_test: int, seed: int) -> tuple[Rows, Rows]:
+def _test_apart(strata: Strata, *, n_test: int, seed: int) -> tuple[Rows, Rows]:
     """Take the test's rows first; give the others, and them."""
-    rows = np.arange(labels.size, dtype=np.int64)
-    test = stratified_sample(rows, labels, n_drawn=n_test, seed=seed, stream=TEST_STREAM)
+    rows = np.arange(strata.size, dtype=np.int64)
+    test = stratified_sample(rows, strata, n_drawn=n_test, seed=seed, stream=TEST_STREAM)
     return _without(rows, test), test
 
 
-def _split_of(labels: Labels, rest: Rows, validation: Rows, *, test: Rows, seed: int) -> Split:
+def _split_of(strata: Strata, rest: Rows, validation: Rows, *, test: Rows, seed: int) -> Split:
     train = _without(rest, validation)
     n_probe = min(train.size, validation.size)
-    probe = stratified_sample(train, labels, n_drawn=n_probe, seed=seed, stream=PROBE_STREAM)
+    probe = stratified_sample(train, strata, n_drawn=n_probe, seed=seed, stream=PROBE_STREAM)
     return Split(train=train, validation=validation, test=test, train_probe=probe)
 
 

@@ -47,8 +47,8 @@ class Autoencoder(Network):
         ValueError: An argument is not allowed.
     """
 
-    objective: ClassVar[Objective] = Reconstruction()
-    is_classifier: ClassVar[bool] = False
+    objective: Objective = Reconstruction()
+    learns_labels: ClassVar[bool] = False
 
     def __init__(  # noqa: PLR0913 - a table of plain arguments
         self,
@@ -90,10 +90,10 @@ class Autoencoder(Network):
 
     @classmethod
     def arguments(
-        cls, config: TrialConfig, image_shape: tuple[int, ...], n_classes: int
+        cls, config: TrialConfig, image_shape: tuple[int, ...], n_outputs: int
     ) -> dict[str, Any]:
         """The constructor's arguments for a trial."""
-        del n_classes
+        del n_outputs
         return {"n_inputs": math.prod(image_shape)} | shared_arguments(config)
 
     def draw(self, images: Tensor) -> dict[str, bytes]:

@@ -4,6 +4,7 @@ from importlib import import_module
 
 from pipeline.config import TrialConfig, derive_seed
 from pipeline.config.models import MODELS
+from pipeline.learning.data.labels import Classes, Targets
 from pipeline.learning.modules.network import Network
 from pipeline.trial import TrialRecord
 
@@ -16,18 +17,22 @@ def network_class(name: str) -> type[Network]:
 
 
 def build_network(
-    config: TrialConfig, *, image_shape: tuple[int, ...], n_classes: int, fold: int = 0
+    config: TrialConfig,
+    *,
+    image_shape: tuple[int, ...],
+    labels: Classes | Targets,
+    fold: int = 0,
 ) -> Network:
     """Build the network that a trial names, on the CPU.
 
     Args:
         config: The trial.
         image_shape: Of one row: (H, W), (C, H, W) or (n,).
-        n_classes: Classes to tell apart.
+        labels: What the training rows' labels are.
         fold: Of a study with folds, counted from 1: its network has seeds of its own.
     """
     network = network_class(str(config.model.name))
-    arguments = network.arguments(config, image_shape, n_classes)
+    arguments = network.arguments_for(config, image_shape, labels)
     if fold:
         arguments |= {
             name: derive_seed(arguments[name], "fold", fold) for name in ("seed", "dropout_seed")

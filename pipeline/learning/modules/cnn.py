@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from torch import nn
 
@@ -18,7 +18,7 @@ from pipeline.learning.modules.layers import (
     check_each,
 )
 from pipeline.learning.modules.network import Network, Optimization, shared_arguments
-from pipeline.learning.modules.objectives import CrossEntropy, Objective
+from pipeline.learning.modules.regression import CROSS_ENTROPY, make_objective
 
 REGULARIZERS: Final = ("dropout", "channel-dropout", "dropconnect")
 """What a block may drop: values, channels or connections."""
@@ -35,7 +35,7 @@ class CNN(Network):
 
     Args:
         image_shape: (H, W) or (C, H, W).
-        n_classes: Classes to tell apart.
+        n_outputs: Classes to tell apart, or targets to predict.
         filters: Channels of each block.
         block_dropouts: The probability to drop after each block.
         widths: Units of each hidden layer behind the blocks; may be empty.
@@ -51,6 +51,11 @@ class CNN(Network):
         max_norm: The largest Euclidean norm of a hidden unit's incoming weights; ``None``: any.
         schedule: Of the learning rate: ``constant``, or ``cosine`` over so many ``epochs``.
         epochs: Needed by ``cosine`` alone.
+        loss: ``cross-entropy`` of classes; ``mse``, ``mae`` or ``huber`` of targets.
+        target_mean: Of each target, subtracted before the loss is computed; ``None``: 0.
+        target_std: Of each target, by which it is divided then; ``None``: 1.
+        label_smoothing: The share of a label that is spread over all classes in what is optimised.
+        class_weights: The weight of each class's rows in what is optimised; ``None``: 1.
         seed: Of the initial weights.
         dropout_seed: Of the dropout masks; by default derived from ``seed``.
 
@@ -58,12 +63,10 @@ class CNN(Network):
         ValueError: An argument is not allowed.
     """
 
-    objective: ClassVar[Objective] = CrossEntropy()
-
     def __init__(  # noqa: PLR0913 - a table of plain arguments
         self,
         image_shape: tuple[int, ...],
-        n_classes: int,
+        n_outputs: int,
         *,
         filters: Sequence[int],
         block_dropouts: Sequence[float],
@@ -78,6 +81,11 @@ class CNN(Network):
         max_norm: float | None = None,
         schedule: str = "constant",
         epochs: int | None = None,
+        loss: str = CROSS_ENTROPY,
+        target_mean: Sequence[float] | None = None,
+        target_std: Sequence[float] | None = None,
+        label_smoothing: float = 0.0,
+        class_weights: Sequence[float] | None = None,
         seed: int = 0,
         dropout_seed: int | None = None,
     ) -> None:
@@ -87,33 +95,47 @@ class CNN(Network):
             dropout_seed=dropout_seed,
         )
         self.save_hyperparameters()
+        self.objective = make_objective(
+            loss,
+            n_outputs,
+            mean=target_mean,
+            std=target_std,
+            label_smoothing=label_smoothing,
+            class_weights=class_weights,
+        )
         check_each("filters", filters, "block_dropouts", block_dropouts)
         check_choice("regularizer", regularizer, REGULARIZERS)
         dense_regularizer = "dropconnect" if regularizer == "dropconnect" else "dropout"
         dense = DenseLayers(
-            widths, dropouts, input_dropout, activation, dense_regularizer, self.dropout_seed
+            widths,
+            dropouts,
+            input_dropout,
+            activation,
+            dense_regularizer,
+            self.dropout_seed,
+            is_regression=loss != CROSS_ENTROPY,
         )
         blocks = [
             _Block(dense, regularizer, n_filters, rate)
             for n_filters, rate in zip(filters, block_dropouts, strict=True)
         ]
-        self.build(_layers(dense, blocks, (1, *image_shape)[-3:], n_classes))
+        self.build(_layers(dense, blocks, (1, *image_shape)[-3:], n_outputs))
 
     @classmethod
     def arguments(
-        cls, config: TrialConfig, image_shape: tuple[int, ...], n_classes: int
+        cls, config: TrialConfig, image_shape: tuple[int, ...], n_outputs: int
     ) -> dict[str, Any]:
         """The constructor's arguments for a trial."""
         return {
             "image_shape": image_shape,
-            "n_classes": n_classes,
+            "n_outputs": n_outputs,
             "filters": config.values_of("filters"),
             "block_dropouts": config.values_of("block_dropout"),
         } | shared_arguments(config)
 
 
 def _layers(
-    dense: DenseLayers, blocks: "Sequence[_Block]", shape: tuple[int, ...], n_classes: int
+    dense: DenseLayers, blocks: "Sequence[_Block]", shape: tuple[int, ...], n_outputs: int
 ) -> Iterator[nn.Module]:
     yield dense.of_inputs()
     yield nn.Unflatten(1, shape)
@@ -127,7 +149,7 @@ def _layers(
     yield nn.Flatten()
     n_units = n_channels * math.prod(size)
     yield from dense.hidden(n_units)
-    yield dense.output(n_units, n_classes)
+    yield dense.output(n_units, n_outputs)
 
 
 @dataclass(frozen=True)

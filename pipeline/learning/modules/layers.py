@@ -164,6 +164,28 @@ REGULARIZERS: Final = ("dropout", "dropconnect")
 """What a dense layer may drop: units or connections."""
 
 
+class SingleOutput(nn.Linear):
+    """A linear layer of one unit, computed beside a second one of zeros.
+
+    For a matrix of one row BLAS takes another kernel alone than in a batch of matrices, whose sums
+    are rounded differently; of two rows it does not.
+
+    Args:
+        n_inputs: Units below.
+    """
+
+    def __init__(self, n_inputs: int) -> None:
+        super().__init__(n_inputs, 1)
+
+    def with_zeros(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias of both units, [2, n_inputs] and [2]."""
+        return functional.pad(self.weight, (0, 0, 0, 1)), functional.pad(self.bias, (0, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map inputs of shape [batch, n_inputs] to outputs of shape [batch, 1]."""
+        return functional.linear(x, *self.with_zeros())[..., :1]
+
+
 @dataclass(frozen=True)
 class DenseLayers:
     """Hidden layers in a row: linear, activation and what is dropped of it.
@@ -175,6 +197,7 @@ class DenseLayers:
         activation: A key of ``ACTIVATIONS``.
         regularizer: One of ``REGULARIZERS``.
         seed: Of the dropout masks.
+        is_regression: Whether the outputs are targets, of which there may be only one.
 
     Raises:
         ValueError: A value is not allowed, or a layer has no width or no rate.
@@ -186,6 +209,7 @@ class DenseLayers:
     activation: str
     regularizer: str
     seed: int
+    is_regression: bool = False
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -216,7 +240,9 @@ class DenseLayers:
 
     def output(self, n_inputs: int, n_outputs: int) -> nn.Linear:
         """Make the linear layer behind them."""
-        return nn.Linear((n_inputs, *self.widths)[-1], n_outputs)
+        n_below = (n_inputs, *self.widths)[-1]
+        is_single = self.is_regression and n_outputs == 1
+        return SingleOutput(n_below) if is_single else nn.Linear(n_below, n_outputs)
 
     def perceptron(self, n_inputs: int, n_outputs: int) -> Iterator[nn.Module]:
         """Make all layers of a network that has no others."""

@@ -2,16 +2,16 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from pipeline.config import TrialConfig
 from pipeline.learning.modules.layers import DenseLayers
 from pipeline.learning.modules.network import Network, Optimization, shared_arguments
-from pipeline.learning.modules.objectives import CrossEntropy, Objective
+from pipeline.learning.modules.regression import CROSS_ENTROPY, make_objective
 
 
 class MLP(Network):
-    """Hidden layers of linear, activation, dropout, and a linear layer to the classes.
+    """Hidden layers of linear, activation, dropout, and a linear layer to the outputs.
 
     >>> network = MLP(784, 10, widths=[128, 64], dropouts=[0.2, 0.3], input_dropout=0.1)
     >>> [type(layer).__name__ for layer in network.network]
@@ -19,7 +19,7 @@ class MLP(Network):
 
     Args:
         n_inputs: Values of a row.
-        n_classes: Classes to tell apart.
+        n_outputs: Classes to tell apart, or targets to predict.
         widths: Units of each hidden layer; may be empty.
         dropouts: The probability to drop in each hidden layer.
         input_dropout: The probability to drop an input value.
@@ -32,6 +32,11 @@ class MLP(Network):
         max_norm: The largest Euclidean norm of a hidden unit's incoming weights; ``None``: any.
         schedule: Of the learning rate: ``constant``, or ``cosine`` over so many ``epochs``.
         epochs: Needed by ``cosine`` alone.
+        loss: ``cross-entropy`` of classes; ``mse``, ``mae`` or ``huber`` of targets.
+        target_mean: Of each target, subtracted before the loss is computed; ``None``: 0.
+        target_std: Of each target, by which it is divided then; ``None``: 1.
+        label_smoothing: The share of a label that is spread over all classes in what is optimised.
+        class_weights: The weight of each class's rows in what is optimised; ``None``: 1.
         seed: Of the initial weights.
         dropout_seed: Of the dropout masks; by default derived from ``seed``.
 
@@ -39,12 +44,10 @@ class MLP(Network):
         ValueError: An argument is not allowed.
     """
 
-    objective: ClassVar[Objective] = CrossEntropy()
-
     def __init__(  # noqa: PLR0913 - a table of plain arguments
         self,
         n_inputs: int,
-        n_classes: int,
+        n_outputs: int,
         *,
         widths: Sequence[int],
         dropouts: Sequence[float],
@@ -57,6 +60,11 @@ class MLP(Network):
         max_norm: float | None = None,
         schedule: str = "constant",
         epochs: int | None = None,
+        loss: str = CROSS_ENTROPY,
+        target_mean: Sequence[float] | None = None,
+        target_std: Sequence[float] | None = None,
+        label_smoothing: float = 0.0,
+        class_weights: Sequence[float] | None = None,
         seed: int = 0,
         dropout_seed: int | None = None,
     ) -> None:
@@ -66,15 +74,29 @@ class MLP(Network):
             dropout_seed=dropout_seed,
         )
         self.save_hyperparameters()
-        layers = DenseLayers(
-            widths, dropouts, input_dropout, activation, regularizer, self.dropout_seed
+        self.objective = make_objective(
+            loss,
+            n_outputs,
+            mean=target_mean,
+            std=target_std,
+            label_smoothing=label_smoothing,
+            class_weights=class_weights,
         )
-        self.build(layers.perceptron(n_inputs, n_classes))
+        layers = DenseLayers(
+            widths,
+            dropouts,
+            input_dropout,
+            activation,
+            regularizer,
+            self.dropout_seed,
+            is_regression=loss != CROSS_ENTROPY,
+        )
+        self.build(layers.perceptron(n_inputs, n_outputs))
 
     @classmethod
     def arguments(
-        cls, config: TrialConfig, image_shape: tuple[int, ...], n_classes: int
+        cls, config: TrialConfig, image_shape: tuple[int, ...], n_outputs: int
     ) -> dict[str, Any]:
         """The constructor's arguments for a trial."""
-        sizes = {"n_inputs": math.prod(image_shape), "n_classes": n_classes}
+        sizes = {"n_inputs": math.prod(image_shape), "n_outputs": n_outputs}
         return sizes | shared_arguments(config)

@@ -12,9 +12,11 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from pipeline.config import TrialConfig, derive_seed
+from pipeline.learning.data.labels import Classes, Targets, unscaled_labels
 from pipeline.learning.lightning import LightningModule
 from pipeline.learning.modules.layers import Dropping, check_choice
 from pipeline.learning.modules.objectives import Objective
+from pipeline.learning.modules.regression import Regression
 from pipeline.trial import TrialRecord
 
 Batch = tuple[Tensor, Tensor]
@@ -98,8 +100,8 @@ class Network(LightningModule):
         dropout_seed: Of the dropout masks; by default derived from ``seed``.
     """
 
-    objective: ClassVar[Objective]
-    is_classifier: ClassVar[bool] = True
+    objective: Objective
+    learns_labels: ClassVar[bool] = True
 
     network: nn.Sequential
 
@@ -113,16 +115,37 @@ class Network(LightningModule):
 
     @classmethod
     def arguments(
-        cls, config: TrialConfig, image_shape: tuple[int, ...], n_classes: int
+        cls, config: TrialConfig, image_shape: tuple[int, ...], n_outputs: int
     ) -> dict[str, Any]:
-        """The constructor's arguments for a trial.
+        """The constructor's arguments for a trial that tells classes apart.
 
         Args:
             config: The trial.
             image_shape: Of one row: (H, W), (C, H, W) or (n,).
-            n_classes: Classes to tell apart.
+            n_outputs: Classes to tell apart.
         """
         raise NotImplementedError
+
+    @classmethod
+    def arguments_for(
+        cls, config: TrialConfig, image_shape: tuple[int, ...], labels: Classes | Targets
+    ) -> dict[str, Any]:
+        """The constructor's arguments for a trial, whatever its labels are.
+
+        Args:
+            config: The trial.
+            image_shape: As ``arguments`` takes it.
+            labels: What the training rows' labels are.
+        """
+        arguments = cls.arguments(config, image_shape, labels.n_outputs)
+        if "label_smoothing" in config.params:
+            arguments["label_smoothing"] = config.value("label_smoothing")
+        if isinstance(labels, Classes) and config.params.get("class_weights") == "balanced":
+            arguments["class_weights"] = labels.balanced_weights
+        if isinstance(labels, Targets) and cls.learns_labels:
+            loss = config.training.loss or "mse"
+            arguments |= {"loss": loss, "target_mean": labels.mean, "target_std": labels.std}
+        return arguments
 
     @classmethod
     def from_record(
@@ -145,7 +168,8 @@ class Network(LightningModule):
             message = "the record does not hold the shape of an image, which the network needs"
             raise ValueError(message)
         tensors = tensors_of_fold(weights_by_fold(load(weights)), fold)
-        network = cls(**cls.arguments(record.trial, facts.input_shape, facts.n_classes or 0))
+        labels = unscaled_labels(facts.n_classes, facts.n_targets)
+        network = cls(**cls.arguments_for(record.trial, facts.input_shape, labels))
         network.load_state_dict(tensors)
         return network.eval()
 
@@ -170,13 +194,13 @@ class Network(LightningModule):
         self._hidden = weighing[:-1]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map rows to outputs.
+        """Map rows to predictions.
 
         Args:
             x: float of shape [batch, ...], flattened to [batch, n_inputs].
 
         Returns:
-            Logits or reconstructions, [batch, n_outputs].
+            Logits, reconstructions or targets in their own units, [batch, n_outputs].
 
         Raises:
             TypeError: The images are no floats.
@@ -184,8 +208,7 @@ class Network(LightningModule):
         if not x.is_floating_point():
             message = f"images are {x.dtype}; they must be floats, for example images / 255"
             raise TypeError(message)
-        outputs: Tensor = self.network(x.flatten(1))
-        return outputs
+        return self.objective.predictions(self.network(x.flatten(1)))
 
     def set_step(self, step: int) -> None:
         """Choose the dropout masks of a training step, counted from 0."""
@@ -197,15 +220,28 @@ class Network(LightningModule):
 
         Args:
             images: float of shape [batch, ...].
-            labels: int64 of shape [batch].
+            labels: Classes, int64 of shape [batch], or targets in their own units, float of shape
+                [batch] or [batch, n_outputs].
 
         Returns:
-            Losses, float32 of shape [batch], and whether the label has the highest score, bool of
-            shape [batch]; ``None`` instead where nothing is classified.
+            Losses, float32 of shape [batch], and what ``Objective.marks`` says of the rows.
         """
-        outputs = self(images)
+        outputs = self.network(images.flatten(1))
         losses = self.objective.losses(outputs, images, labels)
-        return losses, self.objective.correct(outputs, labels)
+        return losses, self.objective.marks(outputs, labels)
+
+    def train_rows(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Score each row as ``score_rows`` does, and say what training lowers.
+
+        Returns:
+            What is optimised of each row, which is its loss but for label smoothing and class
+            weights; and the losses and marks of ``score_rows``.
+        """
+        outputs = self.network(images.flatten(1))
+        losses = self.objective.losses(outputs, images, labels)
+        optimized = self.objective.optimized(outputs, labels)
+        marks = self.objective.marks(outputs, labels)
+        return losses if optimized is None else optimized, losses, marks
 
     @torch.no_grad()
     def constrain(self) -> None:
@@ -216,19 +252,19 @@ class Network(LightningModule):
             part.weight.copy_(torch.renorm(part.weight, 2, 0, self.optimization.max_norm))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002 - Lightning's signature
-        """Compute the mean loss of a batch, with the dropout masks of this step."""
+        """Compute what is optimised of a batch, the mean, with the dropout masks of this step."""
         self.set_step(self.global_step)
         images, labels = batch
-        losses, correct = self.score_rows(images, labels)
-        self._log_scores("train", losses, correct)
-        return losses.mean()
+        optimized, losses, marks = self.train_rows(images, labels)
+        self._log_scores("train", losses.detach(), marks)
+        return optimized.mean()
 
     def on_train_batch_end(self, outputs: object, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
         """Keep the weights within their norm after each step."""
         self.constrain()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
-        """Log the loss and the accuracy of a batch, dropout off."""
+        """Log the loss of a batch, and its accuracy or mean absolute error, dropout off."""
         images, labels = batch
         self._log_scores("val", *self.score_rows(images, labels))
 
@@ -238,10 +274,11 @@ class Network(LightningModule):
         outputs: Tensor = self(images)
         return outputs
 
-    def _log_scores(self, part: str, losses: Tensor, correct: Tensor | None) -> None:
+    def _log_scores(self, part: str, losses: Tensor, marks: Tensor | None) -> None:
         scores = {f"{part}_loss": losses.mean()}
-        if correct is not None:
-            scores[f"{part}_accuracy"] = correct.float().mean()
+        if marks is not None:
+            name = "mae" if isinstance(self.objective, Regression) else "accuracy"
+            scores[f"{part}_{name}"] = marks.float().abs().mean()
         self.log_dict(scores, on_step=False, on_epoch=True, batch_size=len(losses))
 
     def make_optimizer(self) -> Optimizer:

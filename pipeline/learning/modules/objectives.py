@@ -4,6 +4,7 @@ Classes are laid out before rows: over a last dimension of ten, log-softmax take
 long on a CPU.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import torch
@@ -16,13 +17,12 @@ class Measured(NamedTuple):
 
     Attributes:
         losses: Each row's, float32 of shape [K, rows].
-        correct: Whether the label has the highest score, bool of shape [K, rows]; ``None`` where
-            nothing is classified.
+        marks: What other scores are made of: see ``Objective.marks``.
         gradient_of: What ``Objective.gradient`` needs.
     """
 
     losses: Tensor
-    correct: Tensor | None
+    marks: Tensor | None
     gradient_of: Tensor
 
 
@@ -35,14 +35,25 @@ class Objective(Protocol):
         Args:
             outputs: The network's, [rows, n_outputs].
             images: What it was given, [rows, n_inputs].
-            labels: int64 of shape [rows].
+            labels: int64 of shape [rows], or float32 of shape [rows] or [rows, n_targets].
 
         Returns:
             float32 of shape [rows].
         """
 
-    def correct(self, outputs: Tensor, labels: Tensor) -> Tensor | None:
-        """Whether each row is classified correctly, bool [..., rows]; ``None``: no classes."""
+    def optimized(self, outputs: Tensor, labels: Tensor) -> Tensor | None:
+        """Each row's loss as training lowers it; ``None`` where that is the loss itself."""
+
+    def marks(self, outputs: Tensor, labels: Tensor) -> Tensor | None:
+        """What other scores of rows are made of.
+
+        Returns:
+            Of classes whether the label has the highest score, bool [..., rows]; of targets each
+            one's error in its own units, float32 [..., rows, n_targets]; else ``None``.
+        """
+
+    def predictions(self, outputs: Tensor) -> Tensor:
+        """What outputs stand for: logits, reconstructions, or targets in their own units."""
 
     def measure(self, outputs: Tensor, images: Tensor, labels: Tensor) -> Measured:
         """Measure a stack's outputs, float32 of shape [K, rows, n_outputs]."""
@@ -52,26 +63,94 @@ class Objective(Protocol):
 
 
 class CrossEntropy:
-    """Tell classes apart: cross-entropy in nats."""
+    r"""Tell classes apart: cross-entropy in nats.
+
+    What is optimised may differ from it; what is scored never does. Of a row with label :math:`y`
+    it is :math:`-w_y \sum_c q_c \log p_c`, where :math:`q_c` is :math:`\varepsilon / C`, and
+    :math:`1 - \varepsilon` more for the label (Szegedy et al., "Rethinking the Inception
+    Architecture for Computer Vision", section 7: https://arxiv.org/abs/1512.00567).
+
+    Args:
+        label_smoothing: :math:`\varepsilon`.
+        class_weights: :math:`w`, one for each class; ``None``: 1.
+    """
+
+    def __init__(
+        self, label_smoothing: float = 0.0, class_weights: Sequence[float] | None = None
+    ) -> None:
+        self.label_smoothing = label_smoothing
+        self.class_weights = class_weights
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the loss itself is optimised."""
+        return self.label_smoothing == 0 and self.class_weights is None
 
     def losses(self, outputs: Tensor, images: Tensor, labels: Tensor) -> Tensor:
         """Compute each row's cross-entropy."""
         del images
         return cross_entropy(outputs, labels)
 
-    def correct(self, outputs: Tensor, labels: Tensor) -> Tensor:
+    def optimized(self, outputs: Tensor, labels: Tensor) -> Tensor | None:
+        """Each row's weighted cross-entropy with the smoothed label."""
+        if self.is_plain:
+            return None
+        log_p, _ = log_likelihoods(outputs.float().unsqueeze(0), labels)
+        return -(log_p * _label_shares([self], log_p, labels)).sum(1).squeeze(0)
+
+    def marks(self, outputs: Tensor, labels: Tensor) -> Tensor:
         """Whether the label has the highest score."""
         return outputs.argmax(-1) == labels
+
+    def predictions(self, outputs: Tensor) -> Tensor:
+        """The logits."""
+        return outputs
 
     def measure(self, outputs: Tensor, images: Tensor, labels: Tensor) -> Measured:
         """Measure a stack's logits."""
         del images
         log_p, picked = log_likelihoods(outputs, labels)
-        return Measured(-picked, self.correct(outputs, labels), log_p)
+        return Measured(-picked, self.marks(outputs, labels), log_p)
 
     def gradient(self, measured: Measured, labels: Tensor) -> Tensor:
         """The gradient of the logits."""
         return loss_gradient(measured.gradient_of, labels)
+
+
+class StackedCrossEntropy(CrossEntropy):
+    """The cross-entropies of a stack's members, of which each may optimise another one.
+
+    Args:
+        members: One of each network.
+    """
+
+    def __init__(self, members: Sequence[CrossEntropy]) -> None:
+        super().__init__()
+        self._members = members
+
+    def gradient(self, measured: Measured, labels: Tensor) -> Tensor:
+        """The gradient of the logits."""
+        log_p = measured.gradient_of
+        share = torch.ones((), device=log_p.device) / len(labels)
+        return _logits_gradient(_label_shares(self._members, log_p, labels) * -share, log_p)
+
+
+def stack_objectives(objectives: Sequence[Objective]) -> Objective:
+    """Make the objective of a stack from those of its members, which are of one kind."""
+    members = [one for one in objectives if isinstance(one, CrossEntropy)]
+    return objectives[0] if all(one.is_plain for one in members) else StackedCrossEntropy(members)
+
+
+def _label_shares(members: Sequence[CrossEntropy], log_p: Tensor, labels: Tensor) -> Tensor:
+    """What each class counts for in a row's optimised loss, [K, classes, rows]."""
+    n_classes, device = log_p.shape[1], log_p.device
+    smoothing = torch.tensor([one.label_smoothing for one in members], device=device).view(-1, 1, 1)
+    label = torch.zeros_like(log_p[:1]).scatter_(1, labels.view(1, 1, -1), 1.0)
+    shares = label * (1 - smoothing) + smoothing / n_classes
+    if all(one.class_weights is None for one in members):
+        return shares
+    weights = [one.class_weights or [1.0] * n_classes for one in members]
+    return shares * torch.tensor(weights, device=device)[:, labels].unsqueeze(1)
 
 
 class Reconstruction:
@@ -82,8 +161,15 @@ class Reconstruction:
         del labels
         return (outputs.float() - images.flatten(1)).square().mean(1)
 
-    def correct(self, outputs: Tensor, labels: Tensor) -> None:
-        """Nothing is classified."""
+    def optimized(self, outputs: Tensor, labels: Tensor) -> None:
+        """The loss itself is optimised."""
+
+    def marks(self, outputs: Tensor, labels: Tensor) -> None:
+        """Nothing but the loss is scored."""
+
+    def predictions(self, outputs: Tensor) -> Tensor:
+        """The reconstructions."""
+        return outputs
 
     def measure(self, outputs: Tensor, images: Tensor, labels: Tensor) -> Measured:
         """Measure a stack's reconstructions."""
@@ -138,8 +224,13 @@ def loss_gradient(log_p: Tensor, labels: Tensor) -> Tensor:
         Of shape [K, rows, classes].
     """
     picked = torch.zeros_like(log_p[0]).scatter_(0, labels.unsqueeze(0), -1 / len(labels))
+    return _logits_gradient(picked.expand_as(log_p), log_p)
+
+
+def _logits_gradient(gradient: Tensor, log_p: Tensor) -> Tensor:
+    """Turn the gradient of log-probabilities, [K, classes, rows], into that of the logits."""
     # What autograd itself calls for log_softmax: to the bit the gradient of cross_entropy.
-    gradient: Tensor = torch.ops.aten._log_softmax_backward_data(  # noqa: SLF001 - no other name
-        picked.expand_as(log_p), log_p, 1, torch.float32
+    of_logits: Tensor = torch.ops.aten._log_softmax_backward_data(  # noqa: SLF001 - no other name
+        gradient, log_p, 1, torch.float32
     )
-    return gradient.transpose(1, 2)
+    return of_logits.transpose(1, 2)

@@ -77,6 +77,18 @@ def test_a_cohort_stopped_at_each_epoch_goes_on_as_if_it_had_never_stopped(
     check_goes_on(heard, resumed, longest - 1)
 
 
+def test_a_cohort_that_predicts_numbers_goes_on_as_if_it_had_never_stopped(
+    numbers: PreparedData, tmp_path: Path
+) -> None:
+    trials = three(data={"task": "regression"}, training={"loss": "huber"})
+    undisturbed = fit(numbers, trials)
+    context = resumable(numbers, tmp_path)
+    heard = stop_after_each(context, trials, EPOCHS - 1)
+    resumed = fit(context, trials)
+    assert list(map(bits, resumed)) == list(map(bits, undisturbed))
+    check_goes_on(heard, resumed, EPOCHS - 1)
+
+
 def test_members_go_on_in_other_companies_and_at_several_epochs(
     digits: PreparedData, tmp_path: Path
 ) -> None:

@@ -20,6 +20,7 @@ from pipeline.learning.cohort.fit import fit_cohort
 from pipeline.learning.cohort.rows import SplitTensors, evaluate, load_splits
 from pipeline.learning.cohort.stack import Stack, score_rows
 from pipeline.learning.data import PreparedData
+from pipeline.learning.data.labels import Classes
 from pipeline.learning.modules.build import build_network
 from pipeline.learning.modules.network import Network
 from pipeline.trial import (
@@ -250,7 +251,7 @@ def test_the_best_epochs_weights_are_those_kept(digits: PreparedData) -> None:
     assert outcome.best.epoch < 8
     parts = rows_of(digits, config)
     assert parts.validation is not None
-    network = build_network(config, image_shape=(8, 8), n_classes=10)
+    network = build_network(config, image_shape=(8, 8), labels=Classes(10))
     network.load_state_dict(load(outcome.weights))
     stack = Stack([network], [], first_step=0, batch_size=100, precision="32-true")
     for score in (stack.score, partial(score_rows, network, "32-true")):

@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.config import TrialConfig
 from pipeline.learning.data import PreparedData
+from pipeline.learning.data.labels import Classes
 from pipeline.learning.modules.build import build_network
 from pipeline.trial import TrialState, curve_sha256
 from tests.learning.trials import assigned, fit, fit_one, trial
@@ -17,7 +18,7 @@ COSINE: dict[str, Any] = {"schedule": "cosine", "training": EPOCHS}
 
 def rate_at(config: TrialConfig, epoch: int) -> float:
     """The learning rate of a trial's network in an epoch."""
-    network = build_network(config, image_shape=(8, 8), n_classes=10)
+    network = build_network(config, image_shape=(8, 8), labels=Classes(10))
     return network.optimization.learning_rate_at(epoch)
 
 

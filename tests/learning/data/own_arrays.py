@@ -16,6 +16,7 @@ GREY = GENERATOR.integers(0, 256, (12, 4, 5), dtype=np.uint8)
 COLOUR = GENERATOR.integers(0, 256, (12, 4, 5, 3), dtype=np.uint8)
 ROWS = GENERATOR.normal(size=(12, 7))
 LABELS = np.arange(12) % 3
+TARGETS = ROWS[:, 0] * 50 + 150
 TEST: dict[str, Array] = {"x_test": GREY[:4], "y_test": LABELS[:4]}
 
 
@@ -26,7 +27,7 @@ def saved(folder: Path, **arrays: Array) -> Path:
     return path
 
 
-def prepared_npz(path: Path, cache: Path) -> PreparedData:
+def prepared_npz(path: Path, cache: Path, **data: Any) -> PreparedData:
     """The set as a study would have it."""
-    config = DataConfig(name="npz", path=str(path))
+    config = DataConfig(name="npz", path=str(path), **data)
     return prepare(locate(config, None, cache=cache), cache=cache)

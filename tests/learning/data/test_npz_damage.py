@@ -4,13 +4,23 @@ import io
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from pipeline.errors import BadInputError
 from pipeline.learning.data import reading
-from tests.learning.data.own_arrays import COLOUR, GREY, LABELS, ROWS, Array, prepared_npz, saved
+from tests.learning.data.own_arrays import (
+    COLOUR,
+    GREY,
+    LABELS,
+    ROWS,
+    TARGETS,
+    Array,
+    prepared_npz,
+    saved,
+)
 
 
 def without(array: Array, row: int, value: float) -> Array:
@@ -36,9 +46,60 @@ BAD: dict[str, tuple[dict[str, Array], str]] = {
     ),
     "labels of text": (
         {"x_train": GREY, "y_train": np.array(["cat"] * 12)},
-        r"y_train: got <U3 \[12\], expected whole numbers \[N\], one for each of the 12 rows",
+        r"y_train: got <U3 \[12\], expected whole numbers \[N\] of classes, or .* of the 12 rows",
     ),
-    "labels of floats": ({"x_train": GREY, "y_train": LABELS / 1}, r"y_train: got float64 \[12\]"),
+    "labels of float16": ({"x_train": GREY, "y_train": LABELS.astype("f2")}, "got float16"),
+    "labels of truth": ({"x_train": GREY, "y_train": LABELS == 1}, r"y_train: got bool \[12\]"),
+    "targets that are not finite": (
+        {"x_train": GREY, "y_train": np.where(np.arange(12) == 3, np.nan, TARGETS)},
+        r"y_train: got nan in row 3 as float32, expected finite numbers",
+    ),
+    "targets beyond float32": (
+        {"x_train": GREY, "y_train": np.where(np.arange(12) == 7, 1e39, TARGETS)},
+        r"y_train: got inf in row 7 as float32, expected finite numbers",
+    ),
+    "targets that do not vary": (
+        {"x_train": GREY, "y_train": np.full(12, 2.5)},
+        r"y_train: got 2\.5 in every row, expected targets that vary",
+    ),
+    "targets that do not vary as float32": (
+        {"x_train": GREY, "y_train": 1e9 + np.arange(12) / 100},
+        r"y_train: got 1e\+09 in every row, expected targets that vary",
+    ),
+    "a column that does not vary": (
+        {"x_train": GREY, "y_train": np.stack([TARGETS, np.ones(12)], 1)},
+        r"y_train: got 1 in every row of column 1, expected targets that vary",
+    ),
+    "too few targets": ({"x_train": GREY, "y_train": TARGETS[:-1]}, r"y_train: got float64 \[11\]"),
+    "targets without a column": (
+        {"x_train": GREY, "y_train": np.ones((12, 0))},
+        r"y_train: got float64 \[12, 0\], expected whole numbers",
+    ),
+    "targets of three dimensions": (
+        {"x_train": GREY, "y_train": np.ones((12, 2, 2))},
+        r"y_train: got float64 \[12, 2, 2\], expected whole numbers",
+    ),
+    "a test of classes beside targets": (
+        {"x_train": GREY, "y_train": TARGETS, "x_test": GREY, "y_test": LABELS},
+        r"y_test: got int64 \[12\], expected float64 \[N\], as y_train is",
+    ),
+    "a test of targets beside classes": (
+        {"x_train": GREY, "y_train": LABELS, "x_test": GREY, "y_test": TARGETS},
+        r"y_test: got float64 \[12\], expected int64 \[N\], as y_train is",
+    ),
+    "a test of other columns": (
+        {"x_train": GREY, "y_train": ROWS[:, :2], "x_test": GREY, "y_test": ROWS[:, :3]},
+        r"y_test: got float64 \[12, 3\], expected float64 \[N, 2\], as y_train is",
+    ),
+    "test targets that are not finite": (
+        {
+            "x_train": GREY,
+            "y_train": TARGETS,
+            "x_test": GREY,
+            "y_test": TARGETS - np.inf,
+        },
+        r"y_test: got -inf in row 0 as float32",
+    ),
     "too few labels": ({"x_train": GREY, "y_train": LABELS[:-1]}, r"y_train: got int64 \[11\]"),
     "one-hot labels": ({"x_train": GREY, "y_train": np.eye(12, dtype=int)}, r"int64 \[12, 12\]"),
     "pixels of int64": (
@@ -92,6 +153,31 @@ BAD: dict[str, tuple[dict[str, Array], str]] = {
         "got -inf in row 11 as float32",
     ),
 }
+
+
+BAD_FOR_TASK: list[Any] = [
+    pytest.param(
+        "classification",
+        TARGETS,
+        r"got float64 \[12\], expected whole numbers \[N\], since data\.task is classification",
+        id="classes of floats",
+    ),
+    pytest.param("regression", np.array(["a"] * 12), r"got <U1 \[12\], expected whole", id="text"),
+    pytest.param("regression", TARGETS * 1j, "got complex128", id="complex"),
+    pytest.param("regression", LABELS[:-1], r"got int64 \[11\]", id="too few whole numbers"),
+    pytest.param("regression", LABELS * 0 + 3, "got 3 in every row, expected", id="one number"),
+    pytest.param("classification", LABELS - 1, r"got labels -1\.\.1", id="a class below 0"),
+]
+
+
+@pytest.mark.parametrize(("task", "y_train", "message"), BAD_FOR_TASK)
+def test_labels_that_the_task_cannot_use_are_refused_and_nothing_written(
+    task: str, y_train: Array, message: str, tmp_path: Path, cache: Path
+) -> None:
+    path = saved(tmp_path, x_train=GREY, y_train=y_train)
+    with pytest.raises(BadInputError, match=rf"own\.npz: y_train: {message}"):
+        prepared_npz(path, cache, task=task)
+    assert not cache.exists()
 
 
 @pytest.mark.parametrize(("arrays", "message"), BAD.values(), ids=BAD)

@@ -21,6 +21,7 @@ from pipeline.learning.cohort.member import Member
 from pipeline.learning.cohort.module import CohortModule
 from pipeline.learning.cohort.rows import load_splits
 from pipeline.learning.data import PreparedData, open_train, splits
+from pipeline.learning.data.labels import Classes
 from pipeline.learning.lightning import Trainer
 from pipeline.learning.modules.build import build_network
 from pipeline.learning.modules.layers import Dropout
@@ -34,7 +35,7 @@ widths = st.lists(st.integers(1, 40), max_size=5)
 
 def mlp(*, number: int = 0, n_inputs: int = 64, **params: Any) -> Network:
     """A trial's network for ten classes."""
-    return build_network(trial(number, **params), image_shape=(n_inputs,), n_classes=10)
+    return build_network(trial(number, **params), image_shape=(n_inputs,), labels=Classes(10))
 
 
 def training_set(data: PreparedData) -> TensorDataset:
@@ -189,7 +190,7 @@ def test_a_plain_trainer_gives_the_weights_that_a_cohort_gives(
     rows = training_set(digits)
     order = StudyOrder(config.seeds["order"], len(rows))
     loader = DataLoader(rows, batch_size=config.batch_size, sampler=order)
-    network = build_network(config, image_shape=(8, 8), n_classes=10)
+    network = build_network(config, image_shape=(8, 8), labels=Classes(10))
     with arithmetic(threads=1):
         train_plainly(network, loader, epochs=3, precision=config.training.precision)
     assert last_weights(digits, config) == saved(network)

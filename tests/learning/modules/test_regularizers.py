@@ -11,6 +11,7 @@ from safetensors.torch import load
 from torch import Tensor, nn
 
 from pipeline.learning.data import PreparedData
+from pipeline.learning.data.labels import Classes
 from pipeline.learning.modules.build import build_network
 from pipeline.learning.modules.layers import (
     ACTIVATIONS,
@@ -38,7 +39,9 @@ def network(model: str, number: int = 0, **params: Any) -> Network:
     """A network for digits of ten classes; what blocks have is said of those that have them."""
     if model != "cnn":
         params.pop("block_dropout", None)
-    return build_network(trial(number, model=model, **params), image_shape=(8, 8), n_classes=10)
+    return build_network(
+        trial(number, model=model, **params), image_shape=(8, 8), labels=Classes(10)
+    )
 
 
 def rows(n: int = 32) -> Tensor:
