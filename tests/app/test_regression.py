@@ -96,9 +96,8 @@ def test_confirming_gives_r2_and_error_of_the_test_rows_with_intervals(
     assert metrics["test_mae_high"] == told["candidates"][0]["metrics"]["test_mae"]["high"]
     client = MlflowClient(tracking_uri(home))
     tags = client.get_run(trial_runs(home, "diabetes")[0].data.tags["mlflow.parentRunId"]).data.tags
-    assert "| val_loss | test loss | test_mae | test_r2 |" in html.unescape(
-        tags["mlflow.note.content"]
-    )
+    note = html.unescape(tags["mlflow.note.content"])
+    assert "| val_loss | test loss | test_mae | test_r2 |" in note
     shown = confirmed_table(confirmed)
     assert "test_r2" in shown
     assert str(confirmed.answer.candidates[0].test_metrics["test_r2"]) in shown
