@@ -10,9 +10,9 @@ from pydantic import Field, Strict
 
 from pipeline.config import MODELS, Model, Parameter, ParameterTable, TrialConfig
 from pipeline.learning.cohort.fit import fit_cohort
+from pipeline.learning.modules.criteria import Criterion, CrossEntropy
 from pipeline.learning.modules.layers import DenseLayers
 from pipeline.learning.modules.network import Network, Optimization
-from pipeline.learning.modules.objectives import CrossEntropy, Objective
 
 __all__ = ["Toy", "fit_cohort"]
 
@@ -31,7 +31,7 @@ class Toy(Network):
         dropout_seed: Of the dropout masks.
     """
 
-    objective: Objective = CrossEntropy()
+    criterion: Criterion = CrossEntropy()
 
     def __init__(  # noqa: PLR0913 - a table of plain arguments
         self,

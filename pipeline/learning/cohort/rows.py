@@ -134,7 +134,7 @@ UNMEASURED = Scores()
 
 
 RowResult = tuple[Tensor, Tensor | None]
-"""Losses, float32 of shape [K, rows], and of each row what ``Objective.marks`` gives."""
+"""Losses, float32 of shape [K, rows], and of each row what ``Criterion.marks`` gives."""
 
 
 def mean_scores(losses: Tensor, marks: Tensor | None, labels: Tensor | None = None) -> list[Scores]:
@@ -142,7 +142,7 @@ def mean_scores(losses: Tensor, marks: Tensor | None, labels: Tensor | None = No
 
     Args:
         losses: Each row's, float32 of shape [K, rows].
-        marks: What ``Objective.marks`` gives, [K, rows, ...].
+        marks: What ``Criterion.marks`` gives, [K, rows, ...].
         labels: Of the rows, [rows, ...]; ``None``: errors of targets are not scored.
     """
     n_rows = losses.shape[1]

@@ -21,9 +21,9 @@ from pipeline.learning.cohort.kernels import (
     lean_step,
 )
 from pipeline.learning.cohort.rows import RowResult, RowScores, Scores
+from pipeline.learning.modules.criteria import stack_criteria
 from pipeline.learning.modules.layers import Dropout, SingleOutput
 from pipeline.learning.modules.network import Network
-from pipeline.learning.modules.objectives import stack_objectives
 
 HIDDEN = (nn.Linear, nn.ReLU, Dropout)
 """The layers that one ``StackedHidden`` computes."""
@@ -68,7 +68,7 @@ class Stack:
         self.n_members = len(networks)
         self.n_steps = first_step
         self._dtype = product_dtype(precision)
-        self._objective = stack_objectives([one.objective for one in networks])
+        self._criterion = stack_criteria([one.criterion for one in networks])
         self._constrained = [one for one in networks if one.optimization.max_norm is not None]
         layers = list(zip(*(one.network for one in networks), strict=True))
         linears = [StackedLinear(same, self._dtype) for same in layers[1::3]]
@@ -96,9 +96,9 @@ class Stack:
             labels: int64 of shape [batch], or float32 of shape [batch] or [batch, n_targets].
         """
         x = self._forward(images)
-        measured = self._objective.measure(self._output.forward(x).float(), images, labels)
+        measured = self._criterion.measure(self._output.forward(x).float(), images, labels)
         self._scores.add(measured.losses, measured.marks)
-        self._backward(x, self._objective.gradient(measured, labels).to(self._dtype))
+        self._backward(x, self._criterion.gradient(measured, labels).to(self._dtype))
         for update in self._updates:
             update()
         for network in self._constrained:
@@ -137,7 +137,7 @@ class Stack:
         x = self._inputs(images)
         for hidden in self._hidden:
             x = hidden.evaluate(x)
-        measured = self._objective.measure(self._output.forward(x).float(), images, labels)
+        measured = self._criterion.measure(self._output.forward(x).float(), images, labels)
         return measured.losses, measured.marks
 
 

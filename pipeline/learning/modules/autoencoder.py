@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.config import TrialConfig
+from pipeline.learning.modules.criteria import Criterion, Reconstruction
 from pipeline.learning.modules.layers import DenseLayers, check_each
 from pipeline.learning.modules.network import Network, Optimization, shared_arguments
-from pipeline.learning.modules.objectives import Objective, Reconstruction
 
 N_UNITS: Final = 256
 """At most so many units are shown in a weight map."""
@@ -47,7 +47,7 @@ class Autoencoder(Network):
         ValueError: An argument is not allowed.
     """
 
-    objective: Objective = Reconstruction()
+    criterion: Criterion = Reconstruction()
     learns_labels: ClassVar[bool] = False
 
     def __init__(  # noqa: PLR0913 - a table of plain arguments

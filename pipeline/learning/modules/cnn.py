@@ -18,7 +18,7 @@ from pipeline.learning.modules.layers import (
     check_each,
 )
 from pipeline.learning.modules.network import Network, Optimization, shared_arguments
-from pipeline.learning.modules.regression import CROSS_ENTROPY, make_objective
+from pipeline.learning.modules.regression import CROSS_ENTROPY, make_criterion
 
 REGULARIZERS: Final = ("dropout", "channel-dropout", "dropconnect")
 """What a block may drop: values, channels or connections."""
@@ -95,7 +95,7 @@ class CNN(Network):
             dropout_seed=dropout_seed,
         )
         self.save_hyperparameters()
-        self.objective = make_objective(
+        self.criterion = make_criterion(
             loss,
             n_outputs,
             mean=target_mean,

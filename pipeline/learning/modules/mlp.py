@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.config import TrialConfig
 from pipeline.learning.modules.layers import DenseLayers
 from pipeline.learning.modules.network import Network, Optimization, shared_arguments
-from pipeline.learning.modules.regression import CROSS_ENTROPY, make_objective
+from pipeline.learning.modules.regression import CROSS_ENTROPY, make_criterion
 
 
 class MLP(Network):
@@ -74,7 +74,7 @@ class MLP(Network):
             dropout_seed=dropout_seed,
         )
         self.save_hyperparameters()
-        self.objective = make_objective(
+        self.criterion = make_criterion(
             loss,
             n_outputs,
             mean=target_mean,

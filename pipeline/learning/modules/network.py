@@ -14,8 +14,8 @@ from torch.optim.lr_scheduler import LambdaLR
 from pipeline.config import TrialConfig, derive_seed
 from pipeline.learning.data.labels import Classes, Targets, unscaled_labels
 from pipeline.learning.lightning import LightningModule
+from pipeline.learning.modules.criteria import Criterion
 from pipeline.learning.modules.layers import Dropping, check_choice
-from pipeline.learning.modules.objectives import Objective
 from pipeline.learning.modules.regression import Regression
 from pipeline.trial import TrialRecord
 
@@ -100,7 +100,7 @@ class Network(LightningModule):
         dropout_seed: Of the dropout masks; by default derived from ``seed``.
     """
 
-    objective: Objective
+    criterion: Criterion
     learns_labels: ClassVar[bool] = True
 
     network: nn.Sequential
@@ -208,7 +208,7 @@ class Network(LightningModule):
         if not x.is_floating_point():
             message = f"images are {x.dtype}; they must be floats, for example images / 255"
             raise TypeError(message)
-        return self.objective.predictions(self.network(x.flatten(1)))
+        return self.criterion.predictions(self.network(x.flatten(1)))
 
     def set_step(self, step: int) -> None:
         """Choose the dropout masks of a training step, counted from 0."""
@@ -224,11 +224,11 @@ class Network(LightningModule):
                 [batch] or [batch, n_outputs].
 
         Returns:
-            Losses, float32 of shape [batch], and what ``Objective.marks`` says of the rows.
+            Losses, float32 of shape [batch], and what ``Criterion.marks`` says of the rows.
         """
         outputs = self.network(images.flatten(1))
-        losses = self.objective.losses(outputs, images, labels)
-        return losses, self.objective.marks(outputs, labels)
+        losses = self.criterion.losses(outputs, images, labels)
+        return losses, self.criterion.marks(outputs, labels)
 
     def train_rows(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Score each row as ``score_rows`` does, and say what training lowers.
@@ -238,9 +238,9 @@ class Network(LightningModule):
             weights; and the losses and marks of ``score_rows``.
         """
         outputs = self.network(images.flatten(1))
-        losses = self.objective.losses(outputs, images, labels)
-        optimized = self.objective.optimized(outputs, labels)
-        marks = self.objective.marks(outputs, labels)
+        losses = self.criterion.losses(outputs, images, labels)
+        optimized = self.criterion.optimized(outputs, labels)
+        marks = self.criterion.marks(outputs, labels)
         return losses if optimized is None else optimized, losses, marks
 
     @torch.no_grad()
@@ -277,7 +277,7 @@ class Network(LightningModule):
     def _log_scores(self, part: str, losses: Tensor, marks: Tensor | None) -> None:
         scores = {f"{part}_loss": losses.mean()}
         if marks is not None:
-            name = "mae" if isinstance(self.objective, Regression) else "accuracy"
+            name = "mae" if isinstance(self.criterion, Regression) else "accuracy"
             scores[f"{part}_{name}"] = marks.float().abs().mean()
         self.log_dict(scores, on_step=False, on_epoch=True, batch_size=len(losses))
 

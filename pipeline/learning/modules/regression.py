@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pipeline.learning.modules.criteria import Criterion, CrossEntropy, Measured
 from pipeline.learning.modules.layers import check_choice
-from pipeline.learning.modules.objectives import CrossEntropy, Measured, Objective
 
 CROSS_ENTROPY: Final = "cross-entropy"
 Elementwise = Callable[[Tensor], Tensor]
@@ -92,7 +92,7 @@ class Regression(nn.Module):
         return outputs.float() - (targets - self.mean) / self.std
 
 
-def make_objective(
+def make_criterion(
     loss: str,
     n_outputs: int,
     *,
@@ -100,7 +100,7 @@ def make_objective(
     std: Sequence[float] | None,
     label_smoothing: float = 0.0,
     class_weights: Sequence[float] | None = None,
-) -> Objective:
+) -> Criterion:
     """Make what a network is trained for.
 
     Args:

@@ -15,7 +15,7 @@ from pipeline.learning.cohort.rows import load_splits
 from pipeline.learning.data import PreparedData
 from pipeline.learning.data.labels import Classes
 from pipeline.learning.modules.build import load_network
-from pipeline.learning.modules.objectives import CrossEntropy, cross_entropy, stack_objectives
+from pipeline.learning.modules.criteria import CrossEntropy, cross_entropy, stack_criteria
 from pipeline.learning.sealed_scores import score
 from pipeline.trial import TrialRecord
 from tests.learning.cohort.test_stack import bits
@@ -54,7 +54,7 @@ def test_what_is_optimised_is_torchs_own_loss_and_the_stacks_gradient_autograds(
         CrossEntropy(0.0, weights),
         CrossEntropy(smoothing, weights),
     ]
-    stack = stack_objectives(members)
+    stack = stack_criteria(members)
     measured = stack.measure(logits.detach(), Tensor(), labels)
     gradient = stack.gradient(measured, labels)
     for k, member in enumerate(members):

@@ -27,10 +27,10 @@ from pipeline.learning.cohort.kernels import (
 )
 from pipeline.learning.cohort.stack import Stack, why_not_stackable
 from pipeline.learning.data import PreparedData
+from pipeline.learning.modules.criteria import cross_entropy, log_likelihoods, loss_gradient
 from pipeline.learning.modules.layers import Dropout
 from pipeline.learning.modules.mlp import MLP
 from pipeline.learning.modules.network import Optimization
-from pipeline.learning.modules.objectives import cross_entropy, log_likelihoods, loss_gradient
 from pipeline.trial import Assignment, Cohort, Cutoffs, TrialOutcome, TrialState, curve_sha256
 from tests.learning.trials import assigned, fit, fit_one, trial
 

@@ -47,13 +47,13 @@ def test_a_loss_is_torchs_own_of_standardised_targets_and_its_gradient_autograds
     loss: str, n_rows: int, n_members: int, n_targets: int
 ) -> None:
     mean, std = torch.randn(n_targets), torch.rand(n_targets) + 0.5
-    objective = Regression(loss, mean.tolist(), std.tolist())
+    criterion = Regression(loss, mean.tolist(), std.tolist())
     outputs = (3 * torch.randn(n_members, n_rows, n_targets)).requires_grad_()
     labels = torch.randn(n_rows, n_targets)
-    measured = objective.measure(outputs.detach(), Tensor(), labels)
-    gradient = objective.gradient(measured, labels)
+    measured = criterion.measure(outputs.detach(), Tensor(), labels)
+    gradient = criterion.gradient(measured, labels)
     for k, output in enumerate(outputs):
-        losses = objective.losses(output, Tensor(), labels)
+        losses = criterion.losses(output, Tensor(), labels)
         assert torch.equal(losses, measured.losses[k])
         expected = TORCHS[loss]()(output, (labels - mean) / std)
         torch.testing.assert_close(losses.mean(), expected)
@@ -174,10 +174,10 @@ def test_a_recorded_trials_network_predicts_in_the_targets_own_units(
     splits, _ = load_splits(numbers, config.data, config.seeds["split"], is_refit=False)
     for fold, parts in enumerate(splits, start=1):
         network = load_network(record.file, outcome.weights, fold=fold if folds else None)
-        assert isinstance(network.objective, Regression)
+        assert isinstance(network.criterion, Regression)
         labels = parts.training.labels[parts.training.numbers].double()
-        assert network.objective.mean.item() == pytest.approx(labels.mean().item())
-        assert network.objective.std.item() == pytest.approx(labels.std(correction=0).item())
+        assert network.criterion.mean.item() == pytest.approx(labels.mean().item())
+        assert network.criterion.std.item() == pytest.approx(labels.std(correction=0).item())
         assert parts.validation is not None
         x, y = parts.validation.take(parts.validation.numbers)
         error = (network(x)[:, 0] - y).abs().mean().item()

@@ -17,8 +17,8 @@ class Measured(NamedTuple):
 
     Attributes:
         losses: Each row's, float32 of shape [K, rows].
-        marks: What other scores are made of: see ``Objective.marks``.
-        gradient_of: What ``Objective.gradient`` needs.
+        marks: What other scores are made of: see ``Criterion.marks``.
+        gradient_of: What ``Criterion.gradient`` needs.
     """
 
     losses: Tensor
@@ -26,7 +26,7 @@ class Measured(NamedTuple):
     gradient_of: Tensor
 
 
-class Objective(Protocol):
+class Criterion(Protocol):
     """A loss: the mean over rows is what training lowers."""
 
     def losses(self, outputs: Tensor, images: Tensor, labels: Tensor) -> Tensor:
@@ -135,10 +135,10 @@ class StackedCrossEntropy(CrossEntropy):
         return _logits_gradient(_label_shares(self._members, log_p, labels) * -share, log_p)
 
 
-def stack_objectives(objectives: Sequence[Objective]) -> Objective:
-    """Make the objective of a stack from those of its members, which are of one kind."""
-    members = [one for one in objectives if isinstance(one, CrossEntropy)]
-    return objectives[0] if all(one.is_plain for one in members) else StackedCrossEntropy(members)
+def stack_criteria(criteria: Sequence[Criterion]) -> Criterion:
+    """Make the criterion of a stack from those of its members, which are of one kind."""
+    members = [one for one in criteria if isinstance(one, CrossEntropy)]
+    return criteria[0] if all(one.is_plain for one in members) else StackedCrossEntropy(members)
 
 
 def _label_shares(members: Sequence[CrossEntropy], log_p: Tensor, labels: Tensor) -> Tensor:
