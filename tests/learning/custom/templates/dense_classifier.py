@@ -102,7 +102,6 @@ class DenseClassifier(LightningModule):
         self.val_acc(preds, targets)
         self.log("val/loss", self.val_loss, on_step=False, on_epoch=True, prog_bar=True)
         self.log("val/acc", self.val_acc, on_step=False, on_epoch=True, prog_bar=True)
-        self.log("val_loss", loss)
 
     def on_validation_epoch_end(self) -> None:
         """Log the best accuracy so far."""

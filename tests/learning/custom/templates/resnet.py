@@ -7,7 +7,7 @@ from lightning import LightningModule
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as everybody writes it
 from torch.optim.lr_scheduler import OneCycleLR
-from torchmetrics.functional import accuracy
+from torchmetrics.classification import MulticlassAccuracy
 from torchvision.models.resnet import BasicBlock
 
 Batch = tuple[Tensor, Tensor]
@@ -30,6 +30,9 @@ class LitResnet(LightningModule):
         self.save_hyperparameters()
         del lr, weight_decay  # they are read from the hyperparameters
         self.model = create_model()
+        self.accuracies = nn.ModuleDict(
+            {stage: MulticlassAccuracy(10, average="micro") for stage in ("on_val", "on_test")}
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute log-probabilities."""
@@ -47,10 +50,10 @@ class LitResnet(LightningModule):
         """Log loss and accuracy under the name of a stage."""
         x, y = batch
         logits = self(x)
-        preds = torch.argmax(logits, dim=1)
-        acc = accuracy(preds, y, task="multiclass", num_classes=10)
+        accuracy = self.accuracies[f"on_{stage}"]
+        accuracy(logits, y)
         self.log(f"{stage}_loss", F.nll_loss(logits, y), prog_bar=True)
-        self.log(f"{stage}_acc", acc, prog_bar=True)
+        self.log(f"{stage}_acc", accuracy, on_epoch=True, prog_bar=True)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Evaluate."""
