@@ -50,7 +50,7 @@ class LitResnet(LightningModule):
         """Log loss and accuracy under the name of a stage."""
         x, y = batch
         logits = self(x)
-        accuracy = self.accuracies[f"on_{stage}"]
+        accuracy: Any = self.accuracies[f"on_{stage}"]
         accuracy(logits, y)
         self.log(f"{stage}_loss", F.nll_loss(logits, y), prog_bar=True)
         self.log(f"{stage}_acc", accuracy, on_epoch=True, prog_bar=True)
