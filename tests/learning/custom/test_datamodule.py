@@ -62,12 +62,6 @@ def test_a_model_that_needs_the_number_of_classes_says_so() -> None:
     assert (outcome.cause or "").startswith(expected)
 
 
-def test_a_refit_on_an_own_data_module_is_refused() -> None:
-    outcome = fit_on_own(own_trial(data="Blobs", n_inputs=8), is_refit=True)
-    assert outcome.state is TrialState.FAIL
-    assert "a refit needs built-in data" in (outcome.cause or "")
-
-
 def test_data_that_cannot_be_prepared_is_bad_input() -> None:
     config = own_trial(data="Unprepared").data
     with pytest.raises(BadInputError, match="Unprepared raises OSError: the disk"):
