@@ -1,6 +1,7 @@
 """What a study and a trial are: frozen records, checked when built."""
 
 from pipeline.config.conditions import Condition
+from pipeline.config.data_section import DataConfig
 from pipeline.config.domain import (
     Choices,
     Domain,
@@ -16,7 +17,6 @@ from pipeline.config.models import MODELS, Model
 from pipeline.config.objective import VAL_LOSS, Objective
 from pipeline.config.parameters import Parameter, ParameterTable
 from pipeline.config.sections import (
-    DataConfig,
     EarlyStopping,
     ModelConfig,
     SamplerName,

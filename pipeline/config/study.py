@@ -18,6 +18,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from pipeline.config.data_section import DataConfig
 from pipeline.config.domain import converted, values_of
 from pipeline.config.finalists import DEFAULT_FINALISTS, FINALIST_SEEDS, count_finalists
 from pipeline.config.fixed_trials import read_trial, spread
@@ -27,7 +28,6 @@ from pipeline.config.messages import InvalidValueError, at_key, fault_of, shown
 from pipeline.config.models import CUSTOM, MODELS
 from pipeline.config.objective import VAL_LOSS, Objective
 from pipeline.config.sections import (
-    DataConfig,
     ModelConfig,
     SearchConfig,
     StudyTraining,

@@ -3,10 +3,10 @@
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from pipeline.config.data_section import Task
 from pipeline.config.messages import InvalidValueError, at_key
 from pipeline.config.models import MODELS
 from pipeline.config.objective import ACCURACIES, OF_TARGETS, SCORES
-from pipeline.config.sections import Task
 from pipeline.errors import BadInputError
 
 if TYPE_CHECKING:

@@ -6,12 +6,13 @@ from typing import Annotated, Any, NamedTuple, Self
 from pydantic import Field, model_validator
 
 from pipeline.config.arguments import with_lists
+from pipeline.config.data_section import DataConfig
 from pipeline.config.frozen import LARGEST_SEED, Bool, Frozen, Name, Real, Seed, Text, Whole
 from pipeline.config.messages import MISSING, InvalidValueError, at_key, shown
 from pipeline.config.models import EPOCHS, MODELS, with_epochs
 from pipeline.config.objective import VAL_LOSS, Objective
 from pipeline.config.parameters import MOST_LAYERS, ParameterTable, check_params
-from pipeline.config.sections import DataConfig, ModelConfig, TrainingConfig, parameters_of
+from pipeline.config.sections import ModelConfig, TrainingConfig, parameters_of
 
 TrialNumber = Annotated[Whole, Field(ge=0, lt=1_000_000)]
 

@@ -1,20 +1,18 @@
 """The records that travel between the rooms, and the ports that they travel through."""
 
+from pipeline.trial.assignment import Assignment, Cohort, Cutoffs
 from pipeline.trial.effects import Effect, answer_json
 from pipeline.trial.ports import NO_RUNS, Engine, Event, KnownRuns, Ledger, Tell, Watch, ignore
 from pipeline.trial.ranking import Best, FinalistSetting, Ranked, find_best, rank
 from pipeline.trial.records import (
     PHASES,
-    Assignment,
-    Cohort,
-    Cutoffs,
     Facts,
     TrialOutcome,
     TrialRecord,
-    TrialRow,
     TrialState,
     sha256_of,
 )
+from pipeline.trial.row import TrialRow
 from pipeline.trial.scores import (
     Curve,
     EpochScores,

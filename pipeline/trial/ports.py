@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from pipeline.config import StudyConfig, TrialConfig
-from pipeline.trial.records import Cohort, TrialOutcome, TrialRow
+from pipeline.trial.assignment import Cohort
+from pipeline.trial.records import TrialOutcome
+from pipeline.trial.row import TrialRow
 from pipeline.trial.scores import EpochScores
 from pipeline.trial.search_summary import SearchSummary
 from pipeline.trial.settled import Settled

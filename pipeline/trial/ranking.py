@@ -14,7 +14,7 @@ from typing import Any
 
 from pipeline.config import Objective, Scalar
 from pipeline.errors import counted
-from pipeline.trial.records import TrialRow
+from pipeline.trial.row import TrialRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

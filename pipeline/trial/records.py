@@ -2,15 +2,15 @@
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from typing import Any, Literal, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from pipeline.config import VAL_LOSS, Finalist, Frozen, Objective, Scalar, TrialConfig
+from pipeline.config import VAL_LOSS, Frozen, Objective, TrialConfig
 from pipeline.config.messages import InvalidValueError
 from pipeline.errors import counted
 from pipeline.trial.scores import Curve, EpochScores, TrialKey, curve_sha256
@@ -29,79 +29,6 @@ class TrialState(StrEnum):
     def is_finished(self) -> bool:
         """Whether nothing more will happen to the trial."""
         return self not in (TrialState.RUNNING, TrialState.WAITING)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cutoffs:
-    """A stopping rule frozen when its trial was asked for, so that no worker has to ask.
-
-    Attributes:
-        rule: The rule's name in the study file.
-        limits: The highest loss, lowest epoch so far, with which a trial goes on after epoch *e*
-            is entry *e* - 1; infinite where the rule does not look.
-    """
-
-    rule: str
-    limits: tuple[float, ...]
-
-    def verdict(self, losses: Sequence[float], objective: Objective = VAL_LOSS) -> str | None:
-        """Say why a trial with these losses by epoch ends here, or ``None`` to go on.
-
-        Args:
-            losses: Of each epoch so far, as the search compares them.
-            objective: Names the score that the sentence is about.
-        """
-        epoch = len(losses)
-        limit, lowest = self.limits[epoch - 1], min(losses)
-        if lowest <= limit:
-            return None
-        best = f"{objective.best_word} {objective.metric} {objective.loss(lowest):.6g}"
-        limit_text = f"{objective.worse_word} {objective.loss(limit):.6g}"
-        return f"{self.rule}: {best} {limit_text} at epoch {epoch}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assignment:
-    """A trial handed to a worker: what to train, for how long, and when to stop early.
-
-    Attributes:
-        epochs: Train at most so many epochs.
-        patience: Stop after so many epochs without a better score; ``None``: never.
-        cutoffs: The search's stopping rule; ``None``: none.
-        pause_at: Pause after so many epochs if the trial still goes on: its checkpoint is written,
-            and the outcome so far is handed back; ``None``: train to the end.
-        is_refit: Train on the training and the validation rows for all ``epochs`` and keep the
-            last epoch's weights; nothing is validated, so the objective is NaN.
-    """
-
-    config: TrialConfig
-    epochs: int
-    patience: int | None = None
-    cutoffs: Cutoffs | None = None
-    pause_at: int | None = None
-    is_refit: bool = False
-
-    @property
-    def key(self) -> TrialKey:
-        """What tells it from the study's other trainings."""
-        return self.config.number, self.config.repeat
-
-
-@dataclass(frozen=True, slots=True)
-class Cohort:
-    """Trials that one worker trains together; a lone trial is a cohort of one."""
-
-    assignments: tuple[Assignment, ...]
-
-    @property
-    def numbers(self) -> tuple[int, ...]:
-        """The numbers of its trials."""
-        return tuple(assignment.config.number for assignment in self.assignments)
-
-    @property
-    def keys(self) -> tuple[TrialKey, ...]:
-        """The numbers and repeats of its trials."""
-        return tuple(assignment.key for assignment in self.assignments)
 
 
 class Facts(Frozen):
@@ -152,8 +79,6 @@ class Facts(Frozen):
         return written
 
 
-NOT_IN_JSON = ("scores", "finalist", "objective")
-"""Of a ``TrialRow``: curves are MLflow's, and the objective is the study's."""
 WARNED_EPOCHS = 8
 """A warning names at most so many epochs."""
 WARNED_NAMES = 4
@@ -325,80 +250,3 @@ class TrialRecord(Frozen):
             facts=outcome.facts,
             logged=outcome.logged,
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrialRow:
-    """A trial as tables show it and as the search sees it.
-
-    Attributes:
-        value: Null unless the trial is complete.
-        run_id: Of its MLflow run; ``None`` where it has none or none is known.
-        finalist: ``None`` where the search suggested the setting.
-        n_parameters: Weights of the network; ``None`` where an earlier version did not store it
-            or the trial failed before it had a network.
-        scores: The objective's, one an epoch, as measured; empty where only MLflow's tags were
-            read.
-        objective: Which score of an epoch says what the trial is worth.
-    """
-
-    number: int
-    state: TrialState
-    value: float | None
-    best_epoch: int | None
-    params: dict[str, Scalar]
-    run_id: str | None
-    weights_sha256: str | None
-    cause: str | None
-    warning: str | None = None
-    finalist: Finalist | None = None
-    n_parameters: int | None = None
-    scores: tuple[float, ...] = field(default=(), repr=False)
-    objective: Objective = VAL_LOSS
-
-    @classmethod
-    def of(cls, config: TrialConfig, outcome: TrialOutcome) -> "TrialRow":
-        """The row of a trial that has just ended."""
-        return cls(
-            number=outcome.number,
-            state=outcome.state,
-            value=outcome.value,
-            best_epoch=outcome.best.epoch if outcome.best else None,
-            params=dict(config.params),
-            run_id=None,
-            weights_sha256=outcome.weights_sha256,
-            cause=outcome.cause,
-            warning=outcome.warning,
-            finalist=config.finalist,
-            n_parameters=outcome.n_parameters or None,
-            scores=outcome.scores,
-            objective=config.objective,
-        )
-
-    @property
-    def loss(self) -> float | None:
-        """What ranks the trial: its value, or the negative where it is maximised."""
-        return None if self.value is None else self.objective.loss(self.value)
-
-    @property
-    def losses(self) -> tuple[float, ...]:
-        """What the search compares, one entry an epoch: lower is better."""
-        return tuple(map(self.objective.loss, self.scores))
-
-    @property
-    def best_score(self) -> float | None:
-        """The best of the epochs; ``None`` where none is finite."""
-        lowest = min(filter(math.isfinite, self.losses), default=None)
-        return None if lowest is None else self.objective.loss(lowest)
-
-    @property
-    def lowest_so_far(self) -> tuple[float, ...]:
-        """The lowest loss up to each epoch: what the trial would be worth there."""
-        finite = (loss if math.isfinite(loss) else math.inf for loss in self.losses)
-        return tuple(accumulate(finite, min))
-
-    def as_json(self) -> dict[str, object]:
-        """The row as the command line's JSON holds it; curves are MLflow's."""
-        names = (one.name for one in fields(self) if one.name not in NOT_IN_JSON)
-        finalist_of = self.finalist.setting_of if self.finalist else None
-        return {name: getattr(self, name) for name in names} | {"finalist_of": finalist_of}

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from pipeline.trial.records import TrialRecord, TrialRow
+from pipeline.trial.records import TrialRecord
+from pipeline.trial.row import TrialRow
 from pipeline.trial.scores import Curve
 
 Point = tuple[str, int]

@@ -20,7 +20,7 @@ from pipeline.learning.data.reading import Arrays, Images, Labels, sha256_of_fil
 from pipeline.locks import locked
 
 if TYPE_CHECKING:
-    from pipeline.config.sections import Task
+    from pipeline.config.data_section import Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

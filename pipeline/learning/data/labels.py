@@ -9,7 +9,7 @@ import numpy.typing as npt
 from pipeline.errors import BadInputError
 
 if TYPE_CHECKING:
-    from pipeline.config.sections import Task
+    from pipeline.config.data_section import Task
     from pipeline.learning.data.reading import Arrays, Labels
     from pipeline.learning.data.stratified import Rows
 

@@ -18,7 +18,7 @@ from pipeline.learning.data.catalogue import (
 
 if TYPE_CHECKING:
     from pipeline.config import DataConfig
-    from pipeline.config.sections import Task
+    from pipeline.config.data_section import Task
 
 
 DATA_VARIABLE: Final = "PIPELINE_DATA"

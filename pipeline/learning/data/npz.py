@@ -24,7 +24,7 @@ from pipeline.learning.data.labels import (
 from pipeline.learning.data.reading import Arrays, Images, Labels, check_fits
 
 if TYPE_CHECKING:
-    from pipeline.config.sections import Task
+    from pipeline.config.data_section import Task
 
 COLOURS: Final = (1, 3)
 IMAGES: Final = "uint8, float32 or float64 [N, H, W], [N, H, W, 3] or [N, n_inputs], N at least 1"

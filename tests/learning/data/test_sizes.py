@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 
 from pipeline.config import DataConfig
-from pipeline.config.sections import WITH_PATH, DataName
+from pipeline.config.data_section import WITH_PATH, DataName
 from pipeline.errors import BadInputError
 from pipeline.learning.data import PreparedData, SplitSizes, known_sizes
 from pipeline.learning.data.catalogue import DATA_SETS
