@@ -37,6 +37,17 @@ STUDY: dict[str, Any] = PRUNED_TOO | {
 STUDIES: Sequence[dict[str, Any]] = (
     STUDY,
     STUDY | {"search": SEARCH | {"stopping": "halving", "block": 6}},  # its trials pause
+    STUDY
+    | {
+        "objective": {"metric": "val_accuracy", "direction": "maximize"},
+        "training": {"epochs": {"low": 5, "high": 10}},
+    },
+    STUDY
+    | {
+        "data": {"name": "digits", "validation": 0.25, "task": "regression"},
+        "objective": {"metric": "val_r2", "direction": "maximize"},
+        "training": {"epochs": 10, "loss": "huber"},
+    },
 )
 MOST_SECONDS_TO_END = 10.0
 """So long what a killed driver leaves may live."""
