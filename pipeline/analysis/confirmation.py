@@ -180,6 +180,12 @@ class Confirmation:
         return f"trials {tied} cannot be told apart at {seeds}; {best}"
 
     @property
+    def has_test_loss(self) -> bool:
+        """Whether there is one to show, or nothing else: a user's module may log none."""
+        is_there = any(one.test_loss.mean is not None for one in self.candidates)
+        return is_there or not any(one.test_metrics for one in self.candidates)
+
+    @property
     def shown_metrics(self) -> list[str]:
         """The first names of what a user's module logged on the test part: a table has room."""
         return list(self.candidates[0].test_metrics)[:MOST_SHOWN] if self.candidates else []

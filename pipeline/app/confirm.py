@@ -281,7 +281,7 @@ def _note(confirmed: ConfirmedStudy) -> str:
             number=one.number,
             scores=[
                 str(one.value) or "failed",
-                str(one.test_loss),
+                *[str(one.test_loss)] * answer.has_test_loss,
                 *[str(one.test_accuracy or "")] * has_accuracy,
                 *(str(one.test_metrics.get(name, "")) for name in more),
             ],
@@ -289,8 +289,8 @@ def _note(confirmed: ConfirmedStudy) -> str:
         )
         for one in answer.candidates
     ]
-    measured = [metric_title(answer.objective), "test loss", *["test accuracy"] * has_accuracy]
-    titles = [*measured, *map(escape, more)]
+    measured = ["test loss"] * answer.has_test_loss + ["test accuracy"] * has_accuracy
+    titles = [metric_title(answer.objective), *measured, *map(escape, more)]
     return confirmed_note(
         f"{answer.sentence}.", titles, lines, test_openings=confirmed.test_openings
     )

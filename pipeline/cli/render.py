@@ -15,7 +15,7 @@ from pipeline.errors import counted, visible
 from pipeline.trial import Best, SearchSummary, TrialRow, TrialState
 
 if TYPE_CHECKING:
-    from pipeline.analysis import Comparison, Finding
+    from pipeline.analysis import Comparison, Confirmation, Finding
     from pipeline.app.browse import Pages
     from pipeline.app.confirm import ConfirmedStudy
     from pipeline.app.doctor import Diagnosis
@@ -93,12 +93,10 @@ def _shared(settings: Sequence[Mapping[str, object]]) -> set[str]:
 def confirmed_table(confirmed: "ConfirmedStudy") -> str:
     """Draw the candidates, the best first; a star marks those that cannot be told apart."""
     answer = confirmed.answer
-    measure = (
-        "test accuracy" if any(one.test_accuracy for one in answer.candidates) else "test loss"
-    )
+    measured = _test_measure(answer)
     table = Table(box=None, pad_edge=False)
     more = answer.shown_metrics
-    for title in ("tied", "trial", "settings", answer.objective.metric, measure, *more):
+    for title in ("tied", "trial", "settings", answer.objective.metric, *measured, *more):
         is_number = title == "trial"
         table.add_column(
             _plain(title), justify="right" if is_number else "left", no_wrap=title != "settings"
@@ -107,12 +105,19 @@ def confirmed_table(confirmed: "ConfirmedStudy") -> str:
     for candidate in answer.candidates:
         varied = {name: value for name, value in candidate.params.items() if name not in shared}
         mark = "*" if candidate.number in answer.tied else ""
-        tested = candidate.test_accuracy or candidate.test_loss
-        scores = str(candidate.value) or "failed", str(tested)
+        tested = [str(candidate.test_accuracy or candidate.test_loss)] * len(measured)
+        scores = str(candidate.value) or "failed", *tested
         more_scores = (str(candidate.test_metrics.get(name, "")) for name in more)
         cells = (mark, str(candidate.number), _params(varied), *scores, *more_scores)
         table.add_row(*map(_plain, cells))
     return _drawn(table)
+
+
+def _test_measure(answer: "Confirmation") -> list[str]:
+    """Which of a study's own test scores has a column: the accuracy before the loss."""
+    if any(one.test_accuracy for one in answer.candidates):
+        return ["test accuracy"]
+    return ["test loss"] * answer.has_test_loss
 
 
 def _failure_lines(confirmed: "ConfirmedStudy") -> list[str]:

@@ -142,10 +142,21 @@ def test_json_holds_what_a_module_logged_on_the_test_part_of_every_seed() -> Non
     answer = judge([candidate(3, [0.5, 0.5]).with_test(repeats)])
     told = json.loads(json.dumps(answer.as_json()))["candidates"][0]["metrics"]
     assert told.keys() == {"test_f1"} == set(answer.shown_metrics)
+    assert answer.has_test_loss
     assert told["test_f1"]["mean"] == pytest.approx(0.6)
     assert told["test_f1"]["low"] < 0.5
     assert told["test_f1"]["high"] > 0.7
     assert judge([candidate(3, [0.5])]).as_json()["candidates"][0]["metrics"] == {}
+
+
+@pytest.mark.parametrize(
+    ("metrics", "is_shown"), [({}, True), ({"test_f1": 0.5}, False)], ids=["nothing", "another"]
+)
+def test_a_loss_that_no_module_logs_is_not_shown_beside_another_score(
+    metrics: dict[str, float], *, is_shown: bool
+) -> None:
+    scored = candidate(3, [0.5]).with_test({1: SealedScores(math.nan, None, metrics)})
+    assert judge([scored]).has_test_loss == is_shown
 
 
 def test_candidates_are_the_best_and_those_that_the_file_names_once_each() -> None:

@@ -74,9 +74,10 @@ def _check_taken(
     config: StudyConfig, classes: Mapping[Section, CustomClass], *, where: str
 ) -> None:
     """Refuse a parameter that nobody takes."""
-    built_in, counts = parameters_of(config.model, config.data), config.space.layered.values()
-    for name in config.space.arguments:
-        is_beside = built_in.find(name) is not None or name in counts  # a list has its length
+    built_in, space = parameters_of(config.model, config.data), config.space
+    beside = {*space.layered.values(), *space.of_training}  # a list has its length
+    for name in space.arguments:
+        is_beside = built_in.find(name) is not None or name in beside
         if is_beside or any(
             takes(custom, _init_args(config, section), name) for section, custom in classes.items()
         ):

@@ -11,7 +11,7 @@ import torch
 from sklearn.metrics import mean_absolute_error, r2_score
 
 from pipeline.learning.cohort.rows import load_splits, mean_scores, target_scores
-from pipeline.learning.custom.loaders import RowLoaders
+from pipeline.learning.custom.loaders import open_rows
 from pipeline.learning.data import PreparedData, splits
 from pipeline.trial import Assignment, Cutoffs, TrialRecord, TrialState, curve_sha256
 from tests.learning.cohort.test_stack import bits
@@ -163,7 +163,7 @@ def test_a_trial_of_numbers_that_diverges_fails(numbers: PreparedData) -> None:
 def test_a_users_module_gets_numbers_as_they_are_and_no_number_of_classes(
     numbers: PreparedData,
 ) -> None:
-    loaders = RowLoaders(assigned(predicting()), numbers)
+    (loaders,) = open_rows(assigned(predicting()), numbers)
     _, labels = next(iter(loaders.fit_arguments()["train_dataloaders"]))
     assert (labels.dtype, labels.shape) == (torch.float32, (100,))
     assert labels.unique().tolist() == list(range(10))

@@ -4,10 +4,13 @@ from typing import Any
 
 import torch
 
+from pipeline.config import check_study
+from pipeline.learning.custom.checks import check_custom
 from pipeline.learning.data import PreparedData
+from pipeline.search.blocks import resolve
 from pipeline.trial import TrialState
 from tests.learning.custom.modules import Plain
-from tests.learning.custom.trials import fit, own_trial
+from tests.learning.custom.trials import MODULES, fit, own_trial
 
 
 class Cycle(Plain):
@@ -45,3 +48,20 @@ def test_a_trial_that_is_trained_again_up_to_an_epoch_has_the_whole_trials_sched
     digits: PreparedData,
 ) -> None:
     assert rates(digits, 4, epochs=2) == rates(digits, 4)[:2]
+
+
+def test_epochs_may_be_searched_though_no_constructor_takes_them() -> None:
+    searched = {"epochs": {"low": 1, "high": 3}, "device": "cpu"}
+    study = check_study(
+        {
+            "name": "own",
+            "data": {"name": "digits"},
+            "model": {"class_path": f"{MODULES}.Plain"},
+            "space": {"hidden": {"choices": [4, 16]}},
+            "training": searched,
+            "search": {"trials": 2},
+        },
+        "own.yaml",
+    )
+    check_custom(study, "own.yaml")
+    assert resolve(study, 0, {"hidden": 4, "epochs": 2}).training.epochs == 2
