@@ -108,13 +108,14 @@ class Effect:
         if self.is_rate:
             return f"{self.title} wants dropout {_listed(good)}"
         if isinstance(self.best, int) and len(good) > 1:
-            return f"{self.parameter}: {_listed(good)} are as good as each other"
+            return f"{self.parameter}: {_listed(good)} cannot be told apart"
         return f"{self.parameter}: best {_listed(good)}"
 
     @property
     def _worse(self) -> str:
-        """By how much the worst value is worse than the best."""
-        index = self.losses.index(max(self.losses))
+        """By how much the worst value is worse than the best, of those that can be told from it."""
+        told = [index for index, is_it in enumerate(self.is_as_good) if not is_it]
+        index = max(told, key=lambda one: self.losses[one])
         lost = f"{self.objective.metric} {_shown(self.losses[index])} {self.objective.worse_word}"
         return f"; at {_shown(self.values[index])} it is worse ({lost} the best)"
 
@@ -159,7 +160,7 @@ def _shown(value: Scalar) -> str:
 
 
 def _listed(values: Sequence[Scalar]) -> str:
-    """Values that are as good as each other: a range of numbers, a list of words."""
+    """Values that cannot be told apart: a range of numbers, a list of words."""
     first, last = _shown(values[0]), _shown(values[-1])
     if isinstance(values[0], str | bool):
         return " or ".join(map(str, values))

@@ -80,9 +80,15 @@ WORDS: dict[str, Any] = {
         ),
         (
             effect("depth", **DEPTHS | {"is_as_good": (False, True, True)}),
-            "depth: 2, 3 are as good as each other; at 1 it is worse (val_loss 0.02 abo",
+            "depth: 2, 3 cannot be told apart; at 1 it is worse (val_loss 0.02 abo",
         ),
         (effect("depth", **DEPTHS | {"is_as_good": (False, True, False)}), "depth: best 2; at 1"),
+        (
+            effect(
+                "depth", **DEPTHS | {"losses": (0.02, 0.0, 0.05), "is_as_good": (False, True, True)}
+            ),
+            "depth: 2, 3 cannot be told apart; at 1 it is worse (val_loss 0.02 abo",
+        ),
         (effect("activation", **WORDS), "activation: best relu; at tanh it is worse"),
         (
             effect("activation", **WORDS | {"verdict": "indifferent", "is_as_good": (True, True)}),
