@@ -54,7 +54,7 @@ def study_note(
     settled: Settled | None = None,
     summary: SearchSummary | None = None,
 ) -> str:
-    """Write the note: question, counts, leaderboard, best trial, search, and what to do next.
+    """Write the note: question, answer, leaderboard, best trial, search, and what to do next.
 
     Rows of the leaderboard are left out from the end where a tag could not hold them all.
 
@@ -69,7 +69,6 @@ def study_note(
     """
     ranked = rank(rows)[:TOP]
     said = [
-        _answer_lines(summary),
         _settled_line(settled),
         _best_line(find_best(rows)),
         _summary_lines(summary),
@@ -78,7 +77,7 @@ def study_note(
     ]
     while True:
         table = _leaderboard(ranked, experiment_id)
-        parts = [_headline(name, question), _counts(rows), table, *said]
+        parts = [_headline(name, question), _answer_lines(summary), _counts(rows), table, *said]
         note = "\n\n".join(part for part in parts if part)
         if len(note) <= LARGEST_TAG or not ranked:
             return note
