@@ -50,8 +50,7 @@ bench-search: $(VENV)/.installed-bench-search  ## Search beside what a user coul
 torture: $(VENV)/.installed-dev  ## Attack the promises for 40 minutes: kill -9, a server away, full disks, fuzz, 100 reproductions
 	$(BIN)/python -m benchmarks.torture --kills 200
 	$(BIN)/python -m benchmarks.reproduction --trials 100
-	TORTURE=1 $(BIN)/python -m pytest tests/app/test_outage.py tests/app/test_failing_world.py tests/app/test_torture.py \
-		tests/benchmarks/test_endurance.py tests/tracking/test_client.py tests/docs/test_custom_model.py
+	TORTURE=1 $(BIN)/python -m pytest $$(grep -lE "import .*(TORTURE|long_form)" $$(find tests -name 'test_*.py') | grep -v test_fuzz)
 	TORTURE=1 $(BIN)/python -m pytest -m hypothesis --timeout 1800
 
 clean:  ## Remove what make made

@@ -23,6 +23,7 @@ from tests.app.studies import (
     table,
     with_store,
 )
+from tests.long_form import in_long_form
 
 pytestmark = pytest.mark.slow
 
@@ -78,7 +79,7 @@ def test_what_paused_is_reproduced_and_the_doctor_finds_nothing(halved: Path) ->
     assert diagnosis.is_healthy, diagnosis.findings
 
 
-@pytest.mark.parametrize("workers", [2, 4])
+@pytest.mark.parametrize("workers", [2, in_long_form(4)])
 def test_table_stays_the_same_with_delays_and_other_cohorts(
     halved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:

@@ -12,6 +12,7 @@ from pipeline.tracking.reader import read_trial
 from pipeline.trial import curve_sha256
 from tests.app.planted import train_here
 from tests.app.studies import check_ledgers_agree, study_in, table
+from tests.long_form import in_long_form
 
 pytestmark = pytest.mark.slow
 
@@ -73,7 +74,12 @@ SEARCH = {"trials": 6, "sampler": "tpe", "stopping": "median", "seed": 1, "block
 TRAINING = {"epochs": 3}
 
 
-@pytest.mark.parametrize("kind", sorted(STUDIES))
+LONG = ("autoencoder", "dropconnect")
+
+
+@pytest.mark.parametrize(
+    "kind", [in_long_form(kind) if kind in LONG else kind for kind in sorted(STUDIES)]
+)
 def test_every_kind_of_study_keeps_the_promises(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,7 @@ from pipeline.search.store import TrialStore
 from pipeline.search.warm_start import MOST_TAKEN, find_warm_start, take_outcomes
 from pipeline.trial import TakenOutcome, TrialRow, TrialState, WarmStart
 from tests.fakes import Fuse, KilledError
+from tests.long_form import in_long_form
 from tests.search.studies import SPACE, Stores, ended, study
 from tests.search.test_bayes import SPACE as SMOOTH
 from tests.search.test_bayes import loss
@@ -41,7 +42,7 @@ def frozen(stores: Stores) -> WarmStart | None:
     return TrialStore(stores.storage, "small").warm_start
 
 
-@pytest.fixture(scope="module", params=["none", "halving"])
+@pytest.fixture(scope="module", params=[in_long_form("none"), "halving"])
 def whole(request: pytest.FixtureRequest) -> tuple[StudyConfig, Stores]:
     """A study that was never disturbed, without and with a gate."""
     stores, asked = with_earlier(), warmed(stopping=request.param)

@@ -13,6 +13,7 @@ from pipeline.learning.custom.namespaces import ROOT, OneLightning, is_derived, 
 from pipeline.learning.lightning import LightningDataModule, LightningModule, pytorch_lightning
 from pipeline.trial import TrialState
 from tests.learning.custom.trials import fit_on_own, own_trial
+from tests.long_form import long_form
 
 TEMPLATE = "tests.learning.custom.template"
 
@@ -120,6 +121,7 @@ assert reproduce(study.workspace, "notebook").as_json()["verdict"] == "identical
 
 
 @pytest.mark.slow
+@long_form
 def test_the_real_package_may_have_been_imported_before(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", IN_A_NOTEBOOK, str(tmp_path / "home")],
