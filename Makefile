@@ -9,7 +9,7 @@ SEARCHES := build/search
 QUICK := tests/analysis tests/config tests/docs/test_docs.py tests/test_house.py tests/test_locks.py \
 	$(filter-out %/test_driver.py %/test_store.py %/test_lease.py %/test_retry_failed.py,$(wildcard tests/search/test_*.py))
 
-.PHONY: demo install quick test check format bench bench-search torture clean
+.PHONY: demo install quick test check coverage format bench bench-search torture clean
 
 demo: $(VENV)/.installed  ## Run the study of the README to its end
 	$(BIN)/pipeline run studies/mnist_5k_mlp.yaml
@@ -26,11 +26,14 @@ quick: $(VENV)/.installed-dev  ## Lint, types, import contracts and the fast tes
 test: $(VENV)/.installed-dev  ## Run the tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-check: $(VENV)/.installed-dev  ## Lint, types, import contracts, and the tests with branch coverage
+check: $(VENV)/.installed-dev  ## Lint, types, import contracts, and the tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(MAKE) test
+
+coverage: $(VENV)/.installed-dev  ## Run the tests with branch coverage, which takes twice as long
 	$(MAKE) test ARGS=--cov
 
 format: $(VENV)/.installed-dev  ## Put the code into its form
