@@ -290,7 +290,8 @@ def test_command_prints_json_alone_on_stdout(home: Path) -> None:
     }
     for one in told["candidates"]:
         assert one.keys() == {
-            *("number", "params", "mean", "low", "high", "test", "test_accuracy", "failures")
+            *("number", "params", "mean", "low", "high", "test", "test_accuracy", "metrics"),
+            "failures",
         }
         assert one["low"] < one["mean"] < one["high"]
         assert math.isfinite(one["test"]["mean"])
