@@ -80,6 +80,12 @@ class Progress:
         elif len(losses) == self.assignment.pause_at:
             self.state = TrialState.RUNNING
 
+    def forget(self) -> None:
+        """Begin anew, with an empty curve."""
+        self.curve.clear()
+        self._losses.clear()
+        self.state = self.cause = None
+
     @contextmanager
     def failing_alone(self) -> Iterator[None]:
         """On an exception, fail this trial and no other of its cohort."""

@@ -128,8 +128,7 @@ class _Fit:
     def _forget(self) -> None:
         """Start anew: the checkpoint does not fit the module, newly made."""
         self._checkpoints.remove(self._config.number)
-        self._progress.curve.clear()
-        self._progress.state = None
+        self._progress.forget()
 
     def _save(self, take: Callable[[], State]) -> None:
         """Write a checkpoint; a module whose state cannot be written down has none."""
