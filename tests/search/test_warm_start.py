@@ -199,7 +199,7 @@ REFUSED: dict[str, tuple[Callable[[], Stores], dict[str, Any], str]] = {
     "model": (
         lambda: with_earlier(model={"name": "cnn"}, space=CNN, trials=5),
         {},
-        "where model.name: 'cnn' → 'mlp' here, expected the same model and optimizer",
+        "where model.name: 'cnn' → 'mlp' here, expected the same model, objective and optimizer",
     ),
     "by layer": (
         lambda: with_earlier(space=SHARED),
