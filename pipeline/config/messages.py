@@ -46,14 +46,19 @@ class InvalidValueError(ValueError):
     def __init__(
         self, *, key: str = "", problem: str = "", got: str = "", expected: str = ""
     ) -> None:
-        self.key = key
-        self.problem = problem or f"got {got}, expected {expected}"
-        super().__init__(f"{key}: {self.problem}".removeprefix(": "))
+        self.key = _encodable(key)
+        self.problem = _encodable(problem or f"got {got}, expected {expected}")
+        super().__init__(f"{self.key}: {self.problem}".removeprefix(": "))
 
     def below(self, key: str) -> "InvalidValueError":
         """The same fault, in a record that is itself the value of a key."""
         path = ".".join(filter(None, (key, self.key)))
         return InvalidValueError(key=path, problem=self.problem)
+
+
+def _encodable(text: str) -> str:
+    """A text that pydantic and a terminal can write: half a surrogate pair becomes its escape."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 @contextmanager

@@ -77,6 +77,7 @@ SECTIONS: list[tuple[str, str, Any, str]] = [
         {"metric": "val_accuracy", "direction": "maximize"},
         ".metric: got 'val_accuracy', expected one of val_loss, ",
     ),
+    ("mlp", "search", {"trials": 6, "\ud800": 1}, r".\ud800: unknown key, expected one of trials"),
     ("mlp", "search.sampler", "tep", "got 'tep', expected 'auto', 'gp', 'tpe',"),
     ("mlp", "search.stopping", "asah", "got 'asah', expected 'auto', 'none', 'halving', 'median',"),
     ("mlp", "search.warm_start", 5, "got 5, expected a text"),
