@@ -208,9 +208,9 @@ class TrialStore:
     @explained
     def rows(self) -> list[TrialRow]:
         """All trials by number."""
-        late = self._late_runs
+        late, objective = self._late_runs, self.objective
         return [
-            row_of(trial, self.objective, late_run=late.get(str(trial.number)))
+            row_of(trial, objective, late_run=late.get(str(trial.number)))
             for trial in self._study.get_trials(deepcopy=False)
         ]
 

@@ -3,7 +3,6 @@
 import math
 import re
 from collections.abc import Iterable, Mapping
-from math import isfinite
 from posixpath import normpath
 from typing import Final, NamedTuple
 
@@ -75,7 +74,7 @@ def sealed_metrics(logged: Mapping[str, float], *, is_tested: bool) -> dict[str,
     named = [
         name
         for name in logged
-        if isfinite(logged[name])
+        if math.isfinite(logged[name])
         and _is_name(name)
         and not _is_twin(name, logged)
         and (is_tested or name not in OURS)
