@@ -27,6 +27,8 @@ BOUND: Final = 2.5
 """A value is told from the best where its predicted difference is above so many of its standard
 deviations: of 160 parameters without an effect one in twenty is then said to have one
 (docs/decisions/0030-what-each-parameter-does.md)."""
+AT_END: Final = 0.02
+"""So near to an end of its range, as a part of it, a value is at the end."""
 SMALL: Final = 0.2
 """A difference is small that is below this part of the largest one that a parameter makes."""
 
@@ -81,11 +83,12 @@ def _filled(study: StudyConfig, setting: Params) -> Params:
 
     What the sampler drew for them was never trained.
     """
-    filled = usual_setting(study) | {name: setting[name] for name in study.space.active(setting)}
+    active = dict.fromkeys(study.space.active(setting))
+    filled = usual_setting(study) | {name: setting[name] for name in active}
     for name in study.space.domains:
-        match = study.space.table.layer_key.match(name)
-        before = f"{match[1]}_{int(match[2]) - 1}" if match else ""
-        if name not in study.space.active(setting) and before in filled:
+        kind, layer = study.space.layer_of(name) or ("", 0)
+        before = f"{kind}_{layer - 1}"
+        if name not in active and before in filled:
             filled[name] = filled[before]
     return filled
 
@@ -111,6 +114,7 @@ def _effect_of(curve: _Curve, study: StudyConfig, *, small: float, spread: float
     """Judge a curve; ``small`` is a difference that does not count."""
     most = float((curve.losses + BOUND * curve.sds).max())
     is_as_good = curve.losses <= BOUND * curve.sds
+    best = curve.values[int(curve.losses.argmin())]
     verdict: Verdict = "wants"
     if is_as_good.all():
         verdict = "indifferent" if most <= small else "unknown"
@@ -122,7 +126,7 @@ def _effect_of(curve: _Curve, study: StudyConfig, *, small: float, spread: float
         is_as_good=tuple(is_as_good.tolist()),
         verdict=verdict,
         most=most,
-        at_end=_end(curve) if is_as_good.mean() <= NARROW else None,
+        at_end=end_of(curve.axis, best) if is_as_good.mean() <= NARROW else None,
         share=float(curve.losses.var()) / spread if spread else 0.0,
         objective=study.objective,
     )
@@ -153,11 +157,11 @@ def _differences(
     return np.maximum(losses, 0.0), sds
 
 
-def _end(curve: _Curve) -> End | None:
-    """At which end of its range the best value is; a rate of 0 and words have none."""
-    best, values = int(curve.losses.argmin()), curve.values
-    if isinstance(curve.axis, NominalAxis) or 0 < best < len(values) - 1:
+def end_of(axis: Axis, value: Any) -> End | None:
+    """At which end of its range a value is; a lowest of 0 is no end, nor is a word."""
+    if isinstance(axis, NominalAxis):
         return None
-    if best == len(values) - 1:
+    [place] = axis.encode(value)
+    if place >= 1 - AT_END:
         return "high"
-    return "low" if values[0] > 0 else None
+    return "low" if place <= AT_END and value > 0 else None

@@ -9,8 +9,8 @@ from threadpoolctl import threadpool_limits
 
 from pipeline.config import Params, StudyConfig, usual_setting
 from pipeline.search.bayes import MIN_OUTCOMES
-from pipeline.search.effects import find_effects
-from pipeline.search.encoding import Axis, Encoding, NominalAxis
+from pipeline.search.effects import end_of, find_effects
+from pipeline.search.encoding import Encoding
 from pipeline.search.finalists import first_of_each, model_of, setting_of
 from pipeline.search.gate import Gate
 from pipeline.search.samplers import TPE_START_UP
@@ -30,8 +30,6 @@ from pipeline.trial.search_summary import Origin
 BOUND: Final = 2.0
 """A setting is told from the best where its predicted difference is above so many of its standard
 deviations; 1.645 would be the one-sided 95 % bound if lengths and noise were known."""
-AT_END: Final = 0.02
-"""So near to an end of its range, as a part of it, a value is at the end."""
 
 
 def summary_of(study: StudyConfig, store: TrialStore) -> SearchSummary | None:
@@ -190,16 +188,8 @@ def _at_ends(study: StudyConfig, encoding: Encoding, setting: Params) -> tuple[s
     return tuple(
         f"{name} {_shown(setting[name])}"
         for name in active
-        if _is_at_end(encoding.axes[name], setting[name])
+        if end_of(encoding.axes[name], setting[name])
     )
-
-
-def _is_at_end(axis: Axis, value: Any) -> bool:
-    """Whether a value is the lowest or the highest; a lowest of 0 is no end, nor is a word."""
-    if isinstance(axis, NominalAxis):
-        return False
-    [place] = axis.encode(value)
-    return place >= 1 - AT_END or (place <= AT_END and value > 0)
 
 
 def _shown(value: Any) -> str:
