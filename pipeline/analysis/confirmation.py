@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pipeline.config import VAL_LOSS, Objective, Scalar
 from pipeline.errors import counted
-from pipeline.trial import SealedScores, TrialRow, TrialState, rank
+from pipeline.trial import SealedScores, TrialRow, TrialState, rank, shared_scores
 
 CONFIDENCE: Final = 0.95
 MOST_SHOWN: Final = 2
@@ -113,9 +113,8 @@ class Candidate:
     @property
     def test_metrics(self) -> dict[str, Interval]:
         """The means over seeds of what a user's module logged on the test part, by its names."""
-        found = [repeat.test_metrics for repeat in self.repeats]
-        names = [name for name in found[0] if all(name in other for other in found)]
-        return {name: interval([metrics[name] for metrics in found]) for name in names}
+        found = shared_scores([repeat.test_metrics for repeat in self.repeats])
+        return {name: interval(values) for name, values in found.items()}
 
     @property
     def failures(self) -> dict[int, str]:
@@ -178,6 +177,11 @@ class Confirmation:
         tied = f"{', '.join(map(str, most))} and {last}"
         best = f"{self.winner} has the {self.objective.best_word} mean"
         return f"trials {tied} cannot be told apart at {seeds}; {best}"
+
+    @property
+    def has_test_accuracy(self) -> bool:
+        """Whether a candidate has one."""
+        return any(one.test_accuracy for one in self.candidates)
 
     @property
     def has_test_loss(self) -> bool:

@@ -275,21 +275,20 @@ def _note(confirmed: ConfirmedStudy) -> str:
 
     answer = confirmed.answer
     more = answer.shown_metrics
-    has_accuracy = any(one.test_accuracy for one in answer.candidates)
     lines = [
         ConfirmedLine(
             number=one.number,
             scores=[
                 str(one.value) or "failed",
                 *[str(one.test_loss)] * answer.has_test_loss,
-                *[str(one.test_accuracy or "")] * has_accuracy,
+                *[str(one.test_accuracy or "")] * answer.has_test_accuracy,
                 *(str(one.test_metrics.get(name, "")) for name in more),
             ],
             is_tied=one.number in answer.tied,
         )
         for one in answer.candidates
     ]
-    measured = ["test loss"] * answer.has_test_loss + ["test accuracy"] * has_accuracy
+    measured = ["test loss"] * answer.has_test_loss + ["test accuracy"] * answer.has_test_accuracy
     titles = [metric_title(answer.objective), *measured, *map(escape, more)]
     return confirmed_note(
         f"{answer.sentence}.", titles, lines, test_openings=confirmed.test_openings

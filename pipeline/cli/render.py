@@ -115,7 +115,7 @@ def confirmed_table(confirmed: "ConfirmedStudy") -> str:
 
 def _test_measure(answer: "Confirmation") -> list[str]:
     """Which of a study's own test scores has a column: the accuracy before the loss."""
-    if any(one.test_accuracy for one in answer.candidates):
+    if answer.has_test_accuracy:
         return ["test accuracy"]
     return ["test loss"] * answer.has_test_loss
 

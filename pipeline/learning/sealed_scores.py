@@ -35,7 +35,7 @@ from pipeline.learning.lightning import LightningModule
 from pipeline.learning.modules.build import build_network
 from pipeline.learning.modules.network import weights_by_fold
 from pipeline.learning.provenance import resolve_device
-from pipeline.trial import SealedScores
+from pipeline.trial import SealedScores, shared_scores
 
 NO_TEST_STEP: Final = LightningModule.test_step
 
@@ -162,9 +162,8 @@ def _score_module(
             found.append((validated, sealed_metrics(tested, is_tested=has_test)))
     losses = [loss_in(validated, config.objective) for validated, _ in found]
     accuracies = [validated.get("val_accuracy", math.nan) for validated, _ in found]
-    first, *others = (metrics for _, metrics in found)
-    names = [name for name in first if all(name in other for other in others)]
-    means = {name: fmean(metrics[name] for _, metrics in found) for name in names}
+    shared = shared_scores([metrics for _, metrics in found])
+    means = {name: fmean(values) for name, values in shared.items()}
     return _sealed(Scores(fmean(losses), fmean(accuracies)))._replace(metrics=means)
 
 

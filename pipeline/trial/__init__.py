@@ -20,6 +20,7 @@ from pipeline.trial.scores import (
     SealedScores,
     TrialKey,
     curve_sha256,
+    shared_scores,
 )
 from pipeline.trial.search_summary import ModelGain, SearchSummary, SmallerNetwork
 from pipeline.trial.settled import Settled
@@ -70,4 +71,5 @@ __all__ = [
     "ignore",
     "rank",
     "sha256_of",
+    "shared_scores",
 ]

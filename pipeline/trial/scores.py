@@ -140,6 +140,17 @@ class SealedScores(NamedTuple):
     metrics: Mapping[str, float] = MappingProxyType({})
 
 
+def shared_scores(scores: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
+    """The values of each name that all have, in the order of the first.
+
+    >>> shared_scores([{"f1": 0.5, "acc": 0.9}, {"f1": 0.7}])
+    {'f1': [0.5, 0.7]}
+    """
+    first, *others = scores
+    names = [name for name in first if all(name in other for other in others)]
+    return {name: [one[name] for one in scores] for name in names}
+
+
 def curve_sha256(curve: Sequence[EpochScores]) -> str:
     """Digest a curve's repeatable scores; equal digests mean equal curves to the bit."""
     text = json.dumps([[scores.epoch, scores.measured] for scores in curve], sort_keys=True)

@@ -19,7 +19,7 @@ from pipeline.learning.custom.loaders import TrialLoaders
 from pipeline.learning.custom.training import Save, Training
 from pipeline.learning.custom.turns import Turn
 from pipeline.learning.lightning import LightningModule
-from pipeline.trial import EpochScores, FoldScores, TrialState, ignore
+from pipeline.trial import EpochScores, FoldScores, TrialState, ignore, shared_scores
 
 
 class FoldProgress(Progress):
@@ -180,12 +180,11 @@ def mean_scores(folds: Sequence[EpochScores]) -> EpochScores:
     Args:
         folds: Of one epoch.
     """
-    first, *others = folds
     measured = [FoldScores(*(getattr(fold, name) for name in FoldScores._fields)) for fold in folds]
     train, no_dropout, validation, accuracy = map(fmean, zip(*measured, strict=True))
-    names = [name for name in first.logged if all(name in other.logged for other in others)]
+    logged = shared_scores([fold.logged for fold in folds])
     return replace(
-        first,
+        folds[0],
         ended_at_ms=max(fold.ended_at_ms for fold in folds),
         train_loss=train,
         train_accuracy=fmean(fold.train_accuracy for fold in folds),
@@ -194,5 +193,5 @@ def mean_scores(folds: Sequence[EpochScores]) -> EpochScores:
         val_accuracy=accuracy,
         epoch_seconds=sum(fold.epoch_seconds for fold in folds),
         folds=tuple(measured),
-        logged={name: fmean(fold.logged[name] for fold in folds) for name in names},
+        logged={name: fmean(values) for name, values in logged.items()},
     )

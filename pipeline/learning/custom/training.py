@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from pipeline.config import TrainingConfig, TrialConfig, derive_seed
+from pipeline.config import TrainingConfig, TrialConfig
 from pipeline.learning.checkpoints.states import State, curve_state
 from pipeline.learning.cohort.member import Progress
 from pipeline.learning.custom.callbacks import EpochRecorder, NoDropoutScore, Report
@@ -26,7 +26,7 @@ from pipeline.learning.lightning import (
     Trainer,
     expected_warnings,
 )
-from pipeline.learning.modules.build import build_network, network_class
+from pipeline.learning.modules.build import build_network, fold_seed, network_class
 from pipeline.learning.provenance import resolve_device
 
 
@@ -80,12 +80,6 @@ def expected_of_loaders() -> Iterator[None]:
         yield
 
 
-def seed_of(config: TrialConfig, purpose: str, fold: int) -> int:
-    """A trial's seed for a purpose; of a study with folds, each fold has its own."""
-    seed = config.seeds[purpose]
-    return derive_seed(seed, "fold", fold) if fold else seed
-
-
 def build_model(config: TrialConfig, of_data: DataArguments, *, fold: int = 0) -> LightningModule:
     """Build a user's module, or a built-in one for a user's data, on the CPU.
 
@@ -94,7 +88,7 @@ def build_model(config: TrialConfig, of_data: DataArguments, *, fold: int = 0) -
         of_data: Arguments that the data gives.
         fold: Of a study with folds, counted from 1.
     """
-    seed_all(seed_of(config, "initialisation", fold))
+    seed_all(fold_seed(config.seeds["initialisation"], fold))
     path = config.model.class_path
     if path is not None:
         custom = find_class(path, "model", where="trial")
@@ -162,7 +156,7 @@ class Training:
             no_dropout=NoDropoutScore(
                 make_trainer(self._config.training), probe, self._config.objective
             ),
-            seed=seed_of(self._config, "dropout", fold),
+            seed=fold_seed(self._config.seeds["dropout"], fold),
         )
         if saved is not None:
             self._recorder.weights = saved["weights"]

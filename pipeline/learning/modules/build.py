@@ -16,6 +16,11 @@ def network_class(name: str) -> type[Network]:
     return found
 
 
+def fold_seed(seed: int, fold: int) -> int:
+    """A trial's seed in a fold, counted from 1; 0: the trial has no folds."""
+    return derive_seed(seed, "fold", fold) if fold else seed
+
+
 def build_network(
     config: TrialConfig,
     *,
@@ -34,9 +39,7 @@ def build_network(
     network = network_class(str(config.model.name))
     arguments = network.arguments_for(config, image_shape, labels)
     if fold:
-        arguments |= {
-            name: derive_seed(arguments[name], "fold", fold) for name in ("seed", "dropout_seed")
-        }
+        arguments |= {name: fold_seed(arguments[name], fold) for name in ("seed", "dropout_seed")}
     return network(**arguments)
 
 
