@@ -2,6 +2,7 @@
 
 from pipeline.trial.assignment import Assignment, Cohort, Cutoffs
 from pipeline.trial.effects import Effect, answer_json
+from pipeline.trial.interaction import Interaction
 from pipeline.trial.ports import NO_RUNS, Engine, Event, KnownRuns, Ledger, Tell, Watch, ignore
 from pipeline.trial.ranking import Best, FinalistSetting, Ranked, find_best, rank
 from pipeline.trial.records import (
@@ -42,6 +43,7 @@ __all__ = [
     "Facts",
     "FinalistSetting",
     "FoldScores",
+    "Interaction",
     "KnownRuns",
     "Ledger",
     "ModelGain",

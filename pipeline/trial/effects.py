@@ -34,6 +34,7 @@ class Effect:
         at_end: Where the best value is an end of its range that could be wider.
         share: The parameter's part of the differences that all parameters make, in [0, 1].
         objective: The study's.
+        importance: By Optuna's evaluator, in [0, 1]; ``None`` where it does not tell.
     """
 
     parameter: str
@@ -46,6 +47,7 @@ class Effect:
     at_end: End | None
     share: float
     objective: Objective
+    importance: float | None = None
 
     @property
     def best(self) -> Scalar:
@@ -141,6 +143,7 @@ class Effect:
             "verdict": self.verdict,
             "at_end": self.at_end,
             "share": self.share,
+            "importance": self.importance,
             "values": list(self.values),
             "above_best": list(self.losses),
             "sd": list(self.sds),

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pipeline.errors import counted
 from pipeline.trial.effects import Effect
+from pipeline.trial.interaction import Interaction
 
 Origin = Literal["usual", "file", "search"]
 """Where a setting comes from: it is the usual one, the study file names it, or neither."""
@@ -74,6 +75,7 @@ class SearchSummary:
         noise: Standard deviation of a setting's value over seeds.
         metric: The objective's.
         effects: What each parameter does, the rates first; empty where there are few trials.
+        interactions: Pairs of parameters whose effects depend on one another, the largest first.
         last_gain: Since this trial nothing was gained beyond noise: the first one that cannot be
             told from the best.
         tied: The other trials whose settings cannot be told from the best.
@@ -93,6 +95,7 @@ class SearchSummary:
     gain: ModelGain | None
     metric: str = "val_loss"
     effects: tuple[Effect, ...] = ()
+    interactions: tuple[Interaction, ...] = ()
 
     @property
     def warning(self) -> str | None:
