@@ -1,16 +1,18 @@
 """Answers from records."""
 
 from pipeline.analysis.audit import audit, run_of
-from pipeline.analysis.comparison import Comparison, Verdict, compare
-from pipeline.analysis.confirmation import (
+from pipeline.analysis.candidates import (
     Candidate,
-    Confirmation,
-    Interval,
+    Choice,
     Repeat,
     choose_candidates,
-    judge,
+    without_dropout,
 )
+from pipeline.analysis.comparison import Comparison, Verdict, compare
+from pipeline.analysis.confirmation import Confirmation, judge
 from pipeline.analysis.findings import Action, Finding, Kind
+from pipeline.analysis.intervals import Interval
+from pipeline.analysis.race import race
 from pipeline.analysis.recovery import (
     as_recorded,
     can_take,
@@ -22,6 +24,7 @@ from pipeline.analysis.recovery import (
 __all__ = [
     "Action",
     "Candidate",
+    "Choice",
     "Comparison",
     "Confirmation",
     "Finding",
@@ -37,6 +40,8 @@ __all__ = [
     "judge",
     "known_failure",
     "known_outcome",
+    "race",
     "refusal",
     "run_of",
+    "without_dropout",
 ]

@@ -1,149 +1,18 @@
-"""Who wins when the best few are trained again on new seeds, and who cannot be told apart."""
+"""Who wins when the best few are trained again on new seeds, by how much, and who is as good."""
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import takewhile
-from statistics import fmean, stdev
+from dataclasses import dataclass
 from typing import Any, Final
 
-from pipeline.config import VAL_LOSS, Objective, Scalar
+from pipeline.analysis.candidates import Candidate, Dropped
+from pipeline.analysis.intervals import Interval, interval_of_best
+from pipeline.analysis.race import LAST_ERROR, beaten
+from pipeline.config import NO_DROPOUT, VAL_LOSS, Objective, ShownNumber, label_of
 from pipeline.errors import counted
-from pipeline.trial import SealedScores, TrialRow, TrialState, rank, shared_scores
 
-CONFIDENCE: Final = 0.95
 MOST_SHOWN: Final = 2
 """Of a user's own scores on the test part a table shows so many; all are in the JSON."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
-    """A mean with the bounds of its 95 % interval.
-
-    Attributes:
-        mean: ``None`` where a value is missing or not finite.
-        low: ``None`` where fewer than two values leave the spread unknown.
-        high: As ``low``.
-    """
-
-    mean: float | None
-    low: float | None = None
-    high: float | None = None
-
-    def __str__(self) -> str:
-        """``0.1858 [0.1790, 0.1926]``, as far as it is known."""
-        if self.mean is None:
-            return ""
-        bounds = "" if self.low is None else f" [{self.low:.4f}, {self.high:.4f}]"
-        return f"{self.mean:.4f}{bounds}"
-
-    def as_json(self) -> dict[str, float | None]:
-        """The interval as the command line's JSON holds it."""
-        return {"mean": self.mean, "low": self.low, "high": self.high}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Repeat:
-    """A candidate trained on one set of new seeds.
-
-    Attributes:
-        repeat: Which set, from 1.
-        value: The best score over the epochs; ``None`` where the training failed.
-        cause: Why it failed.
-        test_loss: Of the best epoch's weights; ``None`` where they were not scored.
-        test_accuracy: ``None`` also where the model has none.
-        test_metrics: What a user's module logged there beside these, by its own names.
-    """
-
-    repeat: int
-    value: float | None
-    cause: str | None = None
-    test_loss: float | None = None
-    test_accuracy: float | None = None
-    test_metrics: Mapping[str, float] = field(default_factory=dict)
-
-    def with_test(self, scores: SealedScores | None) -> "Repeat":
-        """Add its scores on the test part, where it was scored."""
-        if scores is None:
-            return self
-        loss, accuracy, metrics = scores
-        return replace(self, test_loss=loss, test_accuracy=accuracy, test_metrics=metrics)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """A trial that was trained again.
-
-    Attributes:
-        number: The trial's.
-        params: Its setting.
-        repeats: By ``repeat``; each candidate has the same.
-    """
-
-    number: int
-    params: Mapping[str, Scalar]
-    repeats: tuple[Repeat, ...]
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether no repeat failed; only then can it win: a mean over survivors flatters."""
-        return all(repeat.value is not None for repeat in self.repeats)
-
-    @property
-    def values(self) -> list[float]:
-        """The values by seeds; those of failed repeats are left out."""
-        return [repeat.value for repeat in self.repeats if repeat.value is not None]
-
-    @property
-    def value(self) -> Interval:
-        """The mean over seeds; unknown where a repeat failed."""
-        return interval(self.values) if self.is_whole else Interval(mean=None)
-
-    @property
-    def test_loss(self) -> Interval:
-        """The mean test loss over seeds."""
-        return _over_all([repeat.test_loss for repeat in self.repeats])
-
-    @property
-    def test_accuracy(self) -> Interval | None:
-        """The mean test accuracy over seeds; ``None`` where there is none."""
-        found = _over_all([repeat.test_accuracy for repeat in self.repeats])
-        return None if found.mean is None else found
-
-    @property
-    def test_metrics(self) -> dict[str, Interval]:
-        """The means over seeds of what a user's module logged on the test part, by its names."""
-        found = shared_scores([repeat.test_metrics for repeat in self.repeats])
-        return {name: interval(values) for name, values in found.items()}
-
-    @property
-    def failures(self) -> dict[int, str]:
-        """Why repeats failed, by repeat."""
-        return {
-            repeat.repeat: repeat.cause or "unknown"
-            for repeat in self.repeats
-            if repeat.value is None
-        }
-
-    def with_test(self, scores: Mapping[int, SealedScores]) -> "Candidate":
-        """Add the scores of its repeats on the test part, by repeat."""
-        repeats = (repeat.with_test(scores.get(repeat.repeat)) for repeat in self.repeats)
-        return replace(self, repeats=tuple(repeats))
-
-    def as_json(self) -> dict[str, Any]:
-        """The candidate as the command line's JSON holds it."""
-        accuracy = self.test_accuracy
-        return {
-            "number": self.number,
-            "params": dict(self.params),
-            **self.value.as_json(),
-            "test": self.test_loss.as_json(),
-            "test_accuracy": accuracy and accuracy.as_json(),
-            "metrics": {name: found.as_json() for name, found in self.test_metrics.items()},
-            "failures": [
-                {"repeat": repeat, "cause": cause} for repeat, cause in self.failures.items()
-            ],
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,32 +20,122 @@ class Confirmation:
     """The answer of a confirmation.
 
     Attributes:
-        candidates: The best mean first; those with a failed repeat last.
+        candidates: The best mean first; those that were dropped come after the others, those with a
+            failed repeat last.
         winner: The number of the best mean; ``None`` where every candidate failed.
-        tied: Numbers that cannot be told apart from the winner, the winner first.
+        tied: ShownNumbers that cannot be told apart from the winner, the winner first.
         objective: Which score the values are.
     """
 
     candidates: tuple[Candidate, ...]
-    winner: int | None
-    tied: tuple[int, ...]
+    winner: ShownNumber | None
+    tied: tuple[ShownNumber, ...]
     objective: Objective = VAL_LOSS
+
+    def value_of(self, candidate: Candidate) -> Interval:
+        """A candidate's mean over seeds; the winner's interval knows that it was chosen."""
+        if candidate.number != self.winner:
+            return candidate.value
+        return interval_of_best(candidate.values, len(self.tied), self.objective)
+
+    def too_good(self, candidate: Candidate) -> Interval | None:
+        """By how much the search's value of a candidate is better than its mean over new seeds.
+
+        Of many values the best is one of a lucky seed: the winner's curse. ``None`` where the
+        search has no value of it.
+        """
+        if candidate.search_value is None:
+            return None
+        worse = self.value_of(candidate) - candidate.search_value
+        return -worse if self.objective.is_maximized else worse
+
+    @property
+    def is_widened(self) -> bool:
+        """Whether the winner's interval is wider than that of its values alone."""
+        return any(self.value_of(one) != one.value for one in self.candidates)
+
+    @property
+    def baseline(self) -> Candidate | None:
+        """What the others are compared with."""
+        return next((one for one in self.candidates if one.is_baseline), None)
+
+    @property
+    def gain(self) -> Interval | None:
+        """By how much the winner is better than the baseline, paired by seeds.
+
+        ``None`` where there is no baseline, it failed, or it wins itself.
+        """
+        baseline = self.baseline
+        if self.winner is None or baseline is None or not baseline.is_in_race:
+            return None
+        n_rivals = sum(number != baseline.number for number in self.tied)
+        winner = self.candidates[0]
+        return _gain(winner, baseline, n_rivals, self.objective) if winner != baseline else None
+
+    @property
+    def beats_baseline(self) -> bool:
+        """Whether the winner is better than the baseline beyond doubt."""
+        return self.gain is not None and not self.gain.contains_zero
 
     @property
     def sentence(self) -> str:
-        """The answer in words."""
-        n_seeds = len(self.candidates[0].repeats) if self.candidates else 0
-        seeds = counted(n_seeds, "seed")
+        """Who wins, or who cannot be told apart."""
         if self.winner is None:
-            return f"no candidate was trained on all of {seeds}"
+            n_seeds = max((len(one.repeats) for one in self.candidates), default=0)
+            return f"no candidate was trained on all of {counted(n_seeds, 'seed')}"
+        seeds = counted(len(self.candidates[0].repeats), "seed")
         if len(self.candidates) == 1:
-            return f"trial {self.winner} was the only candidate"
+            return f"{label_of(self.winner)} was the only candidate"
         if len(self.tied) == 1:
-            return f"trial {self.winner} wins"
-        *most, last = self.tied
-        tied = f"{', '.join(map(str, most))} and {last}"
-        best = f"{self.winner} has the {self.objective.best_word} mean"
-        return f"trials {tied} cannot be told apart at {seeds}; {best}"
+            return f"{label_of(self.winner)} wins"
+        best = "the baseline" if self.winner == NO_DROPOUT else self.winner
+        mean = f"{best} has the {self.objective.best_word} mean"
+        return f"{_listed(self.tied)} cannot be told apart at {seeds}; {mean}"
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The answer in words: winner, baseline, the search's own value, and who was dropped."""
+        said = (self.sentence, self._on_baseline, self._on_search, *self._on_dropped)
+        return tuple(sentence for sentence in said if sentence)
+
+    @property
+    def _on_baseline(self) -> str | None:
+        baseline = self.baseline
+        if self.winner is None or baseline is None or len(self.candidates) == 1:
+            return None
+        what = label_of(baseline.number)
+        if baseline.number == NO_DROPOUT:
+            what = "the search's best setting without its dropout"
+        if baseline.number == self.winner:
+            return f"no candidate has a better mean than the baseline ({what})"
+        if self.gain is None:
+            return f"the baseline ({what}) failed: nothing can be compared with it"
+        verb = "beats" if self.beats_baseline else "cannot be told from"
+        by = f"{self.objective.metric} {self.objective.better_word} by {self.gain}"
+        return f"{label_of(self.winner)} {verb} the baseline ({what}): {by}"
+
+    @property
+    def _on_search(self) -> str | None:
+        best = next((one for one in self.candidates if one.is_search_best), None)
+        too_good = None if best is None else self.too_good(best)
+        if best is None or too_good is None or too_good.mean is None:
+            return None
+        said = f"the search gave {best.label} {self.objective.metric} {best.search_value:.4f}"
+        if too_good.contains_zero:
+            return f"{said}; by how much that was too good, {too_good}, may be chance"
+        if too_good.mean < 0:
+            return f"{said}; its mean over new seeds is better by {-too_good}"
+        return f"{said}, which was too good by {too_good}"
+
+    @property
+    def _on_dropped(self) -> list[str]:
+        """A sentence for each time that some were dropped."""
+        n_seeds = len(self.candidates[0].repeats) if self.candidates else 0
+        dropped = {one.number: one.dropped for one in self.candidates if one.dropped}
+        return [
+            _dropped_together({n: one for n, one in dropped.items() if one.after == after}, n_seeds)
+            for after in sorted({one.after for one in dropped.values()})
+        ]
 
     @property
     def has_test_accuracy(self) -> bool:
@@ -196,113 +155,97 @@ class Confirmation:
 
     def as_json(self) -> dict[str, Any]:
         """The answer as the command line's JSON holds it."""
+        baseline = self.baseline
         return {
-            "candidates": [candidate.as_json() for candidate in self.candidates],
+            "candidates": [self._candidate_json(candidate) for candidate in self.candidates],
             "tied": list(self.tied),
             "winner": self.winner,
+            "baseline": baseline and baseline.number,
+            "gain": self.gain and self.gain.as_json(),
+            "beats_baseline": self.beats_baseline,
+            "why": list(self.sentences),
         }
 
-
-def choose_candidates(rows: Sequence[TrialRow], *, top: int, n_fixed: int) -> list[TrialRow]:
-    """Choose what is worth training again: the best few, and what the person asked for.
-
-    Args:
-        rows: The study's table.
-        top: So many settings of the best complete trials, as ``rank`` orders them.
-        n_fixed: How many settings the study file named; they are candidates whatever their
-            value, unless they failed or are not finished.
-
-    Returns:
-        One trial of each setting, the best first; none where no trial is complete.
-    """
-    best = _distinct([ranked.trial for ranked in rank(rows)])[:top]
-    if not best:
-        return []
-    trained = (TrialState.COMPLETE, TrialState.PRUNED)
-    named = [row for row in rows if row.number < n_fixed and row.state in trained]
-    return _distinct([*best, *named])
-
-
-def _distinct(rows: Sequence[TrialRow]) -> list[TrialRow]:
-    """The first trial of each setting."""
-    chosen: list[TrialRow] = []
-    for row in rows:
-        if all(row.params != other.params for other in chosen):
-            chosen.append(row)
-    return chosen
+    def _candidate_json(self, candidate: Candidate) -> dict[str, Any]:
+        too_good = self.too_good(candidate)
+        return (
+            candidate.as_json()
+            | self.value_of(candidate).as_json()
+            | {"too_good": too_good and too_good.as_json()}
+        )
 
 
 def judge(candidates: Sequence[Candidate], objective: Objective = VAL_LOSS) -> Confirmation:
     """Rank candidates by their mean and find the winner and its equals.
 
-    Each candidate is compared with the winner at 95 %, without a correction for the
-    number of comparisons: too few rather than too many are called tied.
+    Whichever candidate is truly the best is the winner or among its equals in 95 of 100
+    confirmations, those included that dropped it on the way: see ``race`` and ``beaten``. The
+    baseline is an equal where the interval of the winner's gain on it contains 0.
 
     Args:
-        candidates: Trained on the same seeds.
+        candidates: From ``race``: those that were not dropped have the same seeds.
         objective: Says which mean is the best.
     """
 
-    def rank_of(candidate: Candidate) -> tuple[float, int]:
+    def rank_of(candidate: Candidate) -> tuple[bool, bool, float]:
         mean = candidate.value.mean
-        return (math.inf if mean is None else objective.loss(mean), candidate.number)
+        loss = math.inf if mean is None else objective.loss(mean)
+        return not candidate.is_whole, candidate.dropped is not None, loss
 
-    ranked = sorted(candidates, key=rank_of)
-    whole = list(takewhile(lambda candidate: candidate.is_whole, ranked))
-    if not whole:
-        return Confirmation(candidates=tuple(ranked), winner=None, tied=(), objective=objective)
-    best, *others = whole
-    equals = [one for one in others if cannot_be_told_apart(one.values, best.values)]
+    ranked = tuple(sorted(sorted(candidates, key=lambda one: _order(one.number)), key=rank_of))
+    racing = [one for one in ranked if one.is_in_race]
+    if not racing:
+        return Confirmation(candidates=ranked, winner=None, tied=(), objective=objective)
+    best, *others = racing
+    lost = beaten(ranked, error=LAST_ERROR, objective=objective)
+    rivals = [one for one in racing if one.number not in lost and not one.is_baseline]
+    equals = [
+        one
+        for one in others
+        if (
+            _gain(best, one, len(rivals), objective).contains_zero
+            if one.is_baseline
+            else one in rivals
+        )
+    ]
     return Confirmation(
-        candidates=tuple(ranked),
+        candidates=ranked,
         winner=best.number,
         tied=tuple(one.number for one in (best, *equals)),
         objective=objective,
     )
 
 
-def interval(values: Sequence[float]) -> Interval:
-    """Estimate a mean by Student's t.
-
-    The bounds are m ∓ t·s/√n, where m is the mean and s the standard deviation of the n values,
-    and t the 0.975 quantile of Student's distribution with n - 1 degrees of freedom (Student,
-    "The Probable Error of a Mean", Biometrika 6, 1908).
-
-    >>> interval([1.0])
-    Interval(mean=1.0, low=None, high=None)
-
-    Args:
-        values: Independent of one another.
-    """
-    if not values or not all(map(math.isfinite, values)):
-        return Interval(mean=None)
-    mean = fmean(values)
-    if len(values) == 1:
-        return Interval(mean=mean)
-    half = _quantile(len(values) - 1) * stdev(values) / math.sqrt(len(values))
-    return Interval(mean=mean, low=mean - half, high=mean + half)
+def _dropped_together(dropped: Mapping[ShownNumber, Dropped], n_seeds: int) -> str:
+    """Say why some were dropped at one time: by whom all of them were beaten."""
+    first = next(iter(dropped.values()))
+    worse = min(one.difference for one in dropped.values())
+    were, least = ("were", "at least ") if len(dropped) > 1 else ("was", "")
+    return (
+        f"{_listed(list(dropped))} {were} dropped after {first.after} of {n_seeds} seeds: worse "
+        f"than {label_of(first.by)} by {least}{worse:.4f}, beyond chance"
+    )
 
 
-def cannot_be_told_apart(first: Sequence[float], second: Sequence[float]) -> bool:
-    """Whether the 95 % interval of the paired differences contains 0.
-
-    Of one pair nothing is known, so the two cannot be told apart.
-
-    Args:
-        first: A candidate's values, by seeds.
-        second: Another's, on the same seeds in the same order.
-    """
-    found = interval([a - b for a, b in zip(first, second, strict=True)])
-    return found.low is None or found.high is None or found.low <= 0 <= found.high
+def _gain(winner: Candidate, other: Candidate, n_rivals: int, objective: Objective) -> Interval:
+    """By how much the winner, one of several that may have been it, is better than another."""
+    losses = [
+        objective.loss(a) - objective.loss(b)
+        for a, b in zip(winner.values, other.values, strict=True)
+    ]
+    return -interval_of_best(losses, n_rivals)
 
 
-def _quantile(degrees: int) -> float:
-    # Half of scipy.stats' import time, and no command but this one pays it.
-    from scipy.special import stdtrit
-
-    return float(stdtrit(degrees, (1 + CONFIDENCE) / 2))
+def _order(number: ShownNumber) -> tuple[bool, int]:
+    """By number; what has none comes last."""
+    return (True, 0) if number == NO_DROPOUT else (False, int(number))
 
 
-def _over_all(values: Sequence[float | None]) -> Interval:
-    known = [value for value in values if value is not None]
-    return interval(known) if len(known) == len(values) else Interval(mean=None)
+def _listed(numbers: Sequence[ShownNumber]) -> str:
+    """``trials 7, 12 and 9``, or ``trial 7 and the baseline``."""
+    trials = [str(number) for number in numbers if number != NO_DROPOUT]
+    names = ["trial" + "s" * (len(trials) > 1) + f" {trials[0]}", *trials[1:]]
+    if NO_DROPOUT in numbers:
+        names.append("the baseline")
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pipeline.app.inputs import prepare_trial
 from pipeline.app.training import train_alone
 from pipeline.app.workspace import Workspace
+from pipeline.config import ShownNumber
 from pipeline.trial import Assignment, TrialOutcome, TrialState, Watch, ignore
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class Reproduction:
 
     original_run_id: str
     study: str
-    number: int
+    number: ShownNumber
     repeat: int = 0
     run_id: str
     comparison: "Comparison"
@@ -91,7 +92,7 @@ def reproduce(
     return Reproduction(
         original_run_id=original.run_id,
         study=original.record.trial.study,
-        number=original.record.trial.number,
+        number=original.record.trial.shown_number,
         repeat=original.record.trial.repeat,
         run_id=run_id,
         comparison=comparison,

@@ -37,7 +37,7 @@ from pipeline.trial import (
 )
 
 if TYPE_CHECKING:
-    from pipeline.app.confirm import ConfirmedStudy
+    from pipeline.app.confirmed import ConfirmedStudy
     from pipeline.app.refit import Refit
     from pipeline.app.reproduce import Reproduction
     from pipeline.learning.checkpoints import CheckpointFolder

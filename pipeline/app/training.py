@@ -2,10 +2,12 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import Self
 
 from pipeline.app.inputs import Data
 from pipeline.config import TrialConfig
-from pipeline.trial import Assignment, Cohort, Event, TrialKey, TrialOutcome, Watch
+from pipeline.trial import Assignment, Cohort, Engine, Event, TrialKey, TrialOutcome, Watch
 
 TICK_SECONDS = 1.0
 
@@ -15,31 +17,48 @@ FIT = "pipeline.learning.cohort.fit:fit_cohort"
 WatchTraining = Callable[[TrialConfig, Event], None]
 
 
-def train(
-    cohorts: Sequence[Cohort], data: Data, *, n_workers: int, watch: WatchTraining
-) -> list[tuple[TrialConfig, TrialOutcome]]:
-    """Train cohorts in fresh processes and collect their outcomes.
+class Workers:
+    """Worker processes that are started with the first cohort, and stay until the block is left.
 
     Args:
-        cohorts: Begun in this order.
         data: What the workers open.
         n_workers: At most so many processes.
-        watch: Called with each epoch's scores and each outcome.
-
-    Returns:
-        Each setting with its outcome, in the order in which they ended.
-
-    Raises:
-        WorkFailedError: No worker starts.
     """
-    from pipeline.engines import LocalEngine
 
-    waiting = deque(cohorts)
-    in_flight: dict[TrialKey, TrialConfig] = {}
-    ended: list[tuple[TrialConfig, TrialOutcome]] = []
-    with LocalEngine(FIT, n_workers=min(n_workers, len(waiting))) as engine:
-        engine.open(data)
+    def __init__(self, data: Data, *, n_workers: int) -> None:
+        self.n_workers = n_workers
+        self._data = data
+        self._engine: Engine | None = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Start nothing yet."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the processes."""
+        self._stack.close()
+
+    def train(
+        self, cohorts: Sequence[Cohort], watch: WatchTraining
+    ) -> list[tuple[TrialConfig, TrialOutcome]]:
+        """Train cohorts and collect their outcomes.
+
+        Args:
+            cohorts: Begun in this order.
+            watch: Called with each epoch's scores and each outcome.
+
+        Returns:
+            Each setting with its outcome, in the order in which they ended.
+
+        Raises:
+            WorkFailedError: No worker starts.
+        """
+        waiting = deque(cohorts)
+        in_flight: dict[TrialKey, TrialConfig] = {}
+        ended: list[tuple[TrialConfig, TrialOutcome]] = []
         while waiting or in_flight:
+            engine = self._engine = self._engine or self._start()
             while waiting and engine.wants_work:
                 cohort = waiting.popleft()
                 in_flight |= {one.key: one.config for one in cohort.assignments}
@@ -49,7 +68,22 @@ def train(
                 if isinstance(event, TrialOutcome):
                     ended.append((in_flight.pop(event.key), event))
                 watch(config, event)
-    return ended
+        return ended
+
+    def _start(self) -> Engine:
+        from pipeline.engines import LocalEngine
+
+        engine = self._stack.enter_context(LocalEngine(FIT, n_workers=self.n_workers))
+        engine.open(self._data)
+        return engine
+
+
+def train(
+    cohorts: Sequence[Cohort], data: Data, *, n_workers: int, watch: WatchTraining
+) -> list[tuple[TrialConfig, TrialOutcome]]:
+    """Train cohorts in fresh processes and collect their outcomes: see ``Workers``."""
+    with Workers(data, n_workers=min(n_workers, len(cohorts))) as workers:
+        return workers.train(cohorts, watch)
 
 
 def train_alone(assignment: Assignment, data: Data, watch: Watch) -> TrialOutcome:

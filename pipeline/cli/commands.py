@@ -234,7 +234,7 @@ def reproduce(*, target: str, trial: Trial | None, workspace: "Workspace", as_js
     default=5,
     show_default=True,
     metavar="K",
-    help="How many of the best trials; those that the study file names come on top.",
+    help="How many of the best trials; a baseline and what the study file names come on top.",
 )
 @click.option(
     "--seeds",
@@ -262,7 +262,9 @@ def confirm(
 
     candidates = Candidates.read(workspace, study, top=top)
     with RepeatsProgress(study, n_candidates=len(candidates.trials), n_seeds=seeds) as progress:
-        confirmed = candidates.confirm(seeds=seeds, workers=workers, watch=progress.watch)
+        confirmed = candidates.confirm(
+            seeds=seeds, workers=workers, watch=progress.watch, plan=progress.plan
+        )
     lines = confirmed_lines(confirmed, workspace.home)
     _print(confirmed.as_json(), lines, as_json=as_json)
     if confirmed.answer.winner is None:

@@ -17,6 +17,7 @@ from rich.progress import (
 
 from pipeline.app.progress import Tally
 from pipeline.cli.render import STATES
+from pipeline.config import label_of
 from pipeline.errors import counted
 from pipeline.trial import EpochScores, TrialOutcome, TrialRow
 
@@ -105,9 +106,18 @@ class RepeatsProgress(_Bar):
         trials, seeds = counted(n_candidates, "trial"), counted(n_seeds, "new seed")
         print(f"confirm {study}: {trials} on {seeds}", file=sys.stderr, flush=True)
 
+    def plan(self, n_done: int, n_most: int) -> None:
+        """Take up what was trained before, and how many trainings there may be in all."""
+        if n_done and not self._done:
+            recorded = counted(n_done, "training")
+            print(f"{recorded} of an earlier call are used", file=sys.stderr, flush=True)
+        self._done, self._total = n_done, n_most
+        if self._bar and self._task is not None:
+            self._bar.update(self._task, completed=n_done, total=n_most)
+
     def watch(self, config: "TrialConfig", event: EpochScores | TrialOutcome) -> None:
         """Count a repeat that has ended; on a terminal, name each epoch too."""
-        repeat = f"trial {config.number}, repeat {config.repeat}"
+        repeat = f"{label_of(config.shown_number)}, repeat {config.repeat}"
         if isinstance(event, EpochScores):
             self._show(f"{repeat}, epoch {event.epoch}")
             return

@@ -11,13 +11,14 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.cli.options import home_option
+from pipeline.config import NO_DROPOUT, label_of
 from pipeline.errors import counted, visible
 from pipeline.trial import Best, SearchSummary, TrialRow, TrialState
 
 if TYPE_CHECKING:
     from pipeline.analysis import Comparison, Confirmation, Finding
     from pipeline.app.browse import Pages
-    from pipeline.app.confirm import ConfirmedStudy
+    from pipeline.app.confirmed import ConfirmedStudy
     from pipeline.app.doctor import Diagnosis
     from pipeline.app.refit import Refit
     from pipeline.app.reproduce import Reproduction
@@ -96,8 +97,9 @@ def confirmed_table(confirmed: "ConfirmedStudy") -> str:
     measured = _test_measure(answer)
     table = Table(box=None, pad_edge=False)
     more = answer.shown_metrics
-    for title in ("tied", "trial", "settings", answer.objective.metric, *measured, *more):
-        is_number = title == "trial"
+    columns = ("tied", "trial", "settings", "search", answer.objective.metric, "seeds")
+    for title in (*columns, *measured, *more):
+        is_number = title in ("trial", "search", "seeds")
         table.add_column(
             _plain(title), justify="right" if is_number else "left", no_wrap=title != "settings"
         )
@@ -106,9 +108,11 @@ def confirmed_table(confirmed: "ConfirmedStudy") -> str:
         varied = {name: value for name, value in candidate.params.items() if name not in shared}
         mark = "*" if candidate.number in answer.tied else ""
         tested = [str(candidate.test_accuracy or candidate.test_loss)] * len(measured)
-        scores = str(candidate.value) or "failed", *tested
+        search = "" if candidate.search_value is None else f"{candidate.search_value:.4f}"
+        value, n_seeds = str(answer.value_of(candidate)) or "failed", str(len(candidate.repeats))
+        scores = search, value, n_seeds, *tested
         more_scores = (str(candidate.test_metrics.get(name, "")) for name in more)
-        cells = (mark, str(candidate.number), _params(varied), *scores, *more_scores)
+        cells = (mark, candidate.title, _params(varied), *scores, *more_scores)
         table.add_row(*map(_plain, cells))
     return _drawn(table)
 
@@ -122,7 +126,7 @@ def _test_measure(answer: "Confirmation") -> list[str]:
 
 def _failure_lines(confirmed: "ConfirmedStudy") -> list[str]:
     return [
-        f"trial {candidate.number} failed, repeat {repeat}: {cause}"
+        f"{candidate.label} failed, repeat {repeat}: {cause}"
         for candidate in confirmed.answer.candidates
         for repeat, cause in candidate.failures.items()
     ]
@@ -136,17 +140,25 @@ def confirmed_lines(confirmed: "ConfirmedStudy", home: Path) -> list[str]:
         home: Where it was confirmed.
     """
     answer = confirmed.answer
-    lines = [confirmed_table(confirmed), *_failure_lines(confirmed), answer.sentence]
+    lines = [confirmed_table(confirmed), *_failure_lines(confirmed), *answer.sentences]
     if answer.winner is None:
         return [*lines, "the test part stayed closed"]
     times, best = counted(confirmed.test_openings, "time"), answer.objective.best_word
     return [
         *lines,
         f"means over seeds with 95 % intervals; *: cannot be told apart from the {best} mean",
+        *["the winner's interval allows for its having been chosen"] * answer.is_widened,
         f"the test part of this study has now been opened {times}",
-        "next:",
-        f"  pipeline refit {confirmed.study} --trial {answer.winner}{home_option(home)}",
+        *_after_confirmation(confirmed.study, answer, home),
     ]
+
+
+def _after_confirmation(study: str, answer: "Confirmation", home: Path) -> list[str]:
+    """What to type next; a setting that no trial of the study had cannot be refitted."""
+    if answer.winner == NO_DROPOUT:
+        params = _params(answer.candidates[0].params)
+        return [f"no trial had this setting; a new study can begin with it (trials: {params})"]
+    return ["next:", f"  pipeline refit {study} --trial {answer.winner}{home_option(home)}"]
 
 
 def reproduced_lines(answer: "Reproduction") -> list[str]:
@@ -161,7 +173,7 @@ def reproduced_lines(answer: "Reproduction") -> list[str]:
         ("", f"{weights[1] or 'none'} now"),
         ("run", f"{answer.run_id}, reproduces {answer.original_run_id}"),
     ]
-    head = f"trial {answer.number}{repeat} of {answer.study}: {comparison.verdict.value}"
+    head = f"{label_of(answer.number)}{repeat} of {answer.study}: {comparison.verdict.value}"
     return [head, *(visible(f"  {name:<18}{text}") for name, text in facts)]
 
 

@@ -30,12 +30,23 @@ from pipeline.config.space import Space
 from pipeline.config.space_section import read_space
 from pipeline.config.study import StudyConfig, check_study, differences, digest, load_study
 from pipeline.config.trainer import TrainerConfig
-from pipeline.config.trial import Finalist, Shape, TrialConfig, derive_seed
+from pipeline.config.trial import (
+    NO_DROPOUT,
+    NO_TRIAL,
+    Finalist,
+    Shape,
+    ShownNumber,
+    TrialConfig,
+    derive_seed,
+    label_of,
+)
 from pipeline.config.usual import usual_setting
 
 __all__ = [
     "FINALIST_SEEDS",
     "MODELS",
+    "NO_DROPOUT",
+    "NO_TRIAL",
     "VAL_LOSS",
     "Choices",
     "Condition",
@@ -55,6 +66,7 @@ __all__ = [
     "Scalar",
     "SearchConfig",
     "Shape",
+    "ShownNumber",
     "Space",
     "StudyConfig",
     "StudyTraining",
@@ -68,6 +80,7 @@ __all__ = [
     "differences",
     "digest",
     "is_fixed",
+    "label_of",
     "limit_of",
     "load_study",
     "parameters_of",

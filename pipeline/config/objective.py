@@ -101,6 +101,11 @@ class Objective(Frozen):
         return "highest" if self.is_maximized else "lowest"
 
     @property
+    def better_word(self) -> str:
+        """What a better one of two scores is: lower, or higher."""
+        return "higher" if self.is_maximized else "lower"
+
+    @property
     def worse_word(self) -> str:
         """Where a worse score is: above a better one, or below it."""
         return "below" if self.is_maximized else "above"

@@ -1,7 +1,7 @@
 """TrialConfig: one setting with every value resolved, all that its arithmetic depends on."""
 
 import hashlib
-from typing import Annotated, Any, NamedTuple, Self
+from typing import Annotated, Any, Final, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -15,6 +15,22 @@ from pipeline.config.parameters import MOST_LAYERS, ParameterTable, check_params
 from pipeline.config.sections import ModelConfig, TrainingConfig, parameters_of
 
 TrialNumber = Annotated[Whole, Field(ge=0, lt=1_000_000)]
+
+NO_TRIAL: Final = 1_000_000
+"""The number of a setting that no trial of the study had: of ``confirm``'s baseline."""
+NO_DROPOUT: Final = "baseline"
+"""What is shown for ``NO_TRIAL``."""
+ShownNumber = int | Literal["baseline"]
+"""What a setting is called: the number of its trial, or ``NO_DROPOUT``."""
+
+
+def label_of(number: ShownNumber) -> str:
+    """What a sentence calls a setting.
+
+    >>> label_of(7), label_of("baseline")
+    ('trial 7', 'the baseline')
+    """
+    return "the baseline" if number == NO_DROPOUT else f"trial {number}"
 
 
 class Shape(NamedTuple):
@@ -96,6 +112,11 @@ class TrialConfig(Frozen):
             for layer in range(1, n_layers + 1):
                 if f"{kind}_{layer}" not in self.params:
                     raise InvalidValueError(key=f"{kind}_{layer}", problem=MISSING)
+
+    @property
+    def shown_number(self) -> ShownNumber:
+        """Its number, or what is shown where no trial of the study had the setting."""
+        return NO_DROPOUT if self.number == NO_TRIAL else self.number
 
     @property
     def arguments(self) -> dict[str, Any]:

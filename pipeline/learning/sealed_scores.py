@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load
 from torch import Tensor
 
-from pipeline.config import TrialConfig
+from pipeline.config import TrialConfig, label_of
 from pipeline.errors import DropoutSearchError, WorkFailedError
 from pipeline.learning.arithmetic import arithmetic
 from pipeline.learning.cohort.rows import Rows, Scores, SplitTensors, evaluate
@@ -194,5 +194,5 @@ def _explained(config: TrialConfig) -> Iterator[None]:
         raise
     except (Exception, SystemExit) as error:  # a user's code may raise anything
         what = describe_user_failure(error, *paths)
-        message = f"trial {config.number} cannot be scored on the test part: {what}"
+        message = f"{label_of(config.shown_number)} cannot be scored on the test part: {what}"
         raise WorkFailedError(message) from error

@@ -16,7 +16,8 @@ from pipeline.errors import BadInputError, WorkFailedError, first_line
 from pipeline.tracking import names, runs
 from pipeline.tracking.client import connect, explained
 from pipeline.tracking.note import with_confirmed
-from pipeline.tracking.points import Points
+from pipeline.tracking.points import Points, known_points
+from pipeline.tracking.reader import read_run
 from pipeline.tracking.retraining import log_retraining, terminate_abandoned, terminating
 from pipeline.trial import RecordedTrial, SealedScores, TrialOutcome
 
@@ -48,9 +49,10 @@ def read_n_fixed(tracking_uri: str, run_id: str) -> int:
 def confirming(trials: Sequence[RecordedTrial], *, n_seeds: int) -> Iterator["ConfirmRun"]:
     """Open the run ``confirm`` of a study while its candidates are trained again.
 
-    A repeat's run is made when the repeat has ended, so after Ctrl-C this run is KILLED and no
-    other is open. Runs that a killed process left running are ended first; the caller holds the
-    study meanwhile.
+    The last run of the same candidates is gone on with if it was broken off or had fewer seeds; a
+    new one is made otherwise. A repeat's run is made when the repeat has ended, so after Ctrl-C
+    this run is KILLED and no other is open. Runs that a killed process left running are ended
+    first; the caller holds the study meanwhile.
 
     Args:
         trials: The candidates as they were read; runs are written where they were.
@@ -68,18 +70,45 @@ def _begin(trials: Sequence[RecordedTrial], n_seeds: int) -> "ConfirmRun":
     study_run = _study_run(client, first.run_id)
     for tag in (names.CONFIRM_OF_STUDY, names.CONFIRMS):
         terminate_abandoned(client, study_run.info.experiment_id, tag)
-    run = client.create_run(
-        study_run.info.experiment_id,
-        run_name=names.CONFIRM_RUN,
-        tags={
-            names.PARENT: study_run.info.run_id,
-            names.STUDY: first.record.trial.study,
-            names.CONFIRM_OF_STUDY: study_run.info.run_id,
-            names.SEEDS: str(n_seeds),
-        },
-    )
+    candidates = _candidates_text(trials)
+    run = _find_unfinished(client, study_run, candidates, n_seeds)
+    if run is None:
+        run = client.create_run(
+            study_run.info.experiment_id,
+            run_name=names.CONFIRM_RUN,
+            tags={
+                names.PARENT: study_run.info.run_id,
+                names.STUDY: first.record.trial.study,
+                names.CONFIRM_OF_STUDY: study_run.info.run_id,
+                names.CANDIDATES: candidates,
+            },
+        )
+    client.set_tag(run.info.run_id, names.SEEDS, str(n_seeds))
+    client.update_run(run.info.run_id, status="RUNNING")
     run_ids = {trial.record.trial.number: trial.run_id for trial in trials}
     return ConfirmRun(client, study_run, run.info, run_ids)
+
+
+def _candidates_text(trials: Sequence[RecordedTrial]) -> str:
+    configs = sorted((trial.record.trial for trial in trials), key=lambda config: config.number)
+    return names.tag_text(", ".join(str(config.shown_number) for config in configs))
+
+
+def _find_unfinished(
+    client: MlflowClient, study_run: Run, candidates: str, n_seeds: int
+) -> Run | None:
+    """The last confirmation of these candidates, if there is something left to do."""
+    experiment_id, study_run_id = study_run.info.experiment_id, study_run.info.run_id
+    condition = f"tags.{names.CONFIRM_OF_STUDY} = '{study_run_id}'"
+    found = runs.search(client, experiment_id, condition)
+    alike = [run for run in found if run.data.tags.get(names.CANDIDATES) == candidates]
+    if not alike:
+        return None
+    last = alike[-1]
+    seeds = last.data.tags.get(names.SEEDS, "")
+    before = int(seeds) if seeds.isdecimal() else 0
+    is_more = n_seeds > before or (n_seeds == before and last.info.status != "FINISHED")
+    return last if is_more else None
 
 
 class ConfirmRun:
@@ -100,11 +129,40 @@ class ConfirmRun:
         self._info = info
         self._originals = originals
         self._repeats: dict[Repeated, str] = {}
+        condition = f"tags.`{names.PARENT}` = '{self.run_id}'"
+        found = runs.search(client, info.experiment_id, condition)
+        self._earlier = {str(run.info.run_name): run for run in found}
 
     @property
     def run_id(self) -> str:
         """The run's id."""
         return str(self._info.run_id)
+
+    @explained
+    def find_repeat(self, config: TrialConfig) -> TrialOutcome | None:
+        """How a repeat ended that was trained before this run was broken off; ``None``: it was not.
+
+        What failed, was broken off while it was written, or is damaged, is removed: it is trained
+        again.
+        """
+        run = self._earlier.get(_repeat_run(config))
+        if run is None:
+            return None
+        recorded = self._read(run)
+        if recorded is None or recorded.record.trial != config:
+            self.client.delete_run(run.info.run_id)
+            return None
+        self._repeats[config.number, config.repeat] = recorded.run_id
+        return recorded.outcome
+
+    def _read(self, run: Run) -> RecordedTrial | None:
+        if run.info.status != "FINISHED":
+            return None
+        try:
+            recorded = read_run(self.client.tracking_uri, run.info.run_id)
+        except WorkFailedError:  # its record or its weights cannot be read
+            return None
+        return recorded if recorded.is_sound else None
 
     @explained
     def write_repeat(self, config: TrialConfig, outcome: TrialOutcome) -> None:
@@ -114,7 +172,7 @@ class ConfirmRun:
             outcome,
             config,
             experiment_id=self._info.experiment_id,
-            run_name=f"confirm-{names.trial_run(config.number)}-repeat-{config.repeat}",
+            run_name=_repeat_run(config),
             tags={
                 names.PARENT: self.run_id,
                 names.STUDY: config.study,
@@ -148,7 +206,12 @@ class ConfirmRun:
 
     @explained
     def write_answer(
-        self, answer: Mapping[str, Any], *, metrics: Mapping[str, float | None], note: str
+        self,
+        answer: Mapping[str, Any],
+        *,
+        metrics: Mapping[str, float | None],
+        note: str,
+        n_seeds: int,
     ) -> None:
         """Write the answer of the study's confirmation.
 
@@ -156,10 +219,11 @@ class ConfirmRun:
             answer: Becomes ``confirmation.json``.
             metrics: The winner's.
             note: What the study's note says of it, in Markdown.
+            n_seeds: How many new seeds it is over: the step of the metrics.
         """
         content = json.dumps(answer, indent=1).encode()
         runs.put(self.client, self._info, names.CONFIRMATION, content)
-        self._write_metrics(self.run_id, metrics)
+        self._write_metrics(self.run_id, metrics, step=n_seeds)
         if answer["winner"] is not None:
             tied = names.tag_text(", ".join(map(str, answer["tied"])))
             self.client.set_tag(self.run_id, names.WINNER, answer["winner"])
@@ -167,11 +231,17 @@ class ConfirmRun:
         before = self.client.get_run(self._study_run_id).data.tags.get(names.NOTE, "")
         self.client.set_tag(self._study_run_id, names.NOTE, with_confirmed(before, note))
 
-    def _write_metrics(self, run_id: str, metrics: Mapping[str, float | None]) -> None:
+    def _write_metrics(
+        self, run_id: str, metrics: Mapping[str, float | None], *, step: int = 0
+    ) -> None:
         known = {name: value for name, value in metrics.items() if value is not None}
-        points = Points(run_id, {})
-        points.add(known, step=0, timestamp_ms=time.time_ns() // 1_000_000)
+        points = Points(run_id, {}, known_points(self.client, run_id, known))
+        points.add(known, step=step, timestamp_ms=time.time_ns() // 1_000_000)
         points.write(self.client)
+
+
+def _repeat_run(config: TrialConfig) -> str:
+    return f"confirm-{names.trial_run(config.shown_number)}-repeat-{config.repeat}"
 
 
 def _study_run(client: MlflowClient, trial_run_id: str) -> Run:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import fields
 
-from pipeline.config import VAL_LOSS, Objective
+from pipeline.config import VAL_LOSS, Objective, ShownNumber
 from pipeline.trial import EpochScores
 
 STUDY = "study"
@@ -31,6 +31,8 @@ REPEAT = "repeat"
 SEEDS = "seeds"
 WINNER = "winner"
 TIED = "tied"
+CANDIDATES = "candidates"
+"""Of a confirmation: the numbers of its candidates, ascending: ``3, 7, baseline``."""
 TEST_OPENED = "test_opened"
 TEST_OPENINGS = "test_openings"
 WEIGHTS_SHA256 = "weights_sha256"
@@ -75,9 +77,9 @@ def metric_on_test(name: str) -> str:
     return name if name.startswith("test") else f"test_{name}"
 
 
-def trial_run(number: int) -> str:
-    """The name of a trial's run: ``trial-012``."""
-    return f"trial-{number:03}"
+def trial_run(number: ShownNumber) -> str:
+    """The name of a trial's run: ``trial-012``; of a setting that no trial had, its name."""
+    return number if isinstance(number, str) else f"trial-{number:03}"
 
 
 def attempt_run(number: int, attempt: int) -> str:

@@ -190,32 +190,37 @@ class ConfirmedLine:
     """A candidate as the note shows it.
 
     Attributes:
-        scores: The cells beside its number.
+        title: Its trial's number.
+        scores: The cells beside it.
         is_tied: Whether it cannot be told apart from the winner.
     """
 
-    number: int
+    title: str
     scores: Sequence[str]
     is_tied: bool
 
 
 def confirmed_note(
-    answer: str, titles: Sequence[str], lines: Sequence[ConfirmedLine], *, test_openings: int
+    answer: Sequence[str],
+    titles: Sequence[str],
+    lines: Sequence[ConfirmedLine],
+    *,
+    test_openings: int,
 ) -> str:
     """Write the answer of a confirmation; lines are left out from the end where it is long.
 
     Args:
-        answer: One sentence: who wins, or who cannot be told apart.
+        answer: Sentences: who wins or who cannot be told apart, and what else there is to say.
         titles: Of the scores.
         lines: The best candidate first.
         test_openings: How often the test part was opened.
     """
     head = " | ".join(["| trial", *titles, "tied |"]) + "\n|" + "---|" * (len(titles) + 2)
     openings = f"The test part was opened {counted(test_openings, 'time')}."
-    shown = list(lines)
+    shown, said = list(lines), "\n\n".join(escape(f"{one[0].upper()}{one[1:]}") for one in answer)
     while True:
         table = "\n".join([head, *map(_confirmed_line, shown)])
-        note = f"{CONFIRMED.strip()} {answer}\n\n{table}\n\n{openings}"
+        note = f"{CONFIRMED.strip()} {said}\n\n{table}\n\n{openings}"
         if len(note) <= LARGEST_CONFIRMED or not shown:
             return note
         shown = shown[:-1]
@@ -223,7 +228,7 @@ def confirmed_note(
 
 def _confirmed_line(line: ConfirmedLine) -> str:
     scores = [escape(score, 60) for score in line.scores]
-    return " | ".join([f"| {line.number}", *scores, f"{'yes' * line.is_tied} |"])
+    return " | ".join([f"| {escape(line.title, 60)}", *scores, f"{'yes' * line.is_tied} |"])
 
 
 def with_confirmed(note: str, confirmed: str) -> str:

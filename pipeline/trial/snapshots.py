@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from pipeline.trial.records import TrialRecord
+from pipeline.trial.records import TrialOutcome, TrialRecord, sha256_of
 from pipeline.trial.row import TrialRow
-from pipeline.trial.scores import Curve
+from pipeline.trial.scores import Curve, curve_sha256
 
 Point = tuple[str, int]
 """A metric's name and a step."""
@@ -62,6 +62,27 @@ class RecordedTrial:
     weights: bytes | None = field(repr=False)
     tags: Mapping[str, str] = field(repr=False)
     is_refit: bool = False
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether weights and curve are those that the record was made from."""
+        has_curve = curve_sha256(self.curve) == self.record.curves_sha256
+        return has_curve and sha256_of(self.weights) == self.record.weights_sha256
+
+    @property
+    def outcome(self) -> TrialOutcome:
+        """How the training ended; without pictures, files and log."""
+        record = self.record
+        return TrialOutcome(
+            number=record.trial.number,
+            repeat=record.trial.repeat,
+            state=record.state,
+            cause=record.cause,
+            curve=self.curve,
+            n_parameters=record.n_parameters,
+            weights=self.weights,
+            facts=record.facts,
+        )
 
 
 class RunRank(NamedTuple):

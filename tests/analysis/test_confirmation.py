@@ -1,59 +1,21 @@
-"""Who wins, who is tied, and who may be a candidate; intervals against SciPy and chance itself."""
+"""Who wins, who is tied, what the baseline comes to, and the words for it."""
 
-import json
-import math
+from dataclasses import replace
 
-import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 
-from pipeline.analysis import Candidate, Interval, Repeat, choose_candidates, judge
-from pipeline.analysis.confirmation import cannot_be_told_apart, interval
-from pipeline.config import Finalist
-from pipeline.trial import SealedScores, TrialRow, TrialState
+from pipeline.analysis import Candidate, Confirmation, judge
+from pipeline.analysis.candidates import Dropped
+from pipeline.analysis.race import LAST_ERROR, beaten
+from pipeline.config import VAL_LOSS, Objective
+from tests.analysis.builders import candidate, candidates
 
 N_SEEDS = 4
 LOSSES = st.lists(st.floats(0.01, 10), min_size=N_SEEDS, max_size=N_SEEDS)
-VALUES = st.lists(st.floats(1e-3, 1e3), min_size=2, max_size=20)
 CLEAR = {7: [0.20, 0.21, 0.19, 0.20], 3: [0.50, 0.52, 0.51, 0.49], 12: [0.80, 0.79, 0.81, 0.80]}
-
-
-def candidate(number: int, losses: list[float | None]) -> Candidate:
-    """A trial with a loss a repeat; ``None`` failed."""
-    repeats = [
-        Repeat(repeat=i, value=loss, cause=None if loss is not None else "diverged")
-        for i, loss in enumerate(losses, start=1)
-    ]
-    return Candidate(number=number, params={"depth": 1}, repeats=tuple(repeats))
-
-
-def candidates(losses: dict[int, list[float]]) -> list[Candidate]:
-    """Several trials."""
-    return [candidate(number, list(given_)) for number, given_ in losses.items()]
-
-
-def row(
-    number: int,
-    value: float | None,
-    state: TrialState = TrialState.COMPLETE,
-    *,
-    depth: int | None = None,
-    finalist: Finalist | None = None,
-) -> TrialRow:
-    """A line of the study's table; unless told otherwise each has a setting of its own."""
-    return TrialRow(
-        number=number,
-        state=state,
-        value=value,
-        best_epoch=None,
-        params={"depth": number if depth is None else depth},
-        run_id=None,
-        weights_sha256=None,
-        cause=None,
-        finalist=finalist,
-    )
+ACCURACY = Objective(metric="val_accuracy", direction="maximize")
 
 
 @given(st.dictionaries(st.integers(0, 99), LOSSES, min_size=1, max_size=6))
@@ -62,10 +24,8 @@ def test_winner_has_the_lowest_mean_and_its_equals_are_tied(losses: dict[int, li
     means = [one.value.mean for one in answer.candidates]
     assert means == sorted(means, key=lambda mean: mean or 0)
     assert answer.winner == answer.tied[0] == answer.candidates[0].number
-    best = losses[answer.winner]
-    assert set(answer.tied) == {
-        number for number, own in losses.items() if cannot_be_told_apart(own, best)
-    }
+    lost = beaten(answer.candidates, error=LAST_ERROR)
+    assert set(answer.tied) == losses.keys() - lost.keys()
 
 
 @given(st.permutations([*CLEAR]))
@@ -118,143 +78,126 @@ def test_nobody_wins_where_every_candidate_failed() -> None:
     assert answer.sentence == "no candidate was trained on all of 2 seeds"
 
 
-def test_json_holds_test_scores_with_their_intervals() -> None:
-    scored = candidate(3, [0.5, 0.5]).with_test(
-        {1: SealedScores(0.4, 0.9), 2: SealedScores(0.6, 0.9)}
+def against(baseline: list[float | None], **how: object) -> Confirmation:
+    """The clear winner and a baseline."""
+    return judge([*candidates(CLEAR), candidate(0, baseline, is_baseline=True, **how)])
+
+
+def test_winner_that_is_better_beyond_doubt_beats_the_baseline_by_so_much() -> None:
+    answer = against([0.40, 0.42, 0.39, 0.40])
+    assert answer.beats_baseline
+    assert answer.gain is not None
+    assert answer.gain.mean == pytest.approx(0.2025)
+    assert 0 < (answer.gain.low or 0) < 0.2025 < (answer.gain.high or 0)
+    assert answer.tied == (7,)
+    told = "trial 7 beats the baseline (trial 0): val_loss lower by 0.2025 ["
+    assert answer.sentences[1].startswith(told)
+    assert answer.as_json()["gain"] == answer.gain.as_json()
+    assert (answer.as_json()["baseline"], answer.as_json()["beats_baseline"]) == (0, True)
+
+
+def test_baseline_is_tied_where_the_gain_on_it_may_be_none() -> None:
+    answer = against([0.26, 0.18, 0.22, 0.19])
+    assert answer.gain is not None
+    assert answer.gain.contains_zero
+    assert (answer.winner, answer.tied) == (7, (7, 0))
+    assert answer.sentences[1].startswith("trial 7 cannot be told from the baseline (trial 0): ")
+
+
+@pytest.mark.parametrize(
+    ("losses", "told"),
+    [
+        ([0.1, 0.1, 0.1, 0.1], "no candidate has a better mean than the baseline (trial 0)"),
+        ([0.1, None, 0.1], "the baseline (trial 0) failed: nothing can be compared with it"),
+    ],
+    ids=["it wins", "it failed"],
+)
+def test_no_gain_is_told_where_there_is_none(losses: list[float | None], told: str) -> None:
+    answer = against(losses)
+    assert answer.gain is None
+    assert not answer.beats_baseline
+    assert answer.sentences[1] == told
+
+
+def test_a_higher_accuracy_beats_the_baseline_by_a_positive_gain() -> None:
+    high = {3: [0.90, 0.91, 0.90, 0.92], 5: [0.70, 0.72, 0.71, 0.70]}
+    first, second = candidates(high)
+    answer = judge([first, replace(second, is_baseline=True)], ACCURACY)
+    assert answer.gain is not None
+    assert answer.gain.mean == pytest.approx(0.2)
+    assert "val_accuracy higher by 0.2000 [" in answer.sentences[1]
+
+
+def test_setting_that_no_trial_had_is_called_by_its_name() -> None:
+    plain = replace(candidate(0, [0.19, 0.22, 0.20, 0.20], is_baseline=True), number="baseline")
+    answer = judge([*candidates(CLEAR), plain])
+    assert (answer.winner, answer.tied) == (7, (7, "baseline"))
+    assert answer.sentence.startswith("trial 7 and the baseline cannot be told apart at 4 seeds;")
+    told = "baseline (the search's best setting without its dropout): val_loss lower by"
+    assert told in answer.sentences[1]
+    alone = judge([plain])
+    assert (alone.winner, alone.sentences) == ("baseline", ("the baseline was the only candidate",))
+
+
+def searched(value: float, objective: Objective = VAL_LOSS) -> Confirmation:
+    """One candidate that the search gave a value."""
+    one = candidate(7, [0.20, 0.21, 0.19, 0.20], search_value=value, is_search_best=True)
+    return judge([one], objective)
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (0.15, "the search gave trial 7 val_loss 0.1500, which was too good by 0.0500 ["),
+        (0.199, "the search gave trial 7 val_loss 0.1990; by how much that was too good, 0.0010 ["),
+        (
+            0.25,
+            "the search gave trial 7 val_loss 0.2500; its mean over new seeds is better by",
+        ),
+    ],
+    ids=["too good", "chance", "too bad"],
+)
+def test_winners_curse_is_told(value: float, told: str) -> None:
+    answer = searched(value)
+    assert answer.sentences[1].startswith(told)
+    (only,) = answer.as_json()["candidates"]
+    assert only["too_good"]["mean"] == pytest.approx(0.20 - value)
+    assert only["search_value"] == value
+
+
+def test_an_accuracy_is_too_good_where_it_was_higher_in_the_search() -> None:
+    too_good = searched(0.25, ACCURACY).too_good(searched(0.25).candidates[0])
+    assert too_good is not None
+    assert too_good.mean == pytest.approx(0.05)
+    assert searched(0.25).too_good(candidate(1, [0.1])) is None
+
+
+def test_interval_of_a_chosen_winner_is_widened_and_those_of_others_are_not() -> None:
+    equals = {n: [0.2 + (n * k) % 7 / 100 for k in (1, 2, 3, 4)] for n in (1, 2, 3, 4)}
+    answer = judge(candidates(equals))
+    first, *others = answer.candidates
+    assert len(answer.tied) > 2
+    assert answer.is_widened
+    assert answer.value_of(first).low == first.value.low
+    assert (answer.value_of(first).high or 0) > (first.value.high or 9)
+    assert all(answer.value_of(one) == one.value for one in others)
+    assert answer.as_json()["candidates"][0]["high"] == answer.value_of(first).high
+    assert not judge(candidates(CLEAR)).is_widened
+
+
+def dropped(number: int, difference: float) -> Candidate:
+    """A candidate that trial 7 beat after two seeds."""
+    why = Dropped(after=2, by=7, difference=difference)
+    return candidate(number, [0.01, 0.02], dropped=why)
+
+
+def test_dropped_candidates_stand_behind_those_that_went_on_and_are_told_together() -> None:
+    answer = judge([dropped(5, 0.3), dropped(4, 0.25), *candidates(CLEAR)])
+    assert [one.number for one in answer.candidates] == [7, 3, 12, 4, 5]
+    assert not {4, 5} & set(answer.tied)
+    assert answer.sentences[-1] == (
+        "trials 4 and 5 were dropped after 2 of 4 seeds: worse than trial 7 by at least 0.2500, "
+        "beyond chance"
     )
-    told = json.loads(json.dumps(judge([scored]).as_json()))
-    (only,) = told["candidates"]
-    assert only["test"]["mean"] == pytest.approx(0.5)
-    assert only["test"]["low"] < 0.5 < only["test"]["high"]
-    assert only["test_accuracy"]["mean"] == pytest.approx(0.9)
-    assert told["tied"] == [3]
-
-
-def test_json_has_no_accuracy_where_the_model_has_none() -> None:
-    scored = candidate(3, [0.5]).with_test({1: SealedScores(0.4)})
-    assert scored.as_json()["test_accuracy"] is None
-    assert scored.as_json()["test"]["mean"] == 0.4
-
-
-def test_json_holds_what_a_module_logged_on_the_test_part_of_every_seed() -> None:
-    scores = [{"test_f1": 0.5, "seldom": 1.0}, {"test_f1": 0.7, "often": 2.0}]
-    repeats = {number: SealedScores(0.4, None, one) for number, one in enumerate(scores, start=1)}
-    answer = judge([candidate(3, [0.5, 0.5]).with_test(repeats)])
-    told = json.loads(json.dumps(answer.as_json()))["candidates"][0]["metrics"]
-    assert told.keys() == {"test_f1"} == set(answer.shown_metrics)
-    assert answer.has_test_loss
-    assert told["test_f1"]["mean"] == pytest.approx(0.6)
-    assert told["test_f1"]["low"] < 0.5
-    assert told["test_f1"]["high"] > 0.7
-    assert judge([candidate(3, [0.5])]).as_json()["candidates"][0]["metrics"] == {}
-
-
-@pytest.mark.parametrize(
-    ("metrics", "is_shown"), [({}, True), ({"test_f1": 0.5}, False)], ids=["nothing", "another"]
-)
-def test_a_loss_that_no_module_logs_is_not_shown_beside_another_score(
-    metrics: dict[str, float], *, is_shown: bool
-) -> None:
-    scored = candidate(3, [0.5]).with_test({1: SealedScores(math.nan, None, metrics)})
-    assert judge([scored]).has_test_loss == is_shown
-
-
-def test_candidates_are_the_best_and_those_that_the_file_names_once_each() -> None:
-    rows = [
-        row(0, None, TrialState.PRUNED),
-        row(1, 0.2),
-        row(2, None, TrialState.FAIL),
-        row(3, 0.1),
-        row(4, 0.4),
-        row(5, None, TrialState.PRUNED),
-        row(6, None, TrialState.WAITING),
-    ]
-    chosen = choose_candidates(rows, top=2, n_fixed=3)
-    assert [one.number for one in chosen] == [3, 1, 0]
-    assert [one.number for one in choose_candidates(rows, top=9, n_fixed=0)] == [3, 1, 4]
-
-
-def test_candidates_have_different_settings_the_finalists_first_by_their_means() -> None:
-    final = {n: Finalist(setting_of=n, first=4, last=7) for n in (0, 2)}
-    rows = [
-        *(row(0, 0.3), row(1, 0.1), row(2, 0.2), row(3, 0.1, depth=1)),
-        *(row(4, 0.25, depth=2, finalist=final[2]), row(5, 0.23, depth=2, finalist=final[2])),
-        *(row(6, 0.15, depth=0, finalist=final[0]), row(7, 0.17, depth=0, finalist=final[0])),
-    ]
-    assert [one.number for one in choose_candidates(rows, top=9, n_fixed=2)] == [6, 5, 1]
-    assert [one.number for one in choose_candidates(rows, top=1, n_fixed=2)] == [6, 1]
-
-
-def test_nothing_is_a_candidate_where_no_trial_is_complete() -> None:
-    assert choose_candidates([row(0, None, TrialState.PRUNED)], top=5, n_fixed=1) == []
-
-
-def _spread(values: list[float]) -> float:
-    return float(np.std(values, ddof=1))
-
-
-@given(VALUES)
-def test_interval_is_that_of_scipy(values: list[float]) -> None:
-    assume(_spread(values) > 1e-6)
-    found = interval(values)
-    scale = _spread(values) / math.sqrt(len(values))
-    low, high = stats.t.interval(0.95, len(values) - 1, loc=np.mean(values), scale=scale)
-    assert (found.low, found.high) == pytest.approx((low, high), rel=1e-6, abs=1e-6)
-    assert found.mean == pytest.approx(np.mean(values))
-
-
-@given(VALUES, st.data())
-def test_two_are_told_apart_where_the_paired_test_of_scipy_says_so(
-    first: list[float], data: st.DataObject
-) -> None:
-    second = data.draw(st.lists(st.floats(1e-3, 1e3), min_size=len(first), max_size=len(first)))
-    assume(_spread([a - b for a, b in zip(first, second, strict=True)]) > 1e-6)
-    p_value = stats.ttest_rel(first, second).pvalue
-    assume(abs(p_value - 0.05) > 1e-6)
-    assert cannot_be_told_apart(first, second) == (p_value > 0.05)
-    assert cannot_be_told_apart(second, first) == cannot_be_told_apart(first, second)
-
-
-def test_interval_covers_the_truth_in_95_of_100_cases() -> None:
-    draws = np.random.default_rng(0).normal(0.3, 0.05, size=(4_000, 5))
-    found = [interval(row) for row in draws.tolist()]
-    n_covering = sum((one.low or 0) <= 0.3 <= (one.high or 0) for one in found)
-    assert n_covering / len(found) == pytest.approx(0.95, abs=0.012)
-
-
-def test_equals_are_told_apart_in_5_of_100_cases() -> None:
-    draws = np.random.default_rng(1).normal(0.3, 0.05, size=(4_000, 2, 5))
-    n_apart = sum(not cannot_be_told_apart(*pair) for pair in draws.tolist())
-    assert n_apart / len(draws) == pytest.approx(0.05, abs=0.012)
-
-
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        pytest.param([], Interval(mean=None), id="nothing"),
-        pytest.param([0.5], Interval(mean=0.5), id="one value"),
-        pytest.param([0.5, 0.5], Interval(mean=0.5, low=0.5, high=0.5), id="equal values"),
-        pytest.param([0.5, math.inf], Interval(mean=None), id="infinite"),
-    ],
-)
-def test_interval_says_no_more_than_is_known(values: list[float], expected: Interval) -> None:
-    assert interval(values) == expected
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "expected"),
-    [
-        pytest.param([0.5], [0.1], True, id="one pair tells nothing"),
-        pytest.param([0.5, 0.6], [0.5, 0.6], True, id="equal"),
-        pytest.param([0.5, 0.75], [0.25, 0.5], False, id="always the same difference"),
-    ],
-)
-def test_pairs_without_spread_are_judged_as_well(
-    first: list[float], second: list[float], *, expected: bool
-) -> None:
-    assert cannot_be_told_apart(first, second) is expected
-
-
-def test_interval_is_shown_as_far_as_it_is_known() -> None:
-    shown = [str(interval(values)) for values in ([0.25, 0.25], [0.25], [])]
-    assert shown == ["0.2500 [0.2500, 0.2500]", "0.2500", ""]
+    one = judge([dropped(5, 0.3), *candidates(CLEAR)]).sentences[-1]
+    assert one.startswith("trial 5 was dropped after 2 of 4 seeds: worse than trial 7 by 0.3000,")

@@ -15,14 +15,18 @@ import pytest
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from pipeline.app.confirm import Candidates, ConfirmedStudy
+from pipeline.app.confirm import Candidates, _rank_by_prediction
+from pipeline.app.confirmed import ConfirmedStudy
 from pipeline.app.reproduce import reproduce
 from pipeline.app.result import StudyFailedError
 from pipeline.app.workspace import Workspace
+from pipeline.config import ShownNumber
 from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.locks import hold_study
+from pipeline.tracking.names import trial_run
 from pipeline.tracking.reader import read_trial
 from pipeline.tracking.store import tracking_uri
+from pipeline.trial import TrialOutcome
 from tests.app.planted import train_here
 from tests.app.studies import (
     check_ledgers_agree,
@@ -72,13 +76,13 @@ def openings(home: Path) -> int:
     return int(run.data.tags.get("test_openings", 0))
 
 
-def repeats_of(home: Path, confirmation: str, number: int) -> list[Run]:
+def repeats_of(home: Path, confirmation: str, number: ShownNumber) -> list[Run]:
     """The runs of a candidate's repeats in one confirmation."""
     found = [
         run
         for run in tagged(home, "confirms")
         if run.data.tags["mlflow.parentRunId"] == confirmation
-        and run.info.run_name.startswith(f"confirm-trial-{number:03}-")
+        and run.info.run_name.startswith(f"confirm-{trial_run(number)}-")
     ]
     return sorted(found, key=lambda run: run.data.tags["repeat"])
 
@@ -90,11 +94,19 @@ def check_nothing_runs(home: Path) -> None:
     assert not client.search_runs(ids, "attributes.status = 'RUNNING'")
 
 
-def test_best_trials_and_the_fixed_one_are_candidates(home: Path) -> None:
+def test_best_value_best_prediction_and_the_fixed_trial_are_candidates(home: Path) -> None:
     complete = sorted((row[2], row[0]) for row in table(home) if row[2] is not None)
-    best = [number for _, number in complete[:2]]
-    chosen = [trial.record.trial.number for trial in candidates(home).trials]
-    assert chosen == list(dict.fromkeys([*best, 0]))
+    best = [number for _, number in complete]
+    (study_run,) = tagged(home, "study_run")
+    predicted = _rank_by_prediction(Workspace(home=home, tracking_uri=None), "small")
+    assert set(predicted) == set(best)
+    assert study_run.data.tags["mlflow.note.content"]
+    first, second, *_ = dict.fromkeys([best[0], predicted[0], best[1], predicted[1]])
+    chosen = candidates(home)
+    numbers = [trial.record.trial.number for trial in chosen.trials]
+    assert numbers == list(dict.fromkeys([first, second, 0]))
+    assert chosen.baseline == 0
+    assert chosen.search_values[best[0]] == complete[0][0]
 
 
 def test_means_are_over_the_repeats_that_mlflow_shows(
@@ -113,7 +125,7 @@ def test_means_are_over_the_repeats_that_mlflow_shows(
         assert len({m["retrained_best_val_loss"] for m in metrics}) == 3, (
             "each repeat has seeds of its own"
         )
-        original = trial_runs(home)[one.number]
+        original = trial_runs(home)[int(one.number)]
         assert original.data.metrics["best_val_loss"] not in {
             m["retrained_best_val_loss"] for m in metrics
         }
@@ -164,6 +176,7 @@ def test_study_and_its_trials_stay_as_they_were(home: Path, confirmed: Confirmed
     study_in(home).run(workers=2)
     assert table(home) == before
     workspace = Workspace(home=home, tracking_uri=None)
+    assert isinstance(confirmed.answer.winner, int)
     answer = reproduce(workspace, "small", trial=confirmed.answer.winner)
     assert answer.comparison.verdict == "identical"
 
@@ -286,12 +299,13 @@ def test_command_prints_json_alone_on_stdout(home: Path) -> None:
     done = run_command("confirm", "small", *words)
     told = json.loads(done.stdout)
     assert told.keys() == {
-        *("study", "candidates", "tied", "winner", "seeds", "run_id", "test_openings")
+        *("study", "candidates", "tied", "winner", "seeds", "run_id", "test_openings"),
+        *("baseline", "gain", "beats_baseline", "why"),
     }
     for one in told["candidates"]:
         assert one.keys() == {
             *("number", "params", "mean", "low", "high", "test", "test_accuracy", "metrics"),
-            "failures",
+            *("failures", "is_baseline", "seeds", "search_value", "too_good", "dropped"),
         }
         assert one["low"] < one["mean"] < one["high"]
         assert math.isfinite(one["test"]["mean"])
@@ -300,19 +314,70 @@ def test_command_prints_json_alone_on_stdout(home: Path) -> None:
     assert "repeat 2: val_loss " in done.stderr
 
 
-def test_ctrl_c_leaves_nothing_running(home: Path) -> None:
-    words = ("confirm", "small", "--home", home, "--seeds", "200", "--workers", "2")
+def broken_off(home: Path, *, seeds: int, sign: signal.Signals) -> tuple[int, str]:
+    """Confirm by the real command and send it a signal after three trainings; how it ended."""
+    words = ("confirm", "small", "--home", home, "--top", "2", "--seeds", str(seeds))
     with subprocess.Popen(command(*words), stderr=subprocess.PIPE, text=True) as confirming:
         assert confirming.stderr is not None
-        for line in confirming.stderr:
-            if line.startswith("[3/"):
-                break
-        confirming.send_signal(signal.SIGINT)
-        _, said = confirming.communicate(timeout=30)
-    assert confirming.returncode == 130
+        trainings = (line for line in confirming.stderr if line.startswith("["))
+        for _ in range(3):
+            next(trainings)
+        confirming.send_signal(sign)
+        _, said = confirming.communicate(timeout=60)
+    return confirming.returncode, said
+
+
+def test_ctrl_c_leaves_nothing_running(home: Path) -> None:
+    code, said = broken_off(home, seeds=200, sign=signal.SIGINT)
+    assert code == 130
     assert "error: interrupted" in said
     assert "Traceback" not in said
     check_nothing_runs(home)
     assert tagged(home, "confirm_of_study")[-1].info.status == "KILLED"
     with hold_study(home, "small"):
         pass
+
+
+def test_confirmation_that_was_killed_goes_on_to_the_answer_of_an_undisturbed_one(
+    home: Path, confirmed: ConfirmedStudy
+) -> None:
+    code, _ = broken_off(home, seeds=3, sign=signal.SIGKILL)
+    assert code == -signal.SIGKILL
+    killed = tagged(home, "confirm_of_study")[-1].info.run_id
+    n_before = len(children(home, killed))
+    trained: list[bool] = []
+    planned: list[tuple[int, int]] = []
+    again = candidates(home).confirm(
+        seeds=3,
+        workers=1,
+        watch=lambda _config, event: trained.append(isinstance(event, TrialOutcome)),
+        plan=lambda n_done, n_most: planned.append((n_done, n_most)),
+    )
+    assert again.run_id == killed != confirmed.run_id
+    assert again.answer == confirmed.answer
+    assert 3 <= n_before <= sum(trained) + n_before == 9 == len(children(home, killed))
+    assert planned == [(n_before, 9)]
+    check_nothing_runs(home)
+
+
+def test_more_seeds_go_on_with_what_is_trained(home: Path, confirmed: ConfirmedStudy) -> None:
+    n_openings = openings(home)
+    more = candidates(home).confirm(seeds=4, workers=2)
+    before = {one.number: one for one in confirmed.answer.candidates}
+    for one in more.answer.candidates:
+        assert one.repeats[:3] == before[one.number].repeats
+    winner = more.answer.candidates[0]
+    assert [repeat.repeat for repeat in winner.repeats] == [1, 2, 3, 4]
+    assert len(repeats_of(home, more.run_id, winner.number)) == 4
+    assert more.test_openings == n_openings + 1
+    told = MlflowClient(tracking_uri(home)).get_metric_history(more.run_id, "val_loss_mean")
+    assert [point.step for point in told] == [3, 4]
+
+
+def children(home: Path, run_id: str) -> list[Run]:
+    """The runs below another that have ended by themselves."""
+    below = [
+        run for run in tagged(home, "confirms") if run.data.tags["mlflow.parentRunId"] == run_id
+    ]
+    assert len({run.info.run_name for run in below}) == len(below)
+    return [run for run in below if run.info.status == "FINISHED"]

@@ -35,7 +35,7 @@ def test_an_own_module_is_searched_reproduced_and_confirmed(
     workspace = Workspace(home=tmp_path, tracking_uri=None)
     assert reproduce(workspace, "small", trial="best").comparison.verdict == "identical"
     confirmed = Candidates.read(workspace, "small", top=1).confirm(seeds=2, workers=1)
-    (candidate,) = confirmed.answer.candidates
+    candidate, *_ = confirmed.answer.candidates
     assert candidate.number == confirmed.answer.winner
     assert candidate.test_loss is not None
     assert candidate.test_accuracy is not None

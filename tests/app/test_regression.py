@@ -13,7 +13,8 @@ from sklearn.datasets import load_diabetes
 from sklearn.metrics import r2_score
 
 from pipeline import load_model
-from pipeline.app.confirm import Candidates, ConfirmedStudy
+from pipeline.app.confirm import Candidates
+from pipeline.app.confirmed import ConfirmedStudy
 from pipeline.app.refit import refit
 from pipeline.app.reproduce import reproduce
 from pipeline.app.study import Study
@@ -97,10 +98,40 @@ def test_confirming_gives_r2_and_error_of_the_test_rows_with_intervals(
     client = MlflowClient(tracking_uri(home))
     tags = client.get_run(trial_runs(home, "diabetes")[0].data.tags["mlflow.parentRunId"]).data.tags
     note = html.unescape(tags["mlflow.note.content"])
-    assert "| val_loss | test loss | test_mae | test_r2 |" in note
+    assert "| val_loss | seeds | test loss | test_mae | test_r2 |" in note
     shown = confirmed_table(confirmed)
     assert "test_r2" in shown
     assert str(confirmed.answer.candidates[0].test_metrics["test_r2"]) in shown
+
+
+def test_a_study_that_never_went_without_dropout_is_compared_with_its_best_without(
+    home: Path, confirmed: ConfirmedStudy
+) -> None:
+    told = json.loads(json.dumps(confirmed.as_json()))
+    by_number = {one["number"]: one for one in told["candidates"]}
+    plain, best = by_number["baseline"], by_number[confirmed_best(home)]
+    assert told["baseline"] == "baseline"
+    assert plain["params"] == best["params"] | {"dropout": 0.0}
+    assert (plain["search_value"], plain["is_baseline"], plain["seeds"]) == (None, True, 3)
+    assert plain["test"]["low"] < plain["test"]["mean"]
+    assert any("the search's best setting without its dropout" in why for why in told["why"])
+    client = MlflowClient(tracking_uri(home))
+    runs = client.search_runs(
+        [client.get_run(confirmed.run_id).info.experiment_id],
+        f"tags.`mlflow.parentRunId` = '{confirmed.run_id}'",
+    )
+    (repeat,) = [run for run in runs if run.info.run_name == "confirm-baseline-repeat-2"]
+    assert repeat.data.params["dropout"] == "0.0"
+    workspace = Workspace(home=home, tracking_uri=None)
+    again = reproduce(workspace, repeat.info.run_id)
+    assert (again.number, again.comparison.verdict) == ("baseline", "identical")
+    check_ledgers_agree(home, 4, "diabetes")
+
+
+def confirmed_best(home: Path) -> int:
+    """The trial of the lowest value."""
+    number, *_ = min(table(home, "diabetes"), key=lambda row: row[2])
+    return int(number)
 
 
 def test_a_trial_is_reproduced_and_refitted(home: Path) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from pipeline.analysis import Candidate, Comparison, Repeat, Verdict, judge
+from pipeline.analysis.candidates import Dropped
 from pipeline.app.browse import list_studies, show_study
-from pipeline.app.confirm import ConfirmedStudy
+from pipeline.app.confirmed import ConfirmedStudy
 from pipeline.app.reproduce import Reproduction
 from pipeline.app.result import StudyResult
 from pipeline.app.study import Study
@@ -23,6 +24,7 @@ from pipeline.cli.render import (
     studies_lines,
     trials_table,
 )
+from pipeline.config import NO_DROPOUT
 from pipeline.trial import (
     EpochScores,
     ModelGain,
@@ -211,7 +213,8 @@ def _confirmed(losses: dict[int, list[float | None]], accuracy: float | None) ->
 def test_confirmed_candidates_are_shown_with_intervals_and_a_star_for_the_tied() -> None:
     confirmed = _confirmed({3: [5.25, 5.16], 7: [0.2, 0.22], 1: [0.25, 0.16]}, 0.9)
     head, *rows = confirmed_lines(confirmed, Path("there"))[0].splitlines()
-    assert head.split() == ["tied", "trial", "settings", "val_loss", "test", "accuracy"]
+    titles = ["tied", "trial", "settings", "search", "val_loss", "seeds", "test", "accuracy"]
+    assert head.split() == titles
     assert [row.split()[:2] for row in rows] == [["*", "1"], ["*", "7"], ["3", "dropout"]]
     assert "0.2100 [0.0829, 0.3371]" in rows[1]
     assert "0.9000 [0.9000, 0.9000]" in rows[1]
@@ -219,6 +222,38 @@ def test_confirmed_candidates_are_shown_with_intervals_and_a_star_for_the_tied()
     told = confirmed_lines(confirmed, Path("there"))[1:]
     assert told[0] == "trials 1 and 7 cannot be told apart at 2 seeds; 1 has the lowest mean"
     assert told[-1] == "  pipeline refit small --trial 1 --home there"
+
+
+def test_what_else_a_confirmation_says_is_shown_below_its_table() -> None:
+    baseline = replace(_confirmed({0: [0.4, 0.41]}, None).answer.candidates[0], is_baseline=True)
+    best = replace(_confirmed({7: [0.2, 0.21]}, None).answer.candidates[0], search_value=0.1)
+    lost = Dropped(after=2, by=7, difference=0.5)
+    dropped = replace(_confirmed({4: [0.7, 0.71]}, None).answer.candidates[0], dropped=lost)
+    answer = judge([baseline, replace(best, is_search_best=True), dropped])
+    confirmed = replace(_confirmed({}, None), answer=answer)
+    table, *told = confirmed_lines(confirmed, Path("mlruns"))
+    assert [line.split()[:3] for line in table.splitlines()[1:]] == [
+        ["*", "7", "dropout"],
+        ["0", "(baseline)", "dropout"],
+        ["4", "dropout", "0.4"],
+    ]
+    assert "0.1000" in table.splitlines()[1]
+    assert told[:4] == list(answer.sentences)
+    assert [sentence.split()[:3] for sentence in told[:4]] == [
+        ["trial", "7", "wins"],
+        ["trial", "7", "beats"],
+        ["the", "search", "gave"],
+        ["trial", "4", "was"],
+    ]
+
+
+def test_setting_without_dropout_that_wins_is_no_trial_to_refit() -> None:
+    plain = replace(_confirmed({0: [0.1, 0.11]}, None).answer.candidates[0], number=NO_DROPOUT)
+    other = _confirmed({7: [0.5, 0.51]}, None).answer.candidates
+    answer = judge([replace(plain, is_baseline=True), *other])
+    lines = confirmed_lines(replace(_confirmed({}, None), answer=answer), Path("mlruns"))
+    assert "the baseline wins" in lines
+    assert lines[-1].startswith("no trial had this setting; a new study can begin with it (trials:")
 
 
 def test_failed_candidate_is_shown_with_its_cause() -> None:

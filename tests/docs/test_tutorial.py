@@ -70,7 +70,8 @@ def test_the_network_predicts_is_reproduced_and_confirmed(outputs: dict[str, lis
     assert sum(one == other for one, other in pairs) >= 6
     assert of_kind(outputs["again = study.reproduce()"], "text/plain") == ["'identical'"]
     confirmed = printed(outputs["confirmed = study.confirm(top=2, seeds=3)"])
-    assert confirmed.count("test accuracy 0.") == 2
+    assert "the baseline" in confirmed
+    assert confirmed.count("test accuracy 0.") >= 2
 
 
 @pytest.mark.slow

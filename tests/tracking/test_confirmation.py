@@ -1,6 +1,8 @@
 """A confirmation stands below its study, apart from the trials, and leaves nothing running."""
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +10,13 @@ import pytest
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from pipeline.config import TrialConfig
+from pipeline.config import NO_TRIAL, TrialConfig
 from pipeline.errors import WorkFailedError
 from pipeline.tracking.confirmation import ConfirmRun, confirming, read_n_fixed
 from pipeline.tracking.ledger import MlflowLedger
 from pipeline.tracking.reader import read_rows, read_trial
 from pipeline.tracking.store import artifact_root, tracking_uri
-from pipeline.trial import RecordedTrial, SealedScores, TrialRecord, TrialState
+from pipeline.trial import RecordedTrial, SealedScores, TrialOutcome, TrialRecord, TrialState
 from tests.tracking.builders import config, files, folder_of, outcome, points, study
 
 NOTE = "**Confirmed on new seeds.** trial 2 wins."
@@ -64,7 +66,9 @@ def confirmed(trials: list[RecordedTrial]) -> ConfirmRun:
         f1 = {"val_f1": 0.4, "test/acc": 0.8, "test_loss": 0.55}
         scores = {(2, 1): SealedScores(0.5, 0.75, f1), (0, 1): SealedScores(0.6)}
         run.write_test_scores(scores)
-        run.write_answer(ANSWER, metrics={"val_loss_mean": 0.4, "val_loss_low": None}, note=NOTE)
+        run.write_answer(
+            ANSWER, metrics={"val_loss_mean": 0.4, "val_loss_low": None}, note=NOTE, n_seeds=1
+        )
     return run
 
 
@@ -147,7 +151,7 @@ def test_answer_ends_the_studys_note_in_place_of_an_earlier_one(
     assert "pipeline show digits" in before
     again = NOTE.replace("trial 2", "trial 0")
     with confirming(trials, n_seeds=1) as run:
-        run.write_answer(ANSWER, metrics={}, note=again)
+        run.write_answer(ANSWER, metrics={}, note=again, n_seeds=1)
     assert study_run(client).data.tags["mlflow.note.content"] == before.replace(NOTE, again)
 
 
@@ -181,18 +185,129 @@ def test_interruption_leaves_nothing_running(
     assert "RUNNING" not in statuses(client)
 
 
-def test_next_confirmation_settles_what_a_killed_one_left(
+def killed(trials: list[RecordedTrial]) -> ConfirmRun:
+    """A confirmation of two seeds whose process is gone; a repeat was trained, one was not."""
+    left = confirming(trials, n_seeds=2).__enter__()
+    left.write_repeat(repeated(2, 1), again(2, 1))
+    left.write_repeat(repeated(0, 1), again(0, 1))
+    return left
+
+
+def again(number: int, repeat: int, **how: Any) -> TrialOutcome:
+    """How a repeat ended."""
+    return replace(outcome(number, **how), repeat=repeat)
+
+
+def test_next_confirmation_goes_on_with_what_a_killed_one_left(
     trials: list[RecordedTrial], client: MlflowClient
 ) -> None:
-    left = confirming(trials, n_seeds=1)
-    dead = left.__enter__()
-    dead.write_repeat(repeated(2, 1), outcome(2))
-    (repeat,) = tagged(client, "confirms")
+    dead = killed(trials)
+    with confirming(trials, n_seeds=2) as run:
+        assert run.run_id == dead.run_id
+        assert client.get_run(run.run_id).info.status == "RUNNING"
+        assert run.find_repeat(repeated(2, 1)) == again(2, 1)
+        assert run.find_repeat(repeated(0, 1)) == again(0, 1)
+        assert run.find_repeat(repeated(2, 2)) is None
+        run.write_test_scores({(2, 1): SealedScores(0.5)})
+    assert len(tagged(client, "confirms")) == 2
+    assert statuses(client) == {"FINISHED"}
+
+
+def tear(client: MlflowClient, repeat: Run) -> None:
+    """Leave a repeat as a process does that is killed while it writes."""
     client.update_run(repeat.info.run_id, status="RUNNING")
-    with confirming(trials, n_seeds=1):
-        assert client.get_run(dead.run_id).info.status == "KILLED"
-        assert client.get_run(repeat.info.run_id).info.status == "KILLED"
+
+
+def fail(client: MlflowClient, repeat: Run) -> None:
+    """Let it have failed."""
+    client.set_terminated(repeat.info.run_id, "FAILED")
+
+
+def spoil(_client: MlflowClient, repeat: Run) -> None:
+    """Change the weights."""
+    (folder_of(repeat.info.artifact_uri) / "weights.safetensors").write_bytes(b"other")
+
+
+def lose(_client: MlflowClient, repeat: Run) -> None:
+    """Remove the record."""
+    (folder_of(repeat.info.artifact_uri) / "record.json").unlink()
+
+
+@pytest.mark.parametrize("harm", [tear, fail, spoil, lose])
+def test_repeat_that_cannot_be_used_is_removed(
+    trials: list[RecordedTrial], client: MlflowClient, harm: Callable[[MlflowClient, Run], None]
+) -> None:
+    killed(trials)
+    _, repeat = tagged(client, "confirms")
+    harm(client, repeat)
+    with confirming(trials, n_seeds=2) as run:
+        assert run.find_repeat(repeated(2, 1)) is None
+        assert run.find_repeat(repeated(0, 1)) is not None
+        run.write_repeat(repeated(2, 1), again(2, 1))
+    assert len(tagged(client, "confirms")) == 2
     assert "RUNNING" not in statuses(client)
+
+
+def test_repeat_of_another_setting_is_not_used(trials: list[RecordedTrial]) -> None:
+    killed(trials)
+    params = config(2).params | {"learning_rate": 0.5}
+    with confirming(trials, n_seeds=2) as run:
+        assert run.find_repeat(repeated(2, 1).model_copy(update={"params": params})) is None
+
+
+@pytest.mark.parametrize(
+    ("n_seeds", "n_candidates", "goes_on"),
+    [(2, 2, True), (3, 2, True), (1, 2, False), (2, 1, False)],
+    ids=["the same", "more seeds", "fewer seeds", "other candidates"],
+)
+def test_confirmation_goes_on_with_the_same_candidates_alone(
+    trials: list[RecordedTrial], n_seeds: int, n_candidates: int, *, goes_on: bool
+) -> None:
+    dead = killed(trials)
+    with confirming(trials[:n_candidates], n_seeds=n_seeds) as run:
+        assert (run.run_id == dead.run_id) is goes_on
+
+
+@pytest.mark.parametrize(("n_seeds", "goes_on"), [(1, False), (2, True)])
+def test_finished_confirmation_goes_on_with_more_seeds_alone(
+    confirmed: ConfirmRun,
+    trials: list[RecordedTrial],
+    client: MlflowClient,
+    n_seeds: int,
+    *,
+    goes_on: bool,
+) -> None:
+    with confirming(trials, n_seeds=n_seeds) as run:
+        assert (run.run_id == confirmed.run_id) is goes_on
+        run.write_answer(ANSWER, metrics={"val_loss_mean": 0.3}, note=NOTE, n_seeds=n_seeds)
+    data = client.get_run(run.run_id).data
+    assert (data.metrics["val_loss_mean"], data.tags["seeds"]) == (0.3, str(n_seeds))
+    history = client.get_metric_history(run.run_id, "val_loss_mean")
+    assert [point.step for point in history] == [1, 2][: 1 + goes_on]
+
+
+def test_test_scores_are_written_once(
+    confirmed: ConfirmRun, trials: list[RecordedTrial], client: MlflowClient
+) -> None:
+    assert confirmed.count_openings() == 1
+    with confirming(trials, n_seeds=2) as run:
+        assert run.find_repeat(repeated(2, 1)) is not None
+        run.write_test_scores({(2, 1): SealedScores(0.5, 0.75)})
+    _, repeat = tagged(client, "confirms")
+    assert len(client.get_metric_history(repeat.info.run_id, "test_loss")) == 1
+
+
+def test_setting_that_no_trial_had_has_a_run_of_its_own_name(
+    trials: list[RecordedTrial], client: MlflowClient
+) -> None:
+    plain = trials[0].record.trial.model_copy(update={"number": NO_TRIAL})
+    record = trials[0].record.model_copy(update={"trial": plain})
+    with confirming([*trials, replace(trials[0], record=record)], n_seeds=1) as run:
+        ended = replace(outcome(2), number=NO_TRIAL, repeat=1)
+        run.write_repeat(plain.model_copy(update={"repeat": 1}), ended)
+        assert client.get_run(run.run_id).data.tags["candidates"] == "0, 2, baseline"
+    (repeat,) = tagged(client, "confirms")
+    assert repeat.info.run_name == "confirm-baseline-repeat-1"
 
 
 def test_confirmation_is_not_taken_for_a_trial(

@@ -78,17 +78,25 @@ def test_note_fits_into_a_tag_whatever_the_names() -> None:
 
 
 def _confirmed(n_lines: int, score: str = "0.5 [0.4, 0.6]") -> str:
-    lines = [ConfirmedLine(number=i, scores=[score, ""], is_tied=i < 2) for i in range(n_lines)]
-    return confirmed_note("trial 0 wins.", ["val_loss", "test"], lines, test_openings=1)
+    lines = [ConfirmedLine(title=str(i), scores=[score, ""], is_tied=i < 2) for i in range(n_lines)]
+    return confirmed_note(["trial 0 wins."], ["val_loss", "test"], lines, test_openings=1)
 
 
 def test_confirmed_part_shows_the_answer_and_each_candidate() -> None:
     told = _confirmed(3)
-    assert told.startswith("**Confirmed on new seeds.** trial 0 wins.\n\n| trial | val_loss |")
+    assert told.startswith("**Confirmed on new seeds.** Trial 0 wins.\n\n| trial | val_loss |")
     assert "| 1 | 0.5 &#91;0.4, 0.6&#93; |  | yes |" in told
     assert "| 2 | 0.5 &#91;0.4, 0.6&#93; |  |  |" in told
     assert "opened 1 time." in told
     assert len(_confirmed(1_000)) <= 2_500
+
+
+def test_confirmed_part_shows_a_hostile_text_and_does_nothing_else() -> None:
+    line = ConfirmedLine(title=HOSTILE, scores=[HOSTILE], is_tied=True)
+    told = confirmed_note([HOSTILE, HOSTILE], ["val_loss"], [line], test_openings=1)
+    assert not {"<", "`", "!"} & set(told)
+    assert "&#60;script&#62;" in told
+    assert len(told) <= 2_500
 
 
 def test_confirmed_part_is_replaced_and_found_again() -> None:
