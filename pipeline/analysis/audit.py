@@ -3,11 +3,14 @@
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
-from pipeline.analysis.findings import Action, Finding, Kind
+from pipeline.analysis.findings import Action, Finding, Kind, Mismatch
+from pipeline.analysis.study_audit import listed, moved, study_findings, without_store
+from pipeline.config import mean_dropout
 from pipeline.trial import (
     Curve,
+    Overview,
     Point,
     RunRank,
     RunSnapshot,
@@ -21,21 +24,20 @@ from pipeline.trial import (
 RECORD = "record.json"
 WEIGHTS = "weights.safetensors"
 LOG = "worker.log"
-SUMMARY = ("best_epoch", "n_parameters")
+SUMMARY = ("best_epoch", "n_parameters", "dropout_mean")
+ADDED = ("dropout_mean",)
+"""Metrics that an earlier version did not log: runs that lack them are left as they are."""
 LARGEST_UNCUT = 250
 """Some MLflow stores cut a longer parameter."""
 
 
-class Mismatch(NamedTuple):
-    """What is off with one trial's run."""
-
-    kind: Kind
-    what: str
-    action: Action = Action.WRITE
-
-
 def audit(
-    study: str, trials: Sequence[TrialRow] | None, runs: StudyRuns, *, is_running: bool = False
+    study: str,
+    trials: Sequence[TrialRow] | None,
+    runs: StudyRuns,
+    *,
+    overview: Overview | None = None,
+    is_running: bool = False,
 ) -> list[Finding]:
     """Find what is off in a study.
 
@@ -43,63 +45,19 @@ def audit(
         study: Its name.
         trials: What Optuna holds, read before MLflow was; ``None``: it does not know the study.
         runs: What MLflow holds.
+        overview: What the study's run should say; ``None`` where Optuna holds no study file.
         is_running: Whether a driver is at work: only finished trials are checked then.
     """
     if trials is None:
-        return [_without_store(study, runs)]
+        return [without_store(study, runs)]
     if runs.moved_from is not None:
-        return [_moved(study, runs)]
-    found = [] if is_running else list(_study_findings(study, trials, runs))
+        return [moved(study, runs)]
+    found = [] if is_running else list(study_findings(study, trials, runs, overview))
     pictures = {name for run in runs.trials for name in run.files if name.endswith(".png")}
     for trial in trials:
         if trial.state.is_finished or not is_running:
             found += _trial_findings(study, trial, _own(trial, runs), pictures)
     return sorted(found, key=lambda one: -1 if one.trial is None else one.trial)
-
-
-def _without_store(study: str, runs: StudyRuns) -> Finding:
-    return Finding(
-        kind=Kind.STUDY_WITHOUT_STORE,
-        study=study,
-        run_id=runs.run_id,
-        what=f"Optuna's store does not know the study, of which MLflow has {len(runs.trials)} runs",
-        action=Action.NONE,
-        how="`pipeline run` with the study's file trains it again and takes up these runs",
-    )
-
-
-def _moved(study: str, runs: StudyRuns) -> Finding:
-    what = f"MLflow looks for artifacts in {runs.moved_from}, which is not below this home"
-    return Finding(
-        kind=Kind.MOVED_HOME, study=study, run_id=runs.run_id, what=what, action=Action.MOVE
-    )
-
-
-def _study_findings(study: str, trials: Sequence[TrialRow], runs: StudyRuns) -> Iterator[Finding]:
-    """What is off beside the trials that Optuna knows."""
-    running = Kind.RUNNING_WITHOUT_DRIVER
-    if runs.status == "RUNNING":
-        what = "the study's run is RUNNING, and nobody runs the study"
-        yield Finding(kind=running, study=study, run_id=runs.run_id, what=what, action=Action.CLOSE)
-    for other in runs.others:
-        if other.status == "RUNNING":
-            what = f"the run {other.name} is RUNNING, and nobody writes it"
-            yield Finding(
-                kind=running, study=study, run_id=other.run_id, what=what, action=Action.END
-            )
-    named = {trial.run_id for trial in trials}
-    for run in runs.trials:
-        is_lost = not run.is_below and run.row.run_id not in named
-        if is_lost or run.row.number >= len(trials):
-            why = "it is below no study" if is_lost else f"Optuna has {len(trials)} trials"
-            yield Finding(
-                kind=Kind.RUN_WITHOUT_TRIAL,
-                study=study,
-                trial=run.row.number,
-                run_id=run.row.run_id,
-                what=f"a run says it is of trial {run.row.number}; {why}",
-                action=Action.DELETE,
-            )
 
 
 def _trial_findings(
@@ -167,7 +125,7 @@ def _waiting_mismatches(trial: TrialRow, run: RunSnapshot | None) -> Iterator[Mi
         what = f"Optuna says WAITING, MLflow {run.row.state} and {run.status}"
         yield Mismatch(Kind.STATE_DIFFERS, what, Action.RELEASE)
     if run is not None and (doubled := _doubled(run)):
-        yield Mismatch(Kind.DOUBLE_STEPS, _listed(doubled, "more than once"), Action.DELETE)
+        yield Mismatch(Kind.DOUBLE_STEPS, listed(doubled, "more than once"), Action.DELETE)
 
 
 def _finished_mismatches(
@@ -268,9 +226,9 @@ def _point_mismatches(trial: TrialRow, run: RunSnapshot) -> Iterator[Mismatch]:
     doubled, expected = _doubled(run), _expected(trial, run)
     absent = [point for point in expected if point not in run.points]
     if doubled:
-        yield Mismatch(Kind.DOUBLE_STEPS, _listed(doubled, "more than once"))
+        yield Mismatch(Kind.DOUBLE_STEPS, listed(doubled, "more than once"))
     if absent:
-        yield Mismatch(Kind.MISSING_STEPS, _listed(absent, "missing"))
+        yield Mismatch(Kind.MISSING_STEPS, listed(absent, "missing"))
     elif not doubled and not _is_as_trained(trial, run, expected):
         what = "the points are not those that the trial was finished with"
         yield Mismatch(Kind.CURVE_DIFFERS, what)
@@ -280,20 +238,17 @@ def _doubled(run: RunSnapshot) -> list[Point]:
     return sorted(point for point, values in run.points.items() if len(values) > 1)
 
 
-def _listed(points: Sequence[Point], how: str) -> str:
-    metric, step = points[0]
-    more = f" and {len(points) - 1} more" if len(points) > 1 else ""
-    return f"{metric} at step {step}{more}: {how}"
-
-
 def _expected(trial: TrialRow, run: RunSnapshot) -> dict[Point, float | None]:
     """The points that a run should have, with their values where they are known."""
     curve = whole_curve(run.curve, run.record)
     unknown = {} if curve else dict.fromkeys(_measured(trial, run))
     n_parameters = run.record.n_parameters if run.record else 0
     expected = unknown | points_of(trial, curve or (), n_parameters)
+    absent = {(name, 0) for name in ADDED} - run.points.keys()
     return {
-        point: value for point, value in expected.items() if value is None or math.isfinite(value)
+        point: value
+        for point, value in expected.items()
+        if point not in absent and (value is None or math.isfinite(value))
     }
 
 
@@ -315,6 +270,8 @@ def points_of(trial: TrialRow, curve: Curve, n_parameters: int) -> dict[Point, f
     points |= {(metric, epoch): score for epoch, score in enumerate(trial.scores, start=1)}
     if trial.best_epoch is not None and trial.best_score is not None:
         points |= {("best_epoch", 0): trial.best_epoch, (f"best_{metric}", 0): trial.best_score}
+    mean = mean_dropout(trial.params) if trial.scores else None
+    points |= {} if mean is None else {("dropout_mean", 0): mean}
     return points | ({("n_parameters", 0): n_parameters} if n_parameters else {})
 
 

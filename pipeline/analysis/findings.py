@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class Kind(StrEnum):
@@ -19,6 +19,7 @@ class Kind(StrEnum):
     DAMAGED_RECORD = "damaged-record"
     DAMAGED_WEIGHTS = "damaged-weights"
     STATE_DIFFERS = "state-differs"
+    STUDY_RUN_DIFFERS = "study-run-differs"
     STUDY_WITHOUT_STORE = "study-without-store"
     MOVED_HOME = "moved-home"
 
@@ -74,3 +75,11 @@ class Finding:
             "fixed": self.is_fixed,
             "how": self.how,
         }
+
+
+class Mismatch(NamedTuple):
+    """What is off with one run."""
+
+    kind: Kind
+    what: str
+    action: Action = Action.WRITE

@@ -63,11 +63,11 @@ class Pages:
 
     Attributes:
         address: The list of studies.
-        studies: The page of each study by its name, the latest first.
+        studies: The pages of each study by its name, the latest first, each by what it shows.
     """
 
     address: str
-    studies: Mapping[str, str]
+    studies: Mapping[str, Mapping[str, str]]
 
 
 @contextmanager

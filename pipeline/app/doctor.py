@@ -128,7 +128,7 @@ def _look(
     workspace: Workspace, name: str, store: "TrialStore | None", artifacts: Path | None, tell: Tell
 ) -> "StudySnapshot":
     """Read a study from both ledgers, Optuna's first."""
-    from pipeline.app.repair import StudySnapshot
+    from pipeline.app.repair import StudySnapshot, read_overview
     from pipeline.tracking.audit import read_study
 
     return StudySnapshot(
@@ -136,6 +136,7 @@ def _look(
         workspace=workspace,
         store=store,
         trials=store.rows() if store else None,
+        overview=read_overview(name, store),
         runs=read_study(
             workspace.ledger_uri,
             name,

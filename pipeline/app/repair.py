@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Container, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,11 +11,12 @@ from pipeline.app.inputs import prepare_trial
 from pipeline.app.training import train
 from pipeline.app.workspace import Workspace
 from pipeline.config import StudyConfig, TrialConfig, check_study
-from pipeline.errors import DropoutSearchError, WorkFailedError
+from pipeline.errors import BadInputError, DropoutSearchError, WorkFailedError
 from pipeline.trial import (
     Assignment,
     Cohort,
     EpochScores,
+    Overview,
     RunSnapshot,
     StudyRuns,
     Tell,
@@ -35,7 +36,7 @@ Key = tuple[str, int | None, str | None]
 WRITTEN = "wrote the run again from what the ledgers hold"
 TRAINED = "trained the trial again, to the same bits, and wrote the run again"
 FROM_OPTUNA = "wrote the failure again from what Optuna holds of it"
-CLOSED = "closed the study's run"
+CLOSED = "wrote what the study's run says, and closed it"
 RELEASED = "released: the next `pipeline run` trains it"
 
 
@@ -47,6 +48,7 @@ class StudySnapshot:
         store: The study in Optuna's store; ``None`` where it is not there.
         trials: Its trials there.
         runs: Its runs in MLflow.
+        overview: What the study's run should say; ``None`` where no sound study file tells it.
     """
 
     study: str
@@ -54,12 +56,15 @@ class StudySnapshot:
     store: "TrialStore | None"
     trials: Sequence[TrialRow] | None
     runs: StudyRuns
+    overview: Overview | None = None
 
     def findings(self, *, is_running: bool = False) -> "list[Finding]":
         """What is off; of a study that is being run, with its finished trials alone."""
         from pipeline.analysis import audit
 
-        return audit(self.study, self.trials, self.runs, is_running=is_running)
+        return audit(
+            self.study, self.trials, self.runs, overview=self.overview, is_running=is_running
+        )
 
 
 def repair(snapshot: StudySnapshot, findings: "Sequence[Finding]", tell: Tell) -> dict[Key, str]:
@@ -273,6 +278,15 @@ def _trials_of(findings: "Sequence[Finding]", *actions: "Action") -> set[int]:
     """The trials for which findings ask one of some actions."""
     asked = (finding for finding in findings if finding.action in actions)
     return {finding.trial for finding in asked if finding.trial is not None}
+
+
+def read_overview(name: str, store: "TrialStore | None") -> Overview | None:
+    """What a study's run should say; ``None`` where Optuna's store has no sound study file."""
+    if store is None or store.document is None:
+        return None
+    with suppress(BadInputError):
+        return Overview.of(_read_study(store, name), store.rows(), is_done=store.is_done)
+    return None
 
 
 def _read_study(store: "TrialStore", name: str) -> StudyConfig:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,10 @@ class Workspace:
         storage: Optuna's address, an SQLAlchemy URL; ``None``: the home's own journal.
         patience_seconds: How long an MLflow server that does not answer is waited for.
         trusts_code: Whether code that is not the user's own may be imported (``--trust-code``).
+        system_metrics: Whether a study's run gets what the machine does while it runs.
+
+    Raises:
+        BadInputError: System metrics cannot be measured here.
     """
 
     home: Path = field(default_factory=lambda: Path(os.environ.get("PIPELINE_HOME") or "mlruns"))
@@ -39,6 +44,16 @@ class Workspace:
     storage: str | None = None
     patience_seconds: float = PATIENCE_SECONDS
     trusts_code: bool = False
+    system_metrics: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse to measure without the package that MLflow measures with."""
+        if self.system_metrics and find_spec("psutil") is None:
+            raise BadInputError(
+                where="--system-metrics",
+                got="no package psutil",
+                expected="it to be installed (pip install psutil)",
+            )
 
     @property
     def journal(self) -> Path:
@@ -79,7 +94,12 @@ class Workspace:
         from pipeline.tracking.patience import PatientLedger
         from pipeline.tracking.store import database_of
 
-        connect = partial(MlflowLedger, self.ledger_uri, self.artifacts)
+        monitor = None
+        if self.system_metrics:
+            from pipeline.tracking.system_metrics import SystemMetrics
+
+            monitor = SystemMetrics(self.ledger_uri)
+        connect = partial(MlflowLedger, self.ledger_uri, self.artifacts, system_metrics=monitor)
         if database_of(self.ledger_uri):
             return connect()
         return PatientLedger(

@@ -7,6 +7,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -105,6 +106,11 @@ def commands() -> None:
     help="Train the trials that failed again, once the cause is mended.",
 )
 @click.option(
+    "--system-metrics",
+    is_flag=True,
+    help="Log processor, memory, disk and network to MLflow meanwhile.",
+)
+@click.option(
     "--engine",
     type=click.Choice(["local"]),
     default="local",
@@ -122,6 +128,7 @@ def run(  # noqa: PLR0913 - one argument an option
     workers: int | None,
     max_cohort: int | None,
     retry_failed: bool,
+    system_metrics: bool,
     engine: str,
     overrides: tuple[str, ...],
     workspace: "Workspace",
@@ -136,6 +143,7 @@ def run(  # noqa: PLR0913 - one argument an option
     del engine  # the only one so far
     if trials is not None:
         overrides = (*overrides, f"search.trials={trials}")
+    workspace = replace(workspace, system_metrics=system_metrics)
     study = Study.load(file, overrides=overrides, workspace=workspace)
     failure = None
     with StudyProgress(study.config) as progress:

@@ -26,6 +26,16 @@ if TYPE_CHECKING:
 
 STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
 """What a finished trial is called in tables and lines."""
+PAGES = {
+    "leaderboard": "the complete trials by value, with a column for each rate",
+    "curves": "the ten best by epoch, and all settings against their value",
+    "compare": "the best settings side by side",
+    "trials": "every trial in its order, with its state and why it was stopped",
+    "study": "question, answer, best value so far, settings",
+    "runs": "the trials below the study's run, which is older than the pages that are missing here;"
+    " `pipeline doctor --fix` adds them",
+}
+"""What MLflow's pages of a study show."""
 WIDTH = 100
 MOST_DIFFERENCES = 8
 """More of them are counted, not shown: a later version differs in a hundred sources."""
@@ -219,9 +229,15 @@ def studies_lines(studies: Sequence[Mapping[str, Any]], home: Path) -> list[str]
 
 
 def pages_lines(pages: "Pages") -> list[str]:
-    """Link to MLflow's page of each study."""
-    links = [f"{name}: {address}" for name, address in pages.studies.items()]
-    return [*links, f"all studies: {pages.address}  (Ctrl-C ends)"]
+    """Link to MLflow's pages of each study, and say what each of them shows."""
+    lines: list[str] = []
+    for name, links in pages.studies.items():
+        lines += [f"study {name}", *(line for one in links.items() for line in _link_lines(*one))]
+    return [*lines, f"all studies: {pages.address}", "Ctrl-C ends"]
+
+
+def _link_lines(what: str, address: str) -> list[str]:
+    return [f"  {what}: {PAGES[what]}", f"    {address}"]
 
 
 def _best_lines(best: Best | None) -> list[str]:

@@ -16,6 +16,7 @@ from pipeline.config.frozen import Frozen, Params, Scalar
 from pipeline.config.models import MODELS, Model
 from pipeline.config.objective import VAL_LOSS, Objective
 from pipeline.config.parameters import Parameter, ParameterTable
+from pipeline.config.rates import mean_dropout
 from pipeline.config.sections import (
     EarlyStopping,
     ModelConfig,
@@ -83,6 +84,7 @@ __all__ = [
     "label_of",
     "limit_of",
     "load_study",
+    "mean_dropout",
     "parameters_of",
     "read_space",
     "usual_setting",

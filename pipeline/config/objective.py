@@ -36,7 +36,7 @@ ACCURACIES: Final = ("val_accuracy", "train_accuracy")
 OF_TARGETS: Final = ("val_mae", "val_r2")
 """What the loop that trains built-in models measures: of all, of classes, and of numbers."""
 NO_OBJECTIVE: Final = re.compile(
-    r"test_\w+|test/.+|(retrained_)?best_(val_loss|epoch)|n_parameters"
+    r"test_\w+|test/.+|(retrained_)?best_(val_loss|epoch)|n_parameters|dropout_mean"
 )
 """Scores of the test part, which no search reads, and what sums a trial up."""
 

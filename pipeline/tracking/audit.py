@@ -10,12 +10,18 @@ from mlflow.tracking import MlflowClient
 from pipeline.errors import WorkFailedError
 from pipeline.tracking import names, runs
 from pipeline.tracking.client import connect, explained
+from pipeline.tracking.overview import read_points
 from pipeline.tracking.points import curve_of, score_names
 from pipeline.tracking.reader import LARGEST_RECORD_BYTES, parse_record, row_of, studies
 from pipeline.tracking.store import database_of
 from pipeline.trial import OtherRun, Point, RunSnapshot, StudyRuns, TrialRecord, sha256_of
 
-BESIDE_SCORES = ("generalization_gap", names.BEST_EPOCH, names.N_PARAMETERS)
+BESIDE_SCORES = (
+    "generalization_gap",
+    names.BEST_EPOCH,
+    names.N_PARAMETERS,
+    names.DROPOUT_MEAN,
+)
 """The metrics that follow from an epoch's scores, or sum up the whole trial."""
 FOLD = re.compile(r"_fold_\d+$")
 APART = (
@@ -75,10 +81,18 @@ def read_study(
     return StudyRuns(
         run_id=study_run.info.run_id,
         status=study_run.info.status,
+        settings=study_run.data.params,
+        points=read_points(client, study_run, filter(_is_ours, study_run.data.metrics)),
+        latest=study_run.data.metrics,
         trials=() if moved_from else tuple(_trials(client, found, study_run, tell)),
         others=tuple(_others(found)),
         moved_from=moved_from,
     )
+
+
+def _is_ours(metric: str) -> bool:
+    """Whether it is no metric of MLflow's monitor, which has thousands of points."""
+    return not metric.startswith(names.SYSTEM)
 
 
 def exists(tracking_uri: str) -> bool:

@@ -14,6 +14,7 @@ from pipeline.locks import locked
 from pipeline.tracking import names, runs
 from pipeline.tracking.client import connect, explained
 from pipeline.tracking.note import confirmed_in, study_note, with_confirmed
+from pipeline.tracking.overview import write_overview
 from pipeline.tracking.points import Points, known_points
 from pipeline.tracking.store import begin_write_ahead, database_of, end_write_ahead, lock_of
 from pipeline.tracking.study_run import take_study_run
@@ -21,6 +22,7 @@ from pipeline.trial import (
     NO_RUNS,
     EpochScores,
     KnownRuns,
+    Overview,
     RunRank,
     SearchSummary,
     Settled,
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
     from sqlalchemy import Engine
 
+    from pipeline.tracking.system_metrics import SystemMetrics
+
 STATUS = {TrialState.COMPLETE: "FINISHED", TrialState.PRUNED: "FINISHED", TrialState.FAIL: "FAILED"}
 """MLflow's page marks all but FINISHED with a red cross, and a pruned trial did its work."""
 
@@ -47,6 +51,7 @@ class MlflowLedger:
         tracking_uri: ``sqlite:///HOME/mlflow.db``, a server or another database.
         artifact_root: Where an embedded store keeps artifacts; ``None``: the server decides.
         seconds_buffered: A score waits at most so long for others to be written with it.
+        system_metrics: Logs what the machine does to the study's run; ``None``: nobody asked.
     """
 
     def __init__(
@@ -55,10 +60,12 @@ class MlflowLedger:
         artifact_root: Path | None = None,
         *,
         seconds_buffered: float = 2.0,
+        system_metrics: "SystemMetrics | None" = None,
     ) -> None:
         self._uri = tracking_uri
         self._artifact_root = artifact_root
         self._seconds_buffered = seconds_buffered
+        self._system_metrics = system_metrics
         self._client: MlflowClient
         self._study: StudyConfig
         self._study_run: Run
@@ -103,8 +110,11 @@ class MlflowLedger:
                 where=without_password(self._uri),
             )
         self._take_trial_runs(known)
+        self._write_overview(())
         if database:
             self._engine = begin_write_ahead(self._uri, database)
+        if self._system_metrics:
+            self._system_metrics.watch(self._study_run.info.run_id)
 
     @explained
     def start(self, config: TrialConfig) -> str:
@@ -145,7 +155,7 @@ class MlflowLedger:
             self._client.log_inputs(self._study_run.info.run_id, [data])
             self._has_data = True
         points = self._live[number]
-        points.add_outcome(outcome)
+        points.add_outcome(config, outcome)
         state = {names.TRIAL_STATE: record.state.value}
         points.write(self._client, state | runs.outcome_tags(record, outcome))
         self._terminate(number, STATUS[outcome.state])
@@ -201,6 +211,9 @@ class MlflowLedger:
         note = with_confirmed(note, confirmed_in(before))
         self._client.set_tag(info.run_id, names.NOTE, note)
         self._show_best(rows)
+        self._write_overview(rows, is_done=is_done, summary=summary)
+        if self._system_metrics:
+            self._system_metrics.end()
         self._client.set_terminated(info.run_id, "FINISHED" if is_done else "KILLED")
         database = database_of(self._uri)
         if self._engine and database:
@@ -281,6 +294,18 @@ class MlflowLedger:
             self._client.delete_tag(run.info.run_id, name)
         for name, text in runs.finalist_tags(config.finalist).items():
             self._client.set_tag(run.info.run_id, name, text)
+
+    def _write_overview(
+        self,
+        rows: Sequence[TrialRow],
+        *,
+        is_done: bool = False,
+        summary: SearchSummary | None = None,
+    ) -> None:
+        """Write what the study's run says of the study; without rows, its settings alone."""
+        n_first = summary.gain.n_first if summary and summary.gain else 0
+        overview = Overview.of(self._study, rows, is_done=is_done, n_first=n_first)
+        write_overview(self._client, self._study_run.info.run_id, overview, self._uri)
 
     def _show_best(self, rows: Sequence[TrialRow]) -> None:
         """Copy the pictures of the best trial, if it has any, to the study's run."""

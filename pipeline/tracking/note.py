@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pipeline.config import Objective, Scalar, SearchConfig
 from pipeline.errors import counted
+from pipeline.tracking import views
 from pipeline.tracking.names import LARGEST_TAG
 from pipeline.trial import (
     Best,
@@ -54,9 +55,10 @@ def study_note(
     settled: Settled | None = None,
     summary: SearchSummary | None = None,
 ) -> str:
-    """Write the note: question, answer, leaderboard, best trial, search, and what to do next.
+    """Write the note: question, best trial, answer, leaderboard, search, and what to do next.
 
-    Rows of the leaderboard are left out from the end where a tag could not hold them all.
+    MLflow's page folds all but the first lines. Rows of the leaderboard are left out from the end
+    where a tag could not hold them all.
 
     Args:
         name: The study's name.
@@ -68,16 +70,17 @@ def study_note(
         summary: What the search has come to.
     """
     ranked = rank(rows)[:TOP]
+    begins = [_headline(name, question), _best_line(find_best(rows)), _answer_lines(summary)]
     said = [
         _settled_line(settled),
-        _best_line(find_best(rows)),
         _summary_lines(summary),
         _search(search),
+        _pages(experiment_id),
         _commands(name),
     ]
     while True:
         table = _leaderboard(ranked, experiment_id)
-        parts = [_headline(name, question), _answer_lines(summary), _counts(rows), table, *said]
+        parts = [*begins, _counts(rows), table, *said]
         note = "\n\n".join(part for part in parts if part)
         if len(note) <= LARGEST_TAG or not ranked:
             return note
@@ -128,7 +131,13 @@ def metric_title(objective: Objective) -> str:
 
 
 def _link(run_id: str, experiment_id: str) -> str:
-    return f"[{run_id}](#/experiments/{experiment_id}/runs/{run_id})"
+    return f"[{run_id}]({views.page_of_run(experiment_id, run_id)})"
+
+
+def _pages(experiment_id: str) -> str:
+    """Links to the saved views."""
+    links = (f"[{name}]({views.page_of(experiment_id, key)})" for key, name in views.TITLES.items())
+    return f"See: {', '.join(links)}."
 
 
 def _params(params: dict[str, Scalar]) -> str:
@@ -143,14 +152,13 @@ def _short(value: Scalar) -> str:
 def _best_line(best: Best | None) -> str:
     if best is None:
         return "No trial is complete yet."
-    at_epoch = f"at epoch {best.trial.best_epoch}"
-    finalist = best.ranked.finalist
+    at_epoch, metric = f"at epoch {best.trial.best_epoch}", metric_title(best.objective)
+    finalist, setting = best.ranked.finalist, f"It has {_params(best.params)}."
     if finalist is None:
-        metric = metric_title(best.objective)
-        return f"Best: trial {best.number}, {metric} {best.value!r} {at_epoch}."
-    sentence = finalist.sentence.replace(best.objective.metric, metric_title(best.objective))
+        return f"Best: trial {best.number}, {metric} {best.value!r} {at_epoch}. {setting}"
+    sentence = finalist.sentence.replace(best.objective.metric, metric)
     said = f"has the {best.objective.best_word}, {best.trial.value!r} {at_epoch}"
-    return f"Best: {sentence}; trial {best.number} {said}."
+    return f"Best: {sentence}; trial {best.number} {said}. {setting}"
 
 
 def _settled_line(settled: Settled | None) -> str:
@@ -181,8 +189,9 @@ def _search(search: SearchConfig | None) -> str:
 
 
 def _commands(name: str) -> str:
-    lines = (f"pipeline show {name}", f"pipeline reproduce {name} --trial best", "pipeline ui")
-    return "\n".join(f"    {line}" for line in lines)
+    """What to do next, on a terminal."""
+    words = ("show {}", "reproduce {} --trial best", "confirm {}", "report {}", "ui")
+    return "\n".join(f"    pipeline {line.format(name)}" for line in words)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

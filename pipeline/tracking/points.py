@@ -10,7 +10,7 @@ from typing import Any
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.tracking import MlflowClient
 
-from pipeline.config import VAL_LOSS, Scalar
+from pipeline.config import VAL_LOSS, Scalar, TrialConfig, mean_dropout
 from pipeline.tracking import names
 from pipeline.trial import Curve, EpochScores, FoldScores, Point, TrialOutcome, TrialRecord
 
@@ -46,10 +46,11 @@ class Points:
                 self._seen.add((name, step))
                 self._metrics.append(Metric(name, float(value), timestamp_ms, step))
 
-    def add_outcome(self, outcome: TrialOutcome, *, prefix: str = "") -> None:
+    def add_outcome(self, config: TrialConfig, outcome: TrialOutcome, *, prefix: str = "") -> None:
         """Take a whole curve and what it sums up to.
 
         Args:
+            config: What was trained.
             outcome: How the training ended.
             prefix: Begins the names of the best epoch and its score where the run is not a trial's,
                 so that who sorts runs by ``best_val_loss`` finds trials alone.
@@ -62,6 +63,8 @@ class Points:
             summary[prefix + names.BEST_EPOCH] = outcome.best.epoch
         if outcome.n_parameters:
             summary[names.N_PARAMETERS] = outcome.n_parameters
+        if outcome.curve and (mean := mean_dropout(config.params)) is not None:
+            summary[names.DROPOUT_MEAN] = mean
         ended_at_ms = outcome.curve[-1].ended_at_ms if outcome.curve else 0
         self.add(summary, step=0, timestamp_ms=ended_at_ms)
 

@@ -188,7 +188,7 @@ def log_retraining(
         record = TrialRecord.of(config, outcome)
         runs.put_outcome(client, info, record, outcome)
         points = Points(info.run_id, config.params)
-        points.add_outcome(outcome, prefix=names.RETRAINED)
+        points.add_outcome(config, outcome, prefix=names.RETRAINED)
         points.write(client, runs.outcome_tags(record, outcome))
     return info
 

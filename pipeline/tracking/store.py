@@ -166,6 +166,19 @@ def _journal(database: Path, mode: Literal["wal", "delete"]) -> str:
     return str(now)
 
 
+FORGET: Final = (
+    "DELETE FROM metrics WHERE run_uuid = :run AND key = :key",
+    "DELETE FROM latest_metrics WHERE run_uuid = :run AND key = :key",
+)
+
+
+def forget_metric(database: Path, run_id: str, metric: str) -> None:
+    """Delete every point of a run's metric, for which MLflow has no call."""
+    with closing(sqlite3.connect(database, timeout=20)) as store, store:
+        for statement in FORGET:
+            store.execute(statement, {"run": run_id, "key": metric})
+
+
 STUDIES: Final = """
 SELECT DISTINCT experiments.experiment_id, experiments.name
 FROM experiments JOIN runs USING (experiment_id) JOIN tags USING (run_uuid)

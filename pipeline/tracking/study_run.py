@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from mlflow.entities import Run
+from mlflow.entities import Experiment, Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
@@ -13,6 +13,7 @@ from pipeline.errors import BadInputError
 from pipeline.tracking import names, runs
 from pipeline.tracking.note import escape
 from pipeline.tracking.store import check_confined
+from pipeline.tracking.views import write_views
 from pipeline.trial import WarmStart
 
 
@@ -37,7 +38,8 @@ def take_study_run(
         BadInputError: The experiment was deleted, the name is another study's, or its trials
             followed from other outcomes of another study.
     """
-    experiment_id = _take_experiment(client, study.name, artifact_root, where)
+    experiment = _take_experiment(client, study.name, artifact_root, where)
+    experiment_id = experiment.experiment_id
     run = runs.study_run(client, experiment_id)
     if run is None:
         run = _create(client, study, experiment_id)
@@ -45,6 +47,7 @@ def take_study_run(
         _refuse_another(client, run, study, where)
         _refuse_other_outcomes(run, warm_start, where)
     client.set_experiment_tag(experiment_id, names.NOTE, escape(study.question))
+    write_views(client, experiment, study)
     if run.info.status != "RUNNING":
         client.update_run(run.info.run_id, status="RUNNING")
     text = yaml.safe_dump(study.document, sort_keys=False, allow_unicode=True)
@@ -57,7 +60,7 @@ def take_study_run(
 
 def _take_experiment(
     client: MlflowClient, name: str, artifact_root: Path | None, where: str
-) -> str:
+) -> Experiment:
     found = client.get_experiment_by_name(name)
     if found is None:
         return _create_experiment(client, name, artifact_root)
@@ -71,19 +74,19 @@ def _take_experiment(
         )
     if artifact_root is not None:
         check_confined(found.artifact_location, artifact_root, name=name, where=where)
-    return str(found.experiment_id)
+    return found
 
 
-def _create_experiment(client: MlflowClient, name: str, artifact_root: Path | None) -> str:
+def _create_experiment(client: MlflowClient, name: str, artifact_root: Path | None) -> Experiment:
     location = (artifact_root / name).resolve().as_uri() if artifact_root else None
     try:
-        return str(client.create_experiment(name, location))
+        return client.get_experiment(client.create_experiment(name, location))
     except MlflowException:
         # Another driver may have been faster.
         found = client.get_experiment_by_name(name)
         if found is None:
             raise
-        return str(found.experiment_id)
+        return found
 
 
 def _create(client: MlflowClient, study: StudyConfig, experiment_id: str) -> Run:

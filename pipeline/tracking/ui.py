@@ -15,15 +15,27 @@ from typing import IO
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
+from mlflow.entities import Experiment, Run
+from mlflow.tracking import MlflowClient
+
 from pipeline.errors import BadInputError, WorkFailedError
-from pipeline.tracking import runs
+from pipeline.tracking import runs, views
 from pipeline.tracking.client import connect, explained
+from pipeline.tracking.reader import row_of
 from pipeline.tracking.store import artifact_root, database_of, tracking_uri
+from pipeline.trial import rank
 
 HOST = "127.0.0.1"
-TRIALS_IN_ORDER = "workflowType=machine_learning&orderByKey=attributes.start_time&orderByAsc=true"
-PAGE = "#/experiments?workflowType=machine_learning"
+TRIALS_IN_ORDER = f"{views.MACHINE_LEARNING}&orderByKey=attributes.start_time&orderByAsc=true"
+PAGE = f"#/experiments?{views.MACHINE_LEARNING}"
 """The list of experiments; MLflow 3 opens in its GenAI mode unless its router is told otherwise."""
+
+COMPARE = "compare"
+RUNS = "runs"
+OF_STUDY = "study"
+"""What pages show, beside the saved views."""
+COMPARED = 5
+"""So many settings stand side by side on a wide screen."""
 
 
 def server_command(home: Path, port: int) -> list[str]:
@@ -149,8 +161,8 @@ def _signal(server: subprocess.Popen[bytes], kind: signal.Signals) -> bool:
 
 
 @explained
-def study_pages(home: Path, address: str) -> dict[str, str]:
-    """The page of each study's runs, the latest study first.
+def study_pages(home: Path, address: str) -> dict[str, dict[str, str]]:
+    """The pages of each study by what they show, the latest study first.
 
     MLflow's list of experiments links to its page for language models, so links are made here.
 
@@ -160,11 +172,27 @@ def study_pages(home: Path, address: str) -> dict[str, str]:
     """
     client = connect(tracking_uri(home), artifact_root(home))
     root = address.partition("#")[0]
-    found = client.search_experiments(order_by=["creation_time DESC"])
-    return {
-        str(experiment.name): (
-            f"{root}#/experiments/{experiment.experiment_id}/runs?{TRIALS_IN_ORDER}"
-        )
-        for experiment in found
-        if runs.study_run(client, experiment.experiment_id)
-    }
+    pages: dict[str, dict[str, str]] = {}
+    for experiment in client.search_experiments(order_by=["creation_time DESC"]):
+        if study_run := runs.study_run(client, experiment.experiment_id):
+            found = _pages(client, experiment, study_run)
+            pages[str(experiment.name)] = {what: f"{root}{page}" for what, page in found}
+    return pages
+
+
+def _pages(
+    client: MlflowClient, experiment: Experiment, study_run: Run
+) -> Iterator[tuple[str, str]]:
+    experiment_id = experiment.experiment_id
+    if not views.has_views(experiment):
+        yield RUNS, f"#/experiments/{experiment_id}/runs?{TRIALS_IN_ORDER}"
+        yield OF_STUDY, views.page_of_run(experiment_id, study_run.info.run_id)
+        return
+    yield views.LEADERBOARD, views.page_of(experiment_id, views.LEADERBOARD)
+    yield views.CURVES, views.page_of(experiment_id, views.CURVES)
+    rows = [row_of(number, run) for number, run in runs.trial_runs(client, study_run)]
+    best = [one.trial.run_id for one in rank(rows)[:COMPARED] if one.trial.run_id]
+    if len(best) > 1:
+        yield COMPARE, views.page_to_compare(experiment_id, best)
+    yield views.TRIALS, views.page_of(experiment_id, views.TRIALS)
+    yield OF_STUDY, views.page_of_run(experiment_id, study_run.info.run_id)

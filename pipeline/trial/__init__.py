@@ -3,6 +3,7 @@
 from pipeline.trial.assignment import Assignment, Cohort, Cutoffs
 from pipeline.trial.effects import Effect, answer_json
 from pipeline.trial.interaction import Interaction
+from pipeline.trial.overview import Overview
 from pipeline.trial.ports import NO_RUNS, Engine, Event, KnownRuns, Ledger, Tell, Watch, ignore
 from pipeline.trial.ranking import Best, FinalistSetting, Ranked, find_best, rank
 from pipeline.trial.records import (
@@ -48,6 +49,7 @@ __all__ = [
     "Ledger",
     "ModelGain",
     "OtherRun",
+    "Overview",
     "Point",
     "Ranked",
     "RecordedTrial",

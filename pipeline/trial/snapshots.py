@@ -117,12 +117,18 @@ class StudyRuns:
     Attributes:
         run_id: Of the study's run; ``None`` where MLflow does not have the study.
         status: Of that run.
+        settings: Its parameters.
+        points: All values of each (metric, step) of its own metrics, the earliest first.
+        latest: The latest value of each of its metrics.
         trials: Every run that says it is a trial's, the oldest first.
         moved_from: Where MLflow looks for artifacts, if that is not below the home.
     """
 
     run_id: str | None = None
     status: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    points: Mapping[Point, Sequence[float]] = field(default_factory=dict, repr=False)
+    latest: Mapping[str, float] = field(default_factory=dict)
     trials: Sequence[RunSnapshot] = ()
     others: Sequence[OtherRun] = ()
     moved_from: str | None = None

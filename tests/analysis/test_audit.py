@@ -71,6 +71,8 @@ def _kept(ended: TrialOutcome, **changes: Any) -> RunSnapshot:
         if math.isfinite(value)
     }
     points |= {("n_parameters", 0): (ended.n_parameters,)}
+    if ended.curve:
+        points |= {("dropout_mean", 0): (0.1 + 0.2,)}
     if ended.best:
         points |= {("best_epoch", 0): (ended.best.epoch,)}
         points |= {("best_val_loss", 0): (ended.best.val_loss,)}
@@ -116,6 +118,16 @@ UNACCUSED = {
 @pytest.mark.parametrize("ended", UNACCUSED.values(), ids=UNACCUSED.keys())
 def test_sound_trial_is_not_accused(ended: TrialOutcome) -> None:
     assert _kinds([_stored(ended)], _kept(ended)) == []
+
+
+def test_mean_rate_that_an_earlier_version_did_not_log_is_not_missed_and_a_wrong_one_is_told() -> (
+    None
+):
+    kept, point = _kept(outcome(0)), ("dropout_mean", 0)
+    without = {name: values for name, values in kept.points.items() if name != point}
+    assert _kinds([_stored(outcome(0))], replace(kept, points=without)) == []
+    wrong = replace(kept, points={**kept.points, point: (0.9,)})
+    assert _kinds([_stored(outcome(0))], wrong) == [("curve-differs", 0)]
 
 
 @pytest.mark.parametrize("ended", UNACCUSED.values(), ids=UNACCUSED.keys())

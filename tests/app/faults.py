@@ -146,6 +146,20 @@ def set_tag(name: str, value: str) -> Plant:
     return plant
 
 
+def change_best_so_far(home: Path, _number: int) -> None:
+    sql = "UPDATE metrics SET value = value + 1 WHERE run_uuid = ? AND key = 'best_val_loss'"
+    change(home, sql, study_run_of(home).info.run_id)
+
+
+def forget_overview(home: Path, _number: int) -> None:
+    """Leave of the study's run what it was before it had parameters, metrics and views."""
+    run = study_run_of(home)
+    for table in ("metrics", "latest_metrics", "params"):
+        change(home, f"DELETE FROM {table} WHERE run_uuid = ?", run.info.run_id)  # noqa: S608
+    views = "DELETE FROM experiment_tags WHERE experiment_id = ? AND key LIKE 'mlflow.shared%'"
+    change(home, views, run.info.experiment_id)
+
+
 def erase_run(home: Path, number: int) -> None:
     """Delete a run for good, so that MLflow cannot bring it back."""
     run_id = run_of(home, number).info.run_id

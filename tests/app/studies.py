@@ -15,9 +15,13 @@ import yaml
 from mlflow.entities import Run
 
 from pipeline.app.browse import show_study
+from pipeline.app.repair import read_overview
 from pipeline.app.study import Study
 from pipeline.app.workspace import Workspace
 from pipeline.config import check_study
+from pipeline.search.storage import open_storage
+from pipeline.search.store import TrialStore
+from pipeline.tracking.audit import read_study
 from pipeline.tracking.client import connect
 from pipeline.tracking.points import read_curve
 from pipeline.tracking.store import artifact_root, tracking_uri
@@ -149,6 +153,20 @@ def check_ledgers_agree(home: Path, n_trials: int, name: str = "small") -> None:
             assert steps == list(range(1, len(steps) + 1)), (run.info.run_name, metric)
         if row.state != "FAIL":  # it may have failed between two metrics of an epoch
             check_curve_is_whole(home, run, row)
+    check_study_run(home, name)
+
+
+def check_study_run(home: Path, name: str) -> None:
+    """The study's run says what the study came to, each (metric, step) once."""
+    storage = open_storage(None, home / "optuna.journal", to_write=False)
+    overview = read_overview(name, TrialStore.find(storage, name))
+    runs = read_study(tracking_uri(home), name, artifact_root=artifact_root(home))
+    assert overview is not None
+    assert overview.settings == runs.settings
+    assert not overview.untrue(runs.points)
+    assert not overview.missing(runs.points)
+    assert {one: runs.latest.get(one) for one in overview.totals} == overview.totals
+    assert all(len(values) == 1 for values in runs.points.values())
 
 
 def check_curve_is_whole(home: Path, run: Run, row: TrialRow) -> None:

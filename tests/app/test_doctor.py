@@ -90,6 +90,7 @@ def kinds(diagnosis: Diagnosis) -> Expected:
 RUNNING, DOUBLE, MISSING = "running-without-driver", "double-steps", "missing-steps"
 NO_RUN, NO_TRIAL = "trial-without-run", "run-without-trial"
 CURVE, STATE = "curve-differs", "state-differs"
+STUDY_RUN = "study-run-differs"
 PLANTED: dict[str, dict[tuple[str, int | None], faults.Plant]] = {
     "something runs": {
         (RUNNING, 1): faults.leave_run_running,
@@ -116,6 +117,10 @@ PLANTED: dict[str, dict[tuple[str, int | None], faults.Plant]] = {
         (STATE, 0): faults.set_tag("trial_state", "FAIL"),
         (STATE, 1): faults.set_tag("weights_sha256", "0" * 64),
         (STATE, 2): faults.set_tag("mlflow.parentRunId", "elsewhere"),
+    },
+    "a best value so far that is none": {(STUDY_RUN, None): faults.change_best_so_far},
+    "a study as a version before the study's run had metrics left it": {
+        (STUDY_RUN, None): faults.forget_overview,
     },
 }
 

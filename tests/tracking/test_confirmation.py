@@ -119,7 +119,7 @@ def test_repeat_holds_all_that_a_trial_does(confirmed: ConfirmRun, client: Mlflo
         (folder_of(second.info.artifact_uri) / "record.json").read_bytes()
     )
     assert (record.trial, record.state) == (repeated(2, 1), TrialState.COMPLETE)
-    assert len(points(client, second.info.run_id)) == 3 * 8 + 3 + 2 + 3
+    assert len(points(client, second.info.run_id)) == 3 * 8 + 3 + 3 + 3
     assert (second.data.metrics["test_loss"], second.data.metrics["test_accuracy"]) == (0.5, 0.75)
     of_module = {name: second.data.metrics[name] for name in ("test_val_f1", "test/acc")}
     assert of_module == {"test_val_f1": 0.4, "test/acc": 0.8}

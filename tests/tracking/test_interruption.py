@@ -13,14 +13,13 @@ from pipeline.tracking import runs
 from pipeline.tracking.ledger import MlflowLedger
 from pipeline.tracking.reader import read_trial
 from pipeline.tracking.store import artifact_root, tracking_uri
-from pipeline.trial import TrialRecord, TrialState
+from pipeline.trial import TrialRecord, TrialRow, TrialState
 from tests.tracking.builders import (
     config,
     curve,
     outcome,
     points,
     reopened,
-    row,
     scores,
     snapshot,
     study,
@@ -77,20 +76,23 @@ def driver(home: Path, *, began_at_ms: int) -> None:
     for epoch in (first[0], second[0]):
         ledger.report(epoch)
     ledger.flush()
-    ledger.finish(config(0), outcome(0, curve=first))
-    pruned = outcome(1, TrialState.PRUNED, cause="median", curve=second[:2])
-    ledger.finish(config(1), pruned)
+    ended = [
+        outcome(0, curve=first),
+        outcome(1, TrialState.PRUNED, cause="median", curve=second[:2]),
+        outcome(2, TrialState.FAIL, cause="diverged", curve=(), weights=None),
+    ]
+    ledger.finish(config(0), ended[0])
+    ledger.finish(config(1), ended[1])
     ledger.start(config(2))
     ledger.release(2)
     ledger.start(config(2))
-    failed = outcome(2, TrialState.FAIL, cause="diverged", curve=(), weights=None)
-    ledger.finish(config(2), failed)
-    ledger.close([row(0), row(1, TrialState.PRUNED, None)], is_done=True)
+    ledger.finish(config(2), ended[2])
+    ledger.close([TrialRow.of(config(one.number), one) for one in ended], is_done=True)
 
 
 def undisturbed_moments() -> range:
     """Every write of the driver above; a test says if there are more."""
-    return range(1, 44)
+    return range(1, 50)
 
 
 def test_every_moment_of_the_driver_is_tried(home: Path) -> None:
@@ -154,7 +156,7 @@ def test_start_takes_up_an_interrupted_trial_without_doubling(
         again.report(epoch)
     again.finish(config(0), outcome(0, curve=later))
     assert all(len(values) == 1 for values in points(client, run_id).values())
-    assert len(points(client, run_id)) == 3 * 8 + 3
+    assert len(points(client, run_id)) == 3 * 8 + 4
 
 
 def test_a_worker_that_starts_over_doubles_nothing(

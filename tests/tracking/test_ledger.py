@@ -18,7 +18,7 @@ from pipeline.tracking.note import confirmed_note, with_confirmed
 from pipeline.tracking.points import read_curve
 from pipeline.tracking.reader import read_rows
 from pipeline.tracking.store import artifact_root, tracking_uri
-from pipeline.trial import FoldScores, TrialRecord, TrialState, curve_sha256
+from pipeline.trial import FoldScores, TrialRecord, TrialRow, TrialState, curve_sha256
 from tests.tracking.builders import (
     PARAMS,
     config,
@@ -137,6 +137,7 @@ def test_finish_leaves_nothing_of_the_trial_out(ledger: MlflowLedger, client: Ml
     best = outcome(0).best
     assert best is not None
     expected |= {("best_val_loss", 0): [best.val_loss], ("best_epoch", 0): [1]}
+    expected |= {("dropout_mean", 0): [0.1 + 0.2]}
     assert points(client, run_id) == expected | {("n_parameters", 0): [4_810]}
     assert run.info.status == "FINISHED"
     assert run.data.tags["trial_state"] == "COMPLETE"
@@ -235,7 +236,7 @@ def test_close_writes_the_note_with_links(ledger: MlflowLedger, client: MlflowCl
     found = snapshot(client)["digits"]
     assert found["status"] == "FINISHED"
     note = found["tags"]["mlflow.note.content"]
-    assert "[trial-000](#/experiments/1/runs/trial-000)" in note
+    assert "[trial-000](#/experiments/1/runs/trial-000?workflowType=machine_learning)" in note
     assert run_id not in note
 
 
@@ -262,7 +263,7 @@ def test_many_epochs_are_written_whole(ledger: MlflowLedger, client: MlflowClien
     run_id = ledger.start(config(0, epochs=300))
     long = curve(0, 300)
     ledger.finish(config(0, epochs=300), outcome(0, curve=long))
-    assert len(points(client, run_id)) == 300 * 8 + 3
+    assert len(points(client, run_id)) == 300 * 8 + 4
 
 
 def test_a_store_that_fails_is_one_sentence(ledger: MlflowLedger, client: MlflowClient) -> None:
@@ -392,3 +393,33 @@ def test_a_link_in_place_of_that_folder_is_not_followed(
     with pytest.raises(WorkFailedError, match=r"logged: got a link, expected a folder"):
         ledger.finish(config(0), outcome(0, logged_files={"plot.png": b"png"}))
     assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def _closed(home: Path, rows: list[TrialRow]) -> dict[tuple[str, int], list[float]]:
+    """The points of the study's run after a ledger was opened and closed once more."""
+    again = reopened(home)
+    again.close(rows, is_done=True)
+    client = MlflowClient(tracking_uri(home))
+    return points(client, again._study_run.info.run_id)
+
+
+def test_study_that_goes_on_keeps_its_points_and_counts_behind_them(home: Path) -> None:
+    first = _closed(home, [row(0, value=0.5), row(1, TrialState.FAIL, None)])
+    assert first == {
+        **{("best_val_loss", number): [0.5] for number in (0, 1)},
+        ("n_complete", 2): [1.0],
+        ("n_pruned", 2): [0.0],
+        ("n_failed", 2): [1.0],
+    }
+    assert _closed(home, [row(0, value=0.5), row(1, TrialState.FAIL, None)]) == first
+    more = _closed(home, [row(0, value=0.5), row(1, TrialState.FAIL, None), row(2, value=0.4)])
+    added = {("best_val_loss", 2): [0.4], ("n_complete", 3): [2.0]}
+    assert more == first | added | {("n_pruned", 3): [0.0], ("n_failed", 3): [1.0]}
+
+
+def test_failed_trial_that_was_trained_again_changes_the_best_value_so_far(home: Path) -> None:
+    _closed(home, [row(0, value=0.5), row(1, TrialState.FAIL, None), row(2, value=0.4)])
+    after = _closed(home, [row(0, value=0.5), row(1, value=0.3), row(2, value=0.4)])
+    best = {number: values for (name, number), values in after.items() if name == "best_val_loss"}
+    assert best == {0: [0.5], 1: [0.3], 2: [0.3]}
+    assert after["n_complete", 4] == [3.0], "behind the counts of before, which stay"

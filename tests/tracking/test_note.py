@@ -163,4 +163,4 @@ def test_note_says_what_the_search_came_to_and_warns_first() -> None:
     tied = "1 of 39 other settings cannot be told from the best."
     assert f"\n\n{warning}\n\n{since}\n\n{tied}\n\n" in note
     answer = f"\n\n- {effect().sentence}\n\n"
-    assert note.index(answer) < note.index("1 trials: ") < note.index("Best: trial 0")
+    assert note.index("Best: trial 0") < note.index(answer) < note.index("1 trials: ")

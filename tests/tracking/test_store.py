@@ -256,7 +256,7 @@ def test_what_was_written_outlives_a_killed_process(
     assert log_files(home) == ["mlflow.db-shm", "mlflow.db-wal"]
     found = snapshot(client)
     assert found["trial-000"]["status"] == "FINISHED"
-    assert len(found["trial-000"]["points"]) == 3 * 8 + 3
+    assert len(found["trial-000"]["points"]) == 3 * 8 + 4
     assert found["trial-001"]["status"] == "RUNNING"
     reopened(home).close([row(0)], is_done=False)
     assert (journal_mode(home), log_files(home)) == ("delete", [])

@@ -20,7 +20,7 @@ OURS: Final = frozenset(
 MEASURED: Final = frozenset({"train_loss_no_dropout", "generalization_gap", "learning_rate"})
 """Of them, those that are measured and not taken from what a module logs."""
 SUMMARIES: Final = re.compile(
-    r"(retrained_)?best_(val_loss|epoch)|n_parameters|test_\w+|.*_fold_\d+"
+    r"(retrained_)?best_(val_loss|epoch)|n_parameters|dropout_mean|test_\w+|.*_fold_\d+"
 )
 """Names that mean something else in MLflow."""
 ALLOWED: Final = re.compile(r"[\w.\- :/]{1,250}")
