@@ -16,8 +16,10 @@ from pipeline.trial import (
     EpochScores,
     Event,
     KnownRuns,
+    RunTime,
     SearchSummary,
     Settled,
+    TimeSpent,
     TrialOutcome,
     TrialRow,
     TrialState,
@@ -256,6 +258,7 @@ class Browsable:
     warm_start: WarmStart | None = None
     summary: SearchSummary | None = None
     rows: tuple[TrialRow, ...] = ()
+    spent: TimeSpent = field(default_factory=TimeSpent, compare=False)
     n_made: int = 0
 
 
@@ -341,9 +344,11 @@ class FakeLedger:
         is_done: bool,
         settled: Settled | None = None,
         summary: SearchSummary | None = None,
+        spent: RunTime | None = None,
     ) -> None:
         """Write the study's note."""
         self.held.settled, self.held.summary = settled, summary
+        self.held.spent = self.held.spent if spent is None else self.held.spent.with_run(spent)
         self._fuse.burn()
         self.held.rows = tuple(rows)
         self.held.study_status = "FINISHED" if is_done else "KILLED"

@@ -26,6 +26,7 @@ from pipeline.trial import (
     Engine,
     Event,
     Ledger,
+    RunTime,
     SearchSummary,
     TrialOutcome,
     TrialRow,
@@ -125,7 +126,13 @@ class Driver:
     def _release_unfinished(self) -> list[TrialRow]:
         self._engine.close()
         with self._spent("mlflow"):
-            return release_unfinished(self._study, self._store, self._ledger, summary=self.summary)
+            return release_unfinished(
+                self._study,
+                self._store,
+                self._ledger,
+                summary=self.summary,
+                spent=self._seconds.of_run(),
+            )
 
     def _summarise(self) -> SearchSummary | None:
         from pipeline.search.summary import summary_of  # scipy takes 1 s to import
@@ -266,7 +273,12 @@ def _with_epochs_of(paused: TrialOutcome | None, outcome: TrialOutcome) -> Trial
 
 
 def release_unfinished(
-    study: StudyConfig, store: TrialStore, ledger: Ledger, *, summary: SearchSummary | None = None
+    study: StudyConfig,
+    store: TrialStore,
+    ledger: Ledger,
+    *,
+    summary: SearchSummary | None = None,
+    spent: RunTime | None = None,
 ) -> list[TrialRow]:
     """Release unfinished trials and give each an MLflow run, including those of earlier runs.
 
@@ -275,6 +287,7 @@ def release_unfinished(
         store: Its trials.
         ledger: Open; this closes it.
         summary: What the ledger is to say of the search.
+        spent: Where the seconds of this run went.
 
     Returns:
         The study's table.
@@ -288,7 +301,9 @@ def release_unfinished(
         if row.run_id is None:
             ledger.start(resolve(study, row.number, row.params, row.finalist))
         ledger.release(row.number)
-    ledger.close(store.rows(), is_done=store.is_done, settled=store.settled, summary=summary)
+    ledger.close(
+        store.rows(), is_done=store.is_done, settled=store.settled, summary=summary, spent=spent
+    )
     note_runs(store, ledger)
     return store.rows()
 

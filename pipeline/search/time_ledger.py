@@ -7,9 +7,10 @@ they are idle is attributed to what the driver does meanwhile.
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from pipeline.trial import PHASES
+from pipeline.trial import PHASES, RunTime
 
 Activity = Literal["sampling", "optuna", "mlflow", "waiting"]
 
@@ -28,6 +29,7 @@ class TimeLedger:
 
     def __init__(self, started: float, *, n_workers: int) -> None:
         self._started = started
+        self._began = datetime.now(UTC) - timedelta(seconds=time.perf_counter() - started)
         self._n_workers = n_workers
         self._start_up: float | None = None
         self._steps: dict[str, float] = {}
@@ -107,6 +109,16 @@ class TimeLedger:
             of the driver for ``sampling``, ``optuna`` and ``mlflow``.
         """
         return {"set_up": self._worked["set_up"]} | {name: self._driver[name] for name in AT_WORK}
+
+    def of_run(self) -> RunTime:
+        """All of it, as it is kept with the study."""
+        return RunTime(
+            began=self._began.isoformat(),
+            n_workers=self._n_workers,
+            seconds=self.summary(),
+            start_up=self.start_up(),
+            machinery=self.machinery(),
+        )
 
     def _shared_out(self, idle_seconds: float) -> dict[str, float]:
         """Divide idle time among the driver's activities.

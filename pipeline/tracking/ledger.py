@@ -16,6 +16,7 @@ from pipeline.tracking.client import connect, explained
 from pipeline.tracking.note import confirmed_in, study_note, with_confirmed
 from pipeline.tracking.overview import write_overview
 from pipeline.tracking.points import Points, known_points
+from pipeline.tracking.seconds import add_run_time
 from pipeline.tracking.store import begin_write_ahead, database_of, end_write_ahead, lock_of
 from pipeline.tracking.study_run import take_study_run
 from pipeline.trial import (
@@ -24,6 +25,7 @@ from pipeline.trial import (
     KnownRuns,
     Overview,
     RunRank,
+    RunTime,
     SearchSummary,
     Settled,
     TrialOutcome,
@@ -185,6 +187,7 @@ class MlflowLedger:
         is_done: bool,
         settled: Settled | None = None,
         summary: SearchSummary | None = None,
+        spent: RunTime | None = None,
     ) -> None:
         """Write the study's note and leave nothing running.
 
@@ -193,6 +196,7 @@ class MlflowLedger:
             is_done: Whether nothing of it is left to train.
             settled: Why its search ended before all its trials were done.
             summary: What its search has come to.
+            spent: Where the seconds of this run went.
         """
         finished = {row.number: row.state for row in rows if row.state.is_finished}
         for number in sorted(self._running):
@@ -214,6 +218,8 @@ class MlflowLedger:
         self._write_overview(rows, is_done=is_done, summary=summary)
         if self._system_metrics:
             self._system_metrics.end()
+        if spent is not None:
+            add_run_time(self._client, info, spent)
         self._client.set_terminated(info.run_id, "FINISHED" if is_done else "KILLED")
         database = database_of(self._uri)
         if self._engine and database:

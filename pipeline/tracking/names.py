@@ -64,6 +64,10 @@ LOG = "worker.log"
 LOGGED = "logged"
 """The folder of what a user's module logs through its logger."""
 CONFIRMATION = "confirmation.json"
+SECONDS = "seconds.json"
+REPORT = "report.html"
+PICTURES = "pictures"
+"""The folder of a report's pictures."""
 
 CONFIRM_RUN = "confirm"
 

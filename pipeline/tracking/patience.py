@@ -16,6 +16,7 @@ from pipeline.trial import (
     EpochScores,
     KnownRuns,
     Ledger,
+    RunTime,
     SearchSummary,
     Settled,
     Tell,
@@ -130,6 +131,7 @@ class PatientLedger:
         is_done: bool,
         settled: Settled | None = None,
         summary: SearchSummary | None = None,
+        spent: RunTime | None = None,
     ) -> None:
         """Write the study's note and leave nothing running.
 
@@ -139,7 +141,9 @@ class PatientLedger:
         if self._was_away and self._given_up is None:
             self._read_again()
         self._call(
-            lambda ledger: ledger.close(rows, is_done=is_done, settled=settled, summary=summary)
+            lambda ledger: ledger.close(
+                rows, is_done=is_done, settled=settled, summary=summary, spent=spent
+            )
         )
 
     def _read_again(self) -> None:

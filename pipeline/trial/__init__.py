@@ -27,6 +27,7 @@ from pipeline.trial.scores import (
 from pipeline.trial.search_summary import ModelGain, SearchSummary, SmallerNetwork
 from pipeline.trial.settled import Settled
 from pipeline.trial.snapshots import OtherRun, Point, RecordedTrial, RunRank, RunSnapshot, StudyRuns
+from pipeline.trial.time_spent import RunTime, TimeSpent
 from pipeline.trial.warm_start import TakenOutcome, WarmStart
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "RecordedTrial",
     "RunRank",
     "RunSnapshot",
+    "RunTime",
     "SealedScores",
     "SearchSummary",
     "Settled",
@@ -62,6 +64,7 @@ __all__ = [
     "StudyRuns",
     "TakenOutcome",
     "Tell",
+    "TimeSpent",
     "TrialKey",
     "TrialOutcome",
     "TrialRecord",

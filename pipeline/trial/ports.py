@@ -11,6 +11,7 @@ from pipeline.trial.row import TrialRow
 from pipeline.trial.scores import EpochScores
 from pipeline.trial.search_summary import SearchSummary
 from pipeline.trial.settled import Settled
+from pipeline.trial.time_spent import RunTime
 from pipeline.trial.warm_start import WarmStart
 
 Event = EpochScores | TrialOutcome
@@ -114,6 +115,7 @@ class Ledger(Protocol):
         is_done: bool,
         settled: Settled | None = None,
         summary: SearchSummary | None = None,
+        spent: RunTime | None = None,
     ) -> None:
         """Write the study's note and leave nothing running.
 
@@ -122,4 +124,5 @@ class Ledger(Protocol):
             is_done: Whether nothing of it is left to train.
             settled: Why its search ended before all its trials were done.
             summary: What its search has come to; ``None`` where nothing is to be said.
+            spent: Where the seconds of this run went; ``None`` where it trained nothing.
         """

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import pytest
@@ -20,6 +20,7 @@ from pipeline.trial import (
     NO_RUNS,
     EpochScores,
     KnownRuns,
+    RunTime,
     SearchSummary,
     Settled,
     TrialOutcome,
@@ -108,11 +109,14 @@ class DistantLedger(FakeLedger):
         is_done: bool,
         settled: Settled | None = None,
         summary: SearchSummary | None = None,
+        spent: RunTime | None = None,
     ) -> None:
         """Close, or fail."""
-        close = super().close
-        self._lose(lambda: close(rows, is_done=is_done, settled=settled, summary=summary))
-        close(rows, is_done=is_done, settled=settled, summary=summary)
+        close = partial(
+            super().close, rows, is_done=is_done, settled=settled, summary=summary, spent=spent
+        )
+        self._lose(close)
+        close()
 
     def _lose(self, work: Any) -> None:
         if self._network.passes():

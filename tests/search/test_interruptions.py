@@ -139,9 +139,17 @@ class UnreachableLedger(FakeLedger):
         message = "no server there"
         raise ConnectionError(message)
 
-    def close(self, rows: Any, *, is_done: bool, settled: Any = None, summary: Any = None) -> None:
+    def close(
+        self,
+        rows: Any,
+        *,
+        is_done: bool,
+        settled: Any = None,
+        summary: Any = None,
+        spent: Any = None,
+    ) -> None:
         """Complain of what was never opened."""
-        del rows, is_done, settled, summary
+        del rows, is_done, settled, summary, spent
         message = "closed without being open"
         raise AssertionError(message)
 

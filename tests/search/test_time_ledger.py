@@ -1,4 +1,5 @@
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -112,3 +113,13 @@ def _fail_slowly(ledger: TimeLedger) -> None:
     with ledger.spent_on("optuna", n_busy=0):
         time.sleep(0.01)
         Path("/absent").read_text(encoding="utf-8")
+
+
+def test_a_run_is_kept_with_all_that_is_printed_of_it() -> None:
+    ledger = TimeLedger(time.perf_counter() - 5, n_workers=2)
+    kept = ledger.of_run()
+    assert list(kept.seconds) == NAMES
+    assert kept.n_workers == 2
+    assert kept.machinery == ledger.machinery()
+    began = datetime.fromisoformat(kept.began)
+    assert 5 <= (datetime.now(UTC) - began).total_seconds() < 60
