@@ -139,7 +139,7 @@ class Repair:
         self._trials = snapshot.trials or ()
         self._store = store
         self._tell = tell
-        self._study = _read_study(store, snapshot.study)
+        self._study = read_stored_study(store, snapshot.study)
         self._ledger: MlflowLedger
 
     def run(self, findings: "Sequence[Finding]") -> dict[Key, str]:
@@ -285,11 +285,16 @@ def read_overview(name: str, store: "TrialStore | None") -> Overview | None:
     if store is None or store.document is None:
         return None
     with suppress(BadInputError):
-        return Overview.of(_read_study(store, name), store.rows(), is_done=store.is_done)
+        return Overview.of(read_stored_study(store, name), store.rows(), is_done=store.is_done)
     return None
 
 
-def _read_study(store: "TrialStore", name: str) -> StudyConfig:
+def read_stored_study(store: "TrialStore", name: str) -> StudyConfig:
+    """Read the study file that Optuna's store holds.
+
+    Raises:
+        WorkFailedError: It holds none.
+    """
     if store.document is None:
         message = f"study {name!r}: Optuna's store holds no study file; `pipeline run` writes it"
         raise WorkFailedError(message)

@@ -39,6 +39,7 @@ from pipeline.trial import (
 if TYPE_CHECKING:
     from pipeline.app.confirmed import ConfirmedStudy
     from pipeline.app.refit import Refit
+    from pipeline.app.report import Report
     from pipeline.app.reproduce import Reproduction
     from pipeline.learning.checkpoints import CheckpointFolder
     from pipeline.learning.data import Source
@@ -128,6 +129,12 @@ class Study:
 
         candidates = Candidates.read(self.workspace, self.config.name, top=top)
         return candidates.confirm(seeds=seeds, workers=workers)
+
+    def report(self, *, out: Path | None = None) -> "Report":
+        """Write one HTML file that answers the study's question: see ``report.write_report``."""
+        from pipeline.app.report import write_report
+
+        return write_report(self.workspace, self.config.name, out=out)
 
     def refit(self, *, trial: int | Literal["best"] = "best") -> "Refit":
         """Train a setting on training and validation rows together: see ``refit.refit``."""

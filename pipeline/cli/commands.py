@@ -15,6 +15,7 @@ import click
 
 from pipeline.cli.options import (
     JSON,
+    File,
     Trial,
     with_training_workspace,
     with_trial,
@@ -277,6 +278,24 @@ def confirm(
     _print(confirmed.as_json(), lines, as_json=as_json)
     if confirmed.answer.winner is None:
         sys.exit(1)
+
+
+@commands.command()
+@click.argument("study")
+@click.option(
+    "--out",
+    type=File(path_type=Path),
+    metavar="FILE",
+    help="The HTML file; by default HOME/reports/STUDY.html.",
+)
+@with_workspace
+def report(*, study: str, out: Path | None, workspace: "Workspace", as_json: bool) -> None:
+    """Write one HTML file that answers STUDY's question and opens offline."""
+    from pipeline.app.report import write_report
+    from pipeline.cli.render import report_lines
+
+    written = write_report(workspace, study, out=out)
+    _print(written.as_json(), report_lines(written), as_json=as_json)
 
 
 @commands.command()

@@ -16,11 +16,19 @@ LONGEST_NUMBER = 9
 class Folder(click.Path):
     """A path that is not empty: an empty one would mean the working folder."""
 
+    expected = "a folder"
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Refuse the empty text that an unset variable leaves."""
         if value == "":
-            self.fail("got '', expected a folder", param, ctx)
+            self.fail(f"got '', expected {self.expected}", param, ctx)
         return super().convert(value, param, ctx)
+
+
+class File(Folder):
+    """The path of a file to write."""
+
+    expected = "a file"
 
 
 HOME = click.option(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pipeline.app.confirmed import ConfirmedStudy
     from pipeline.app.doctor import Diagnosis
     from pipeline.app.refit import Refit
+    from pipeline.app.report import Report
     from pipeline.app.reproduce import Reproduction
     from pipeline.app.result import StudyResult
 
@@ -69,6 +70,7 @@ def _next_commands(result: "StudyResult") -> Iterator[str]:
     if result.best is not None:
         yield f"reproduce {result.study} --trial best"
         yield f"confirm {result.study}"
+        yield f"report {result.study}"
     yield "ui"
 
 
@@ -202,6 +204,17 @@ def _alike(comparison: "Comparison") -> str:
     if not comparison.epochs_identical:
         return "which part at the first"
     return f"the first {comparison.epochs_identical} the same to the bit"
+
+
+def report_lines(report: "Report") -> list[str]:
+    """Say what the report answers, what to do next, and where it is."""
+    return [
+        *(answer_lines(report.search) or ["no answer yet"]),
+        *(f"warning: {fault}" for fault in report.faults),
+        "next:",
+        *(f"  {step}" for step in report.next_steps),
+        f"report: {report.path}",
+    ]
 
 
 def refit_lines(answer: "Refit") -> list[str]:

@@ -91,19 +91,24 @@ def read_curves(tracking_uri: str, study: str) -> dict[int, Curve]:
     """
     client = connect(tracking_uri)
     trials = _trials(client, study, without_password(tracking_uri))
-    ended = {number: run for number, run in sorted(trials.items()) if _is_finished(run)}
+    ended = {number: run for number, run in sorted(trials.items()) if is_finished(run)}
     return {
-        number: read_curve(client, run.info.run_id, _record(client, run)[0])
+        number: read_curve(client, run.info.run_id, read_record(client, run)[0])
         for number, run in ended.items()
     }
 
 
 def _trials(client: MlflowClient, study: str, where: str) -> dict[int, Run]:
     """A study's trial runs by number."""
-    return dict(runs.trial_runs(client, _study_run(client, study, where)))
+    return dict(runs.trial_runs(client, find_study_run(client, study, where)))
 
 
-def _study_run(client: MlflowClient, study: str, where: str) -> Run:
+def find_study_run(client: MlflowClient, study: str, where: str) -> Run:
+    """Find the run of a study itself.
+
+    Raises:
+        BadInputError: There is no such study; ``where`` is the address that it names.
+    """
     experiment = client.get_experiment_by_name(study)
     if experiment is not None and not runs.is_deleted(experiment):
         found = runs.study_run(client, experiment.experiment_id)
@@ -143,11 +148,11 @@ def _state(run: Run) -> TrialState:
 
 
 def _recorded(client: MlflowClient, run: Run, tracking_uri: str) -> RecordedTrial:
-    if not _is_finished(run):
+    if not is_finished(run):
         got = f"a trial that is {run.data.tags.get(names.TRIAL_STATE, run.info.status)}"
         where = f"run {run.info.run_id} ({run.info.run_name})"
         raise BadInputError(where=where, key="trial", got=got, expected="a finished trial")
-    record, record_sha256 = _record(client, run)
+    record, record_sha256 = read_record(client, run)
     return RecordedTrial(
         tracking_uri=tracking_uri,
         run_id=run.info.run_id,
@@ -161,15 +166,19 @@ def _recorded(client: MlflowClient, run: Run, tracking_uri: str) -> RecordedTria
     )
 
 
-def _is_finished(run: Run) -> bool:
-    """A repeat or a refit has no Optuna trial, so MLflow's status decides."""
+def is_finished(run: Run) -> bool:
+    """Whether a run is finished: a repeat or a refit has no Optuna trial, so its status decides."""
     if names.TRIAL_NUMBER in run.data.tags:
         return _state(run).is_finished
     return run.info.status in ("FINISHED", "FAILED")
 
 
-def _record(client: MlflowClient, run: Run) -> tuple[TrialRecord, str]:
-    """Read the record, and the digest of its file."""
+def read_record(client: MlflowClient, run: Run) -> tuple[TrialRecord, str]:
+    """Read a run's record, and the digest of its file.
+
+    Raises:
+        WorkFailedError: It is missing or damaged.
+    """
     content = _content(client, run, names.RECORD, LARGEST_RECORD_BYTES)
     return parse_record(run, content), hashlib.sha256(content).hexdigest()
 

@@ -1,0 +1,169 @@
+"""What ``confirm`` came to: means over new seeds, with their intervals, and the test part."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import plotly.graph_objects as go
+
+from pipeline.analysis.report.content import ReportContent, is_number
+from pipeline.analysis.report.theme import BEST, REST, Chart, axis, figure
+from pipeline.errors import counted
+
+MOST_METRICS: Final = 3
+"""So many test scores of a user's own have a column."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepeatsLine:
+    """A candidate."""
+
+    number: int
+    is_winner: bool
+    is_tied: bool
+    cells: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repeats:
+    """The table of a confirmation.
+
+    Attributes:
+        sentence: Who wins, or who cannot be told apart.
+        titles: Of the scores.
+        lines: The best candidate first.
+        openings: How often the test part was opened, in words.
+    """
+
+    sentence: str
+    titles: Sequence[str]
+    lines: Sequence[RepeatsLine]
+    openings: str
+
+
+def repeats(content: ReportContent) -> Repeats | None:
+    """Read ``confirmation.json``; ``None`` where there is none.
+
+    What it has beside candidates, winner and tied numbers is left out.
+    """
+    found = content.confirmation
+    if not found:
+        return None
+    candidates = _candidates(found)
+    columns = _columns(content, candidates)
+    tied = found.get("tied") or ()
+    n_openings = found.get("test_openings")
+    return Repeats(
+        sentence=_sentence(content, found),
+        titles=list(columns),
+        lines=[
+            RepeatsLine(
+                number=one["number"],
+                is_winner=one["number"] == found.get("winner"),
+                is_tied=one["number"] in tied,
+                cells=[_interval(_scores(one, key)) for key in columns.values()],
+            )
+            for one in candidates
+        ],
+        openings=f"The test part of this study was opened {counted(n_openings, 'time')}."
+        if isinstance(n_openings, int)
+        else "",
+    )
+
+
+def _candidates(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [
+        one
+        for one in found.get("candidates") or ()
+        if isinstance(one, Mapping) and isinstance(one.get("number"), int)
+    ]
+
+
+def _sentence(content: ReportContent, found: Mapping[str, Any]) -> str:
+    winner, tied = found.get("winner"), list(found.get("tied") or ())
+    seeds = counted(found.get("seeds") or 0, "new seed")
+    if winner is None:
+        return f"No candidate was trained on all of {seeds}."
+    if len(tied) <= 1:
+        return f"Trial {winner} wins over {seeds}."
+    numbers = f"{', '.join(map(str, tied[:-1]))} and {tied[-1]}"
+    best = f"trial {winner} has the {content.objective.best_word} mean"
+    return f"Trials {numbers} cannot be told apart over {seeds}; {best}."
+
+
+def _columns(
+    content: ReportContent, candidates: Sequence[Mapping[str, Any]]
+) -> dict[str, tuple[str, ...]]:
+    """Title and place of each score that a candidate has."""
+    logged = dict.fromkeys(name for one in candidates for name in one.get("metrics") or {})
+    columns: dict[str, tuple[str, ...]] = {
+        content.objective.metric: (),
+        "test loss": ("test",),
+        "test accuracy": ("test_accuracy",),
+    }
+    columns |= {f"test {name}": ("metrics", name) for name in list(logged)[:MOST_METRICS]}
+    return {
+        title: path
+        for title, path in columns.items()
+        if any(is_number(_scores(one, path).get("mean")) for one in candidates)
+    }
+
+
+def _scores(candidate: Mapping[str, Any], path: Sequence[str]) -> Mapping[str, Any]:
+    """The interval of a candidate; empty where it has none."""
+    found: Any = candidate
+    for name in path:
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _interval(found: Mapping[str, Any]) -> str:
+    mean, low, high = (found.get(name) for name in ("mean", "low", "high"))
+    if not is_number(mean):
+        return "failed"
+    if not (is_number(low) and is_number(high)):
+        return f"{mean:.4f}"
+    return f"{mean:.4f} [{low:.4f}, {high:.4f}]"
+
+
+def repeats_chart(content: ReportContent) -> Chart | None:
+    """Means and intervals side by side, the best on top."""
+    found = content.confirmation or {}
+    known = [one for one in _candidates(found) if is_number(one.get("mean"))]
+    if not known:
+        return None
+    known.reverse()
+    tied = found.get("tied") or ()
+    halves = [_half(one) for one in known]
+    names = [f"trial {one['number']}" for one in known]
+    color = [BEST if one["number"] in tied else REST for one in known]
+    dots = go.Scatter(
+        x=[one["mean"] for one in known],
+        y=names,
+        mode="markers",
+        error_x={"type": "data", "array": halves, "thickness": 2.5, "width": 7, "color": REST},
+        marker={"size": 12, "color": color},
+        hovertext=[f"{name}<br>{_interval(one)}" for name, one in zip(names, known, strict=True)],
+        hoverinfo="text",
+    )
+    metric = content.objective.metric
+    return Chart(
+        key="confirmed",
+        title="Means over new seeds",
+        alt=f"Mean {metric} of each candidate with its 95 % interval",
+        caption="95 % intervals. Blue: cannot be told from the best mean.",
+        figure=figure(
+            [dots],
+            height=110 + 34 * len(known),
+            xaxis=axis(metric),
+            yaxis=axis("", type="category"),
+        ),
+    )
+
+
+def _half(candidate: Mapping[str, Any]) -> float:
+    """Half the interval; 0 where there is none."""
+    low, high = candidate.get("low"), candidate.get("high")
+    width = high - low if is_number(low) and is_number(high) else 0.0  # type: ignore[operator]
+    return width / 2 if math.isfinite(width) else 0.0

@@ -1,0 +1,145 @@
+"""Write a study's report: one HTML file that opens offline, also beside the study in MLflow."""
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pipeline.app.repair import read_stored_study
+from pipeline.app.workspace import Workspace
+from pipeline.errors import BadInputError
+from pipeline.trial import SearchSummary, answer_json
+
+if TYPE_CHECKING:
+    from pipeline.analysis.report import ReportContent
+    from pipeline.search.store import TrialStore
+
+FOLDER: Final = "reports"
+"""Of the home, where reports are written unless told otherwise."""
+NO_ANSWER: Final[Mapping[str, Any]] = {"words": [], "effects": {}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """A study's report as it was written.
+
+    Attributes:
+        path: The HTML file.
+        run_id: The study run, whose artifact ``report.html`` it is too.
+        search: What the search has come to; ``None`` where no trial is complete.
+        faults: What could not be read, and is not in the report.
+        next_steps: What to do next, a sentence each.
+    """
+
+    study: str
+    path: Path
+    run_id: str
+    search: SearchSummary | None
+    faults: Sequence[str]
+    next_steps: Sequence[str]
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as ``report --json`` prints it."""
+        return {
+            "study": self.study,
+            "path": str(self.path),
+            "run_id": self.run_id,
+            "answer": answer_json(self.search.effects) if self.search else NO_ANSWER,
+            "next": list(self.next_steps),
+            "faults": list(self.faults),
+        }
+
+
+def write_report(workspace: Workspace, study: str, *, out: Path | None = None) -> Report:
+    """Write a study's report, in place of an older one.
+
+    Args:
+        workspace: Where the study lives.
+        study: Its name.
+        out: The HTML file; by default ``HOME/reports/STUDY.html``.
+
+    Raises:
+        BadInputError: There is no such study, or the file cannot be written there.
+        WorkFailedError: A store does not answer or cannot be written to.
+    """
+    from pipeline.analysis.report import draw_pictures, render_page
+    from pipeline.analysis.report.next_steps import next_steps
+    from pipeline.tracking.report import write_report as log_report
+
+    workspace.check_has_studies(study)
+    workspace.check_home(to_write=True)
+    store = _find(workspace, study)
+    path = out or workspace.home / FOLDER / f"{study}.html"
+    _check_writable(path, workspace.home if out is None else path.parent)
+    content = _read(workspace, store)
+    page = render_page(content).encode()
+    _write(path, page)
+    run_id = log_report(workspace.ledger_uri, study, page, draw_pictures(content))
+    return Report(
+        study=study,
+        path=path,
+        run_id=run_id,
+        search=content.summary,
+        faults=content.faults,
+        next_steps=[f"{step.why} {step.command}".strip() for step in next_steps(content)],
+    )
+
+
+def _find(workspace: Workspace, study: str) -> "TrialStore":
+    """The study in Optuna's store; its name is a file's name afterwards."""
+    from pipeline.search.storage import open_storage
+    from pipeline.search.store import TrialStore
+
+    storage = open_storage(workspace.storage, workspace.journal, to_write=False)
+    if storage is None:
+        raise workspace.no_study(study)
+    return TrialStore(storage, study)
+
+
+def _read(workspace: Workspace, store: "TrialStore") -> "ReportContent":
+    """Gather what both ledgers hold of a study, and what follows from it."""
+    from pipeline.analysis.report import ReportContent
+    from pipeline.search.summary import summary_of
+    from pipeline.tracking.report import read_report_source
+
+    study = read_stored_study(store, store.name)
+    source = read_report_source(workspace.ledger_uri, store.name)
+    return ReportContent(
+        study=study,
+        rows=store.rows(),
+        curves=source.curves,
+        summary=summary_of(study, store),
+        settled=store.settled,
+        confirmation=source.confirmation,
+        time=source.time,
+        records=source.records,
+        faults=source.faults,
+        made_at=time.strftime("%Y-%m-%d %H:%M"),
+        version=version("dropout-search"),
+    )
+
+
+def _check_writable(path: Path, folder: Path) -> None:
+    """Refuse a file that cannot be written, before anything is done for it."""
+    if path.is_dir():
+        raise BadInputError(where="--out", got=f"{path} (a folder)", expected="a file to write")
+    if not folder.is_dir():
+        got = f"{path} in a folder that is not there"
+        raise BadInputError(where="--out", got=got, expected="a file in a folder that exists")
+    if not os.access(folder, os.W_OK):
+        got = f"{folder} (read-only)"
+        raise BadInputError(where="--out", got=got, expected="a folder to write to")
+
+
+def _write(path: Path, page: bytes) -> None:
+    """Put the page in place of an older one, whole or not at all."""
+    path.parent.mkdir(exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        unfinished.write_bytes(page)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)

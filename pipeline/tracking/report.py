@@ -1,0 +1,123 @@
+"""What a study's report is made from, read from MLflow, and the report put beside the study."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from pipeline.errors import WorkFailedError, first_line, without_password
+from pipeline.tracking import names, runs
+from pipeline.tracking.client import connect, explained, is_away
+from pipeline.tracking.points import read_curve
+from pipeline.tracking.reader import find_study_run, is_finished, read_record
+from pipeline.tracking.seconds import read_time_spent
+from pipeline.trial import Curve, TimeSpent, TrialRecord
+
+LARGEST_CONFIRMATION_BYTES = 10_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportSource:
+    """What MLflow holds of a study, as far as it can be read.
+
+    Attributes:
+        run_id: The study run's.
+        curves: Of each trial that has ended, by number.
+        records: The record of each such trial and the SHA-256 of its file, by number.
+        confirmation: Of the latest ``confirm`` that came to its end.
+        time: Where the seconds of all runs went.
+        faults: What cannot be read, a sentence each.
+    """
+
+    run_id: str
+    curves: Mapping[int, Curve]
+    records: Mapping[int, tuple[TrialRecord, str]]
+    confirmation: Mapping[str, Any] | None
+    time: TimeSpent
+    faults: tuple[str, ...]
+
+
+@explained
+def read_report_source(tracking_uri: str, study: str) -> ReportSource:
+    """Read all that a report shows beside Optuna's table; what is damaged is left out and named.
+
+    Raises:
+        BadInputError: MLflow does not have the study.
+        WorkFailedError: MLflow does not answer.
+    """
+    client = connect(tracking_uri)
+    study_run = find_study_run(client, study, without_password(tracking_uri))
+    curves: dict[int, Curve] = {}
+    records: dict[int, tuple[TrialRecord, str]] = {}
+    faults: list[str] = []
+    ended = {number: run for number, run in runs.trial_runs(client, study_run) if is_finished(run)}
+    for number, run in sorted(ended.items()):
+        try:
+            records[number] = read_record(client, run)
+            curves[number] = read_curve(client, run.info.run_id, records[number][0])
+        except WorkFailedError as error:
+            faults.append(f"{error}; `pipeline doctor --fix` repairs it")
+    return ReportSource(
+        run_id=study_run.info.run_id,
+        curves=curves,
+        records=records,
+        confirmation=_latest_confirmation(client, study_run, faults),
+        time=read_time_spent(client, study_run.info),
+        faults=tuple(faults),
+    )
+
+
+def _latest_confirmation(
+    client: MlflowClient, study_run: Run, faults: list[str]
+) -> dict[str, Any] | None:
+    """The answer of the latest run ``confirm`` that has one; damage is added to the faults."""
+    for run in reversed(list(_confirm_runs(client, study_run))):
+        try:
+            content = runs.read(
+                client, run.info, names.CONFIRMATION, largest=LARGEST_CONFIRMATION_BYTES
+            )
+            found = json.loads(content)
+            if isinstance(found, dict):
+                return found
+            faults.append(_damaged(run, "it is no object"))
+        except (ValueError, RecursionError) as error:
+            faults.append(_damaged(run, first_line(error)))
+        except (MlflowException, OSError) as error:
+            if is_away(error):
+                raise
+            faults.append(_damaged(run, first_line(error)))
+    return None
+
+
+def _confirm_runs(client: MlflowClient, study_run: Run) -> Iterator[Run]:
+    """The runs ``confirm`` that came to their end, the oldest first."""
+    condition = f"tags.{names.CONFIRM_OF_STUDY} = '{study_run.info.run_id}'"
+    found = runs.search(client, study_run.info.experiment_id, condition)
+    return (run for run in found if run.info.status == "FINISHED")
+
+
+def _damaged(run: Run, reason: str) -> str:
+    name = f"run {run.info.run_id} ({run.info.run_name})"
+    return f"{name}: {names.CONFIRMATION} is missing or damaged: {reason}"
+
+
+@explained
+def write_report(tracking_uri: str, study: str, page: bytes, pictures: Mapping[str, bytes]) -> str:
+    """Put a report and its pictures beside the study's file, in place of older ones.
+
+    Returns:
+        The study run's id.
+
+    Raises:
+        BadInputError: MLflow does not have the study.
+    """
+    client = connect(tracking_uri)
+    info = find_study_run(client, study, without_password(tracking_uri)).info
+    for name, content in pictures.items():
+        runs.put(client, info, f"{names.PICTURES}/{name}", content)
+    runs.put(client, info, names.REPORT, page)
+    return str(info.run_id)
