@@ -47,7 +47,7 @@ def test_driver_that_ran_a_study_accounts_for_all_its_seconds() -> None:
     driver = Driver(
         study(),
         store=TrialStore.create(stores.storage, study()),
-        ledger=FakeLedger(),
+        ledger=(ledger := FakeLedger()),
         engine=FakeEngine(n_workers=2, seed=1),
         seconds=seconds,
     )
@@ -57,6 +57,8 @@ def test_driver_that_ran_a_study_accounts_for_all_its_seconds() -> None:
     assert summary["total"] == pytest.approx(lasted, rel=0.02, abs=0.002)
     assert parts(summary) == pytest.approx(summary["total"], rel=0.02)
     assert summary["start_up"] < summary["total"]
+    (kept,) = ledger.held.spent.runs
+    assert 0 < kept.seconds["training"] <= kept.seconds["total"] <= summary["total"]
 
 
 def test_study_in_which_no_worker_began_is_all_start_up() -> None:

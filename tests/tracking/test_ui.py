@@ -14,9 +14,12 @@ import pytest
 from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.tracking.ledger import MlflowLedger
 from pipeline.tracking.reader import read_trial
+from pipeline.tracking.report import read_report_source, write_report
 from pipeline.tracking.ui import serve, server_command, server_environment
-from pipeline.trial import TrialRecord
+from pipeline.trial import RunTime, TimeSpent, TrialRecord
 from tests.tracking.builders import config, curve, outcome, row, scores, study
+
+SPENT = RunTime(began="now", n_workers=1, seconds={"total": 1.0}, start_up={}, machinery={})
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +54,15 @@ def test_a_ledger_works_through_a_server(address: str, capfd: pytest.CaptureFixt
     ledger.report(scores(0, 1))
     ledger.flush()
     ledger.finish(config(0, "remote"), outcome(0))
-    ledger.close([row(0)], is_done=True)
+    ledger.close([row(0)], is_done=True, spent=SPENT)
     trial = read_trial(uri, "remote", "best")
     assert trial.record == TrialRecord.of(config(0, "remote"), outcome(0))
     assert trial.curve == curve(0)
     assert trial.weights == outcome(0).weights
+    run_id = write_report(uri, "remote", b"<html>", {"history.png": b"PNG"})
+    source = read_report_source(uri, "remote")
+    assert (source.run_id, source.curves, source.faults) == (run_id, {0: curve(0)}, ())
+    assert source.time == TimeSpent(runs=(SPENT,))
     assert capfd.readouterr() == ("", "")
 
 

@@ -120,11 +120,7 @@ def importance_chart(content: ReportContent) -> Chart | None:
     ordered = sorted(content.effects, key=lambda one: one.share)
     if not ordered:
         return None
-    names = [label(one.parameter) for one in ordered]
-    bars = [_bars("share of the model's differences", names, [one.share for one in ordered], BEST)]
-    if any(one.importance is not None for one in ordered):
-        values = [one.importance for one in ordered]
-        bars.append(_bars("importance by Optuna's evaluator", names, values, SECOND))
+    bars = _importances(ordered)
     longest = max(value or 0.0 for bar in bars for value in bar.x) or 1.0
     return Chart(
         key="importance",
@@ -141,6 +137,16 @@ def importance_chart(content: ReportContent) -> Chart | None:
             yaxis=axis("", type="category"),
         ),
     )
+
+
+def _importances(effects: Sequence[Effect]) -> list[go.Bar]:
+    """The model's, and Optuna's where it is known."""
+    names = [label(one.parameter) for one in effects]
+    bars = [_bars("share of the model's differences", names, [one.share for one in effects], BEST)]
+    if any(one.importance is not None for one in effects):
+        values = [one.importance for one in effects]
+        bars.append(_bars("importance by Optuna's evaluator", names, values, SECOND))
+    return bars
 
 
 def _bars(name: str, names: Sequence[str], values: Sequence[float | None], color: str) -> go.Bar:

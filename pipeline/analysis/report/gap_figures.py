@@ -1,6 +1,7 @@
 """How much worse the network is on rows that it was not trained on, and what dropout does."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, Final
 
 import plotly.graph_objects as go
@@ -17,7 +18,7 @@ from pipeline.analysis.report.theme import (
     figure,
     label,
 )
-from pipeline.trial import TrialRow, TrialState
+from pipeline.trial import Curve, TrialRow, TrialState
 
 MEAN: Final = "mean of the hidden layers"
 STYLES: Final = {
@@ -73,28 +74,30 @@ def _dots(content: ReportContent, names: list[str], state: TrialState) -> go.Sca
     rows = [row for row in content.rows if row.state is state and row.number in gaps]
     if not rows:
         return None
-    name, symbol, color = STYLES[state]
-    best = content.best.number if content.best else None
     return go.Scatter(
         x=[_rate(row, names[0]) for row in rows],
         y=[gaps[row.number] for row in rows],
         customdata=[row.number for row in rows],
         mode="markers",
-        name=name,
-        marker={
-            "symbol": ["star" if row.number == best else symbol for row in rows],
-            "size": [15 if row.number == best else 7 for row in rows],
-            "color": [BEST if row.number == best else color for row in rows],
-            "opacity": 1,
-            "line": {"width": 0},
-        },
-        hovertext=[
-            f"trial {row.number}<br>gap {gaps[row.number]:.3g}<br>"
-            f"{label(row.objective.metric)} {shown(row.best_score)}"
-            for row in rows
-        ],
+        name=STYLES[state][0],
+        marker=_markers(content, rows, state),
+        hovertext=[_text(row, gaps[row.number]) for row in rows],
         hoverinfo="text",
     )
+
+
+def _markers(content: ReportContent, rows: Sequence[TrialRow], state: TrialState) -> dict[str, Any]:
+    """Those of the state, and a star for the best trial."""
+    _, symbol, color = STYLES[state]
+    best = content.best.number if content.best else None
+    looks = [("star", 15, BEST) if row.number == best else (symbol, 7, color) for row in rows]
+    symbols, sizes, colors = zip(*looks, strict=True)
+    return {"symbol": symbols, "size": sizes, "color": colors, "opacity": 1, "line": {"width": 0}}
+
+
+def _text(row: TrialRow, gap: float) -> str:
+    value = f"{label(row.objective.metric)} {shown(row.best_score)}"
+    return f"trial {row.number}<br>gap {gap:.3g}<br>{value}"
 
 
 def _gap(content: ReportContent, row: TrialRow) -> float | None:
@@ -128,39 +131,35 @@ def _menu(content: ReportContent, names: list[str], traces: list[Any]) -> dict[s
 def _by_epoch(content: ReportContent) -> Chart | None:
     best = content.best
     curve = content.curves.get(best.number, ()) if best else ()
-    known = [one for one in curve if math.isfinite(one.generalization_gap)]
+    known = tuple(one for one in curve if math.isfinite(one.generalization_gap))
     if not known or best is None:
         return None
-    epochs = [one.epoch for one in known]
-    training = [one.train_loss_no_dropout for one in known]
-    validation = [one.train_loss_no_dropout + one.generalization_gap for one in known]
-    shared: dict[str, Any] = {"x": epochs, "mode": "lines"}
-    traces = [
-        go.Scatter(
-            y=training, name="train_loss_no_dropout", line={"color": SECOND, "width": 2.5}, **shared
-        ),
-        go.Scatter(
-            y=validation,
-            name="val_loss",
-            line={"color": BEST, "width": 2.5},
-            fill="tonexty",
-            fillcolor=BAND,
-            **shared,
-        ),
-    ]
     return Chart(
         key="gap-epoch",
         title=f"Gap by epoch, trial {best.number}",
         alt=f"Training and validation loss of trial {best.number} by epoch; the gap between them",
         caption=f"The shaded part is the gap. The best epoch is {best.trial.best_epoch}.",
         figure=figure(
-            traces,
+            _losses(known),
             height=380,
             xaxis=axis("epoch", rangemode="tozero"),
             yaxis=axis("loss"),
             shapes=[_best_epoch(best.trial)],
         ),
     )
+
+
+def _losses(curve: Curve) -> list[go.Scatter]:
+    """Both losses by epoch, the gap between them filled."""
+    training = [one.train_loss_no_dropout for one in curve]
+    validation = [one.train_loss_no_dropout + one.generalization_gap for one in curve]
+    shared: dict[str, Any] = {"x": [one.epoch for one in curve], "mode": "lines"}
+    below, above = {"color": SECOND, "width": 2.5}, {"color": BEST, "width": 2.5}
+    filled = {"fill": "tonexty", "fillcolor": BAND}
+    return [
+        go.Scatter(y=training, name="train_loss_no_dropout", line=below, **shared),
+        go.Scatter(y=validation, name="val_loss", line=above, **shared, **filled),
+    ]
 
 
 def _best_epoch(trial: TrialRow) -> dict[str, Any]:

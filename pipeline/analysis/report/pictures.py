@@ -4,22 +4,23 @@ import warnings
 from collections.abc import Sequence
 from io import BytesIO
 from itertools import accumulate
-from typing import Final
+from typing import Any, Final
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from pipeline.analysis.report.content import ReportContent, is_number, shown
 from pipeline.analysis.report.curve_figures import thinned
 from pipeline.analysis.report.effect_figures import SDS
-from pipeline.analysis.report.theme import BEST, REST, SECOND, STOPPED
+from pipeline.analysis.report.theme import BEST, REST, SECOND, STOPPED, focus, scale_of
 from pipeline.config.domain import Range
 from pipeline.trial import Effect, TrialRow, TrialState
 
 PIXELS_AN_INCH: Final = 120
 MOST_EFFECTS: Final = 12
 COLUMNS: Final = 3
-LONGEST_TEXT: Final = 60
+LONGEST_TEXT: Final = 90
 
 
 def draw_pictures(content: ReportContent) -> dict[str, bytes]:
@@ -44,6 +45,12 @@ def _history(content: ReportContent) -> bytes:
     axes.step([row.number for row in known], values, where="post", color=BEST, linewidth=2.5)
     if content.n_first:
         axes.axvspan(-0.5, content.n_first - 0.5, color=REST, alpha=0.15, label="first design")
+    range_, _ = focus(
+        [row.best_score for row in content.rows if row.best_score is not None],
+        is_maximized=content.objective.is_maximized,
+    )
+    if range_:
+        axes.set_ylim(*range_)
     axes.legend(frameon=False, fontsize=9)
     return _png(figure)
 
@@ -60,16 +67,24 @@ def _dots(
 def _curves(content: ReportContent) -> bytes:
     metric = content.objective.metric
     figure, axes = _single(content, "epoch", metric)
-    best = content.best
-    for row in thinned(content, content.rows):
-        color = STOPPED if row.state is TrialState.PRUNED else REST
-        axes.plot(range(1, 1 + len(row.scores)), row.scores, color=color, alpha=0.35, linewidth=0.8)
-    if best is not None:
-        scores = content.rows[best.number].scores
-        label = f"best: trial {best.number}"
-        axes.plot(range(1, 1 + len(scores)), scores, color=BEST, linewidth=2.8, label=label)
-        axes.legend(frameon=False, fontsize=9)
+    rows = thinned(content, content.rows)
+    axes.set_yscale(scale_of([score for row in rows for score in row.scores]))
+    for state, color, name in (
+        (TrialState.COMPLETE, REST, "complete"),
+        (TrialState.PRUNED, STOPPED, "stopped"),
+    ):
+        for index, row in enumerate([row for row in rows if row.state is state]):
+            _curve(axes, row, color=color, alpha=0.4, linewidth=0.8, label=name * (index == 0))
+    if content.best is not None:
+        best = content.best.trial
+        _curve(axes, best, color=BEST, linewidth=2.8, label=f"best: trial {best.number}")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend(frameon=False, fontsize=9)
     return _png(figure)
+
+
+def _curve(axes: Axes, row: TrialRow, **look: Any) -> None:
+    axes.plot(range(1, 1 + len(row.scores)), row.scores, **look)
 
 
 def _effects(content: ReportContent) -> bytes:
@@ -77,6 +92,8 @@ def _effects(content: ReportContent) -> bytes:
     n_rows = -(-len(effects) // COLUMNS)
     figure = Figure(figsize=(3.6 * COLUMNS, 2.6 * n_rows + 0.5), layout="constrained")
     figure.suptitle(_plain(content.study.question or content.study.name), fontsize=11)
+    lost = f"{content.objective.metric}, {content.objective.worse_word} the best"
+    figure.supylabel(_plain(lost), fontsize=10)
     grid = figure.subplots(n_rows, COLUMNS, squeeze=False, sharey=True)
     axes = [one for row in grid for one in row]
     for one, effect in zip(axes, effects, strict=False):
@@ -88,20 +105,28 @@ def _effects(content: ReportContent) -> bytes:
 
 def _draw_effect(axes: Axes, content: ReportContent, effect: Effect) -> None:
     domain = content.study.space.domains.get(effect.parameter)
-    is_line = isinstance(domain, Range) and all(map(is_number, effect.values))
-    x = [float(one) for one in effect.values] if is_line else list(range(len(effect.values)))
-    low = [loss - SDS * sd for loss, sd in zip(effect.losses, effect.sds, strict=True)]
-    high = [loss + SDS * sd for loss, sd in zip(effect.losses, effect.sds, strict=True)]
-    if is_line:
-        axes.fill_between(x, low, high, color=BEST, alpha=0.18, linewidth=0)
-        axes.plot(x, effect.losses, color=BEST, linewidth=2)
-        if isinstance(domain, Range) and domain.log:
-            axes.set_xscale("log")
+    if isinstance(domain, Range) and all(map(is_number, effect.values)):
+        _draw_band(axes, effect, is_log=domain.log)
     else:
-        axes.errorbar(x, effect.losses, yerr=[SDS * sd for sd in effect.sds], fmt="o", color=BEST)
+        x, errors = range(len(effect.values)), [SDS * sd for sd in effect.sds]
+        axes.errorbar(x, effect.losses, yerr=errors, fmt="o", color=BEST)
         axes.set_xticks(x, [_plain(shown(one)) for one in effect.values])
     axes.set_title(_plain(effect.parameter), fontsize=10)
     _tidy(axes)
+
+
+def _draw_band(axes: Axes, effect: Effect, *, is_log: bool) -> None:
+    x, pairs = (
+        [float(one) for one in effect.values],
+        list(zip(effect.losses, effect.sds, strict=True)),
+    )
+    low, high = ([loss + sign * SDS * sd for loss, sd in pairs] for sign in (-1, 1))
+    axes.fill_between(x, low, high, color=BEST, alpha=0.18, linewidth=0)
+    axes.plot(x, effect.losses, color=BEST, linewidth=2)
+    if is_log:
+        axes.set_xscale("log")
+    elif isinstance(effect.best, int):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _single(content: ReportContent, x: str, y: str) -> tuple[Figure, Axes]:

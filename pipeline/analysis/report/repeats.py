@@ -133,20 +133,6 @@ def repeats_chart(content: ReportContent) -> Chart | None:
     known = [one for one in _candidates(found) if is_number(one.get("mean"))]
     if not known:
         return None
-    known.reverse()
-    tied = found.get("tied") or ()
-    halves = [_half(one) for one in known]
-    names = [f"trial {one['number']}" for one in known]
-    color = [BEST if one["number"] in tied else REST for one in known]
-    dots = go.Scatter(
-        x=[one["mean"] for one in known],
-        y=names,
-        mode="markers",
-        error_x={"type": "data", "array": halves, "thickness": 2.5, "width": 7, "color": REST},
-        marker={"size": 12, "color": color},
-        hovertext=[f"{name}<br>{_interval(one)}" for name, one in zip(names, known, strict=True)],
-        hoverinfo="text",
-    )
     metric = content.objective.metric
     return Chart(
         key="confirmed",
@@ -154,11 +140,29 @@ def repeats_chart(content: ReportContent) -> Chart | None:
         alt=f"Mean {metric} of each candidate with its 95 % interval",
         caption="95 % intervals. Blue: cannot be told from the best mean.",
         figure=figure(
-            [dots],
+            [_means(list(reversed(known)), found.get("tied") or ())],
             height=110 + 34 * len(known),
             xaxis=axis(metric),
             yaxis=axis("", type="category"),
         ),
+    )
+
+
+def _means(candidates: Sequence[Mapping[str, Any]], tied: Sequence[object]) -> go.Scatter:
+    names = [f"trial {one['number']}" for one in candidates]
+    texts = [f"{name}<br>{_interval(one)}" for name, one in zip(names, candidates, strict=True)]
+    halves = [_half(one) for one in candidates]
+    return go.Scatter(
+        x=[one["mean"] for one in candidates],
+        y=names,
+        mode="markers",
+        error_x={"type": "data", "array": halves, "thickness": 2.5, "width": 7, "color": REST},
+        marker={
+            "size": 12,
+            "color": [BEST if one["number"] in tied else REST for one in candidates],
+        },
+        hovertext=texts,
+        hoverinfo="text",
     )
 
 

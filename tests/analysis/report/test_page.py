@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,23 +43,24 @@ HOSTILE = (
     f"<!-- ${{7*7}} %{{x}} <a href='{EVIL}'>k</a> <img src={EVIL}/j.png> $x^2$ \u2028"
 )
 SHORT = f"<img src={EVIL} onerror=window.hacked=5>"
+LINK = '<a href="http://e">k</a>'
+"""So short that a figure's label shows all of it, and Plotly would make a link of it."""
 
 
 def hostile() -> ReportContent:
     """A study in which every text is an attack."""
     own = {"model": {"class_path": "theirs.Net"}, "data": {"class_path": "theirs.Data"}}
-    space = {"flavour": {"choices": [SHORT, "</script>"]}}
+    space = {"flavour": {"choices": [SHORT, LINK, "</script>"]}}
     config = check_study(DOCUMENT | own | {"space": space, "question": HOSTILE}, "test")
     rows, curves = table(
         [TrialState.COMPLETE, TrialState.COMPLETE, TrialState.FAIL], config.objective
     )
-    texts = [SHORT, "</script>", HOSTILE]
+    texts = [SHORT, LINK, HOSTILE]
     for row, text in zip(rows, texts, strict=True):
         row.params.clear()
         row.params["flavour"] = text
-    failed = dict(zip(("cause", "warning"), (HOSTILE, HOSTILE), strict=True))
-    object.__setattr__(rows[2], "cause", failed["cause"])
-    words = {"values": (SHORT, "</script>"), "losses": (0.1, 0.0), "sds": (0.1, 0.0)}
+    rows[2] = replace(rows[2], cause=HOSTILE, warning=HOSTILE)
+    words = {"values": (SHORT, LINK), "losses": (0.1, 0.0), "sds": (0.1, 0.0)}
     told = effect("flavour", **words, is_as_good=(False, True))
     pair = interaction(parameters=("flavour", HOSTILE), sentence=HOSTILE)
     return content(
@@ -220,7 +222,7 @@ def test_page_of_any_study_loads_nothing_runs_nothing_and_is_not_cut(
     with opened(browser, file, 400, "dark") as page:
         check_layout(page)
         assert page.evaluate("window.hacked") is None
-        assert page.locator(f"a[href^='javascript:'], a[href^='{EVIL}'], img").count() == 0
+        assert page.locator("a:not([href^='#']), img").count() == 0
         assert page.locator("script").count() == 3
         assert "49" not in page.locator("h1").inner_text()
 
