@@ -6,24 +6,17 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any, Self
 
+from pipeline.engines.dispatch import MAX_RESTARTS, Dispatch
 from pipeline.errors import EndOfEngineError
-from pipeline.trial import Cohort, EpochScores, TrialKey, TrialOutcome, TrialState
-
-MAX_RESTARTS = 3
-"""A trial fails if its worker dies more often than this."""
-MAX_GROUP_DEATHS = 2
-"""After so many deaths of its worker a trial is retrained alone, to find the faulty one."""
+from pipeline.trial import Cohort, Event, TrialKey, TrialOutcome
 
 KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(2**32), "MALLOC_MMAP_THRESHOLD_": str(2**32)}
 """Make glibc retain freed memory: allocating it again takes 4 % of a step."""
-
-Event = EpochScores | TrialOutcome
 
 
 @dataclass(eq=False)
@@ -43,9 +36,8 @@ class LocalEngine:
     """Trains cohorts in ``n_workers`` processes forked from one that has done the imports.
 
     A worker killed from outside is started again and its cohort trained again, which by promise 1
-    changes nothing; epochs that were sent before are sent a second time. If the cohort's next
-    worker dies as well, its trials are trained one by one: only the one that kills its worker
-    each time fails.
+    changes nothing; epochs that were sent before are sent a second time. See ``Dispatch`` for
+    trials whose workers die again.
 
     Args:
         fit: ``module:function`` of what a worker does with a cohort.
@@ -56,9 +48,7 @@ class LocalEngine:
         self.n_workers = n_workers
         self._fit = fit
         self._context: Any = None
-        self._queue: deque[Cohort] = deque()
-        self._deaths: dict[TrialKey, int] = {}
-        self._curves: dict[TrialKey, dict[int, EpochScores]] = {}
+        self._waiting = Dispatch()
         self._failed_starts = 0
         self._workers: list[_Worker] = []
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the engine
@@ -97,11 +87,11 @@ class LocalEngine:
     def wants_work(self) -> bool:
         """Whether a cohort handed over now would be begun soon: one waits at most."""
         n_idle = sum(worker.cohort is None for worker in self._workers)
-        return len(self._queue) < n_idle + 1
+        return len(self._waiting) < n_idle + 1
 
     def submit(self, cohort: Cohort) -> None:
         """Hand over a cohort; cohorts are begun in the order in which they come."""
-        self._queue.append(cohort)
+        self._waiting.submit(cohort)
         self._feed()
 
     def events(self, timeout_seconds: float) -> Sequence[Event]:
@@ -123,7 +113,7 @@ class LocalEngine:
 
     def close(self) -> None:
         """Close the connections: workers exit immediately, the fork server reaps them."""
-        self._queue.clear()
+        self._waiting.clear()
         for worker in self._workers:
             worker.connection.close()
         self._workers.clear()
@@ -141,19 +131,16 @@ class LocalEngine:
                 worker.pid, self._failed_starts, self._has_forked = message, 0, True
                 continue
             events.append(message)
+            self._waiting.note(message)
             if isinstance(message, TrialOutcome):
-                self._curves.pop(message.key, None)
                 worker.pending.discard(message.key)
                 if not worker.pending:
                     worker.cohort = None
                     self._feed()
-            else:
-                self._curves.setdefault(message.key, {}).setdefault(message.epoch, message)
 
     def _feed(self) -> None:
         for worker in self._workers:
-            if worker.cohort is None and self._queue:
-                cohort = self._queue.popleft()
+            if worker.cohort is None and (cohort := self._waiting.next()):
                 worker.cohort, worker.pending = cohort, set(cohort.keys)
                 with contextlib.suppress(OSError):  # a dead worker is noticed when it is read
                     worker.connection.send(cohort)
@@ -170,29 +157,9 @@ class LocalEngine:
         if worker.cohort is None:
             return []
         if not worker.is_ready:
-            self._queue.appendleft(worker.cohort)
+            self._waiting.put_back(worker.cohort)
             return []
-        return self._try_again(worker.cohort, worker.pending)
-
-    def _try_again(self, cohort: Cohort, pending: set[TrialKey]) -> list[Event]:
-        """Queue the unfinished trials of a dead worker: together once more, then one by one."""
-        rest = [a for a in cohort.assignments if a.key in pending]
-        for assignment in rest:
-            self._deaths[assignment.key] = self._deaths.get(assignment.key, 0) + 1
-        n_deaths = max(self._deaths[assignment.key] for assignment in rest)
-        if n_deaths > MAX_RESTARTS:
-            return [self._lost(assignment.key) for assignment in rest]
-        parts = [[one] for one in rest] if n_deaths >= MAX_GROUP_DEATHS else [rest]
-        self._queue.extendleft(Cohort(tuple(part)) for part in reversed(parts))
-        return []
-
-    def _lost(self, key: TrialKey) -> TrialOutcome:
-        cause = f"worker lost: it died {self._deaths[key]} times while it trained this trial"
-        curve = tuple(self._curves.pop(key, {}).values())
-        number, repeat = key
-        return TrialOutcome(
-            number=number, repeat=repeat, state=TrialState.FAIL, cause=cause, curve=curve
-        )
+        return [*self._waiting.died(worker.cohort, worker.pending)]
 
     def _start_worker(self) -> None:
         ours, theirs = socket.socketpair()
