@@ -1,7 +1,6 @@
 """Study: a study file with the rooms put together that run it."""
 
 import gc
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -9,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pipeline.app import training, trust
+from pipeline.app import trust
+from pipeline.app.cluster import Ray, start_engine
 from pipeline.app.first_batch import try_first_batch
 from pipeline.app.inputs import (
     Data,
@@ -142,10 +142,11 @@ class Study:
 
         return refit(self.workspace, self.config.name, trial=trial)
 
-    def run(
+    def run(  # noqa: PLR0913 - each is an option of the command, or looks on
         self,
         *,
         workers: int | None = None,
+        cluster: Ray | None = None,
         max_cohort: int | None = None,
         retry_failed: bool = False,
         begun: Callable[[Sequence[TrialRow]], None] = ignore,
@@ -156,7 +157,9 @@ class Study:
         """Run the study to its end, or go on with it; a notebook shows how far it is.
 
         Args:
-            workers: Worker processes; by default one a core.
+            workers: Worker processes; by default one a core, of a cluster one for each share of
+                its ``resources``.
+            cluster: Where the workers are; by default on this machine.
             max_cohort: The most trials of one shape to train together; by default what keeps
                 all workers busy. It changes no row of the table.
             retry_failed: Train the trials that failed in earlier runs again, as new attempts.
@@ -174,22 +177,21 @@ class Study:
         """
         if watch is ignore and (progress := NotebookProgress.here(self.config)):
             begun, watch, tell = progress.take_up, progress.watch, progress.tell
-        from pipeline.engines import LocalEngine
         from pipeline.learning.checkpoints import CheckpointFolder, Resumable
         from pipeline.locks import hold_study
         from pipeline.search.driver import Driver
         from pipeline.search.failure_limit import describe_failed_study
         from pipeline.search.time_ledger import TimeLedger
 
-        n_workers = workers or len(os.sched_getaffinity(0))
-        seconds = TimeLedger(started or time.perf_counter(), n_workers=n_workers)
+        started = started or time.perf_counter()
         self.workspace.check_home(to_write=True)
         code = find_study_classes(self.config, self.workspace, self.file)
         with (
             hold_study(self.workspace.home, self.config.name),
             # Before all else: the workers' imports take longest, and the rest is done meanwhile.
-            LocalEngine(training.FIT, n_workers=n_workers) as engine,
+            start_engine(cluster, workers, self.config.resources, code) as engine,
         ):
+            seconds = TimeLedger(started, n_workers=engine.n_workers)
             with seconds.starting("checks"):
                 stored = self._stored()
                 source = self._check(stored)

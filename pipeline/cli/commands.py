@@ -113,10 +113,17 @@ def commands() -> None:
 )
 @click.option(
     "--engine",
-    type=click.Choice(["local"]),
+    type=click.Choice(["local", "ray"]),
     default="local",
     show_default=True,
-    help="Where trials are trained.",
+    help="Where trials are trained: on this machine, or on a Ray cluster.",
+)
+@click.option(
+    "--ray-address",
+    envvar="RAY_ADDRESS",
+    show_envvar=True,
+    metavar="HOST:PORT",
+    help="The cluster's head; by default the cluster of this machine, or one that is started.",
 )
 @click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Replace a value of the file."
@@ -131,17 +138,18 @@ def run(  # noqa: PLR0913 - one argument an option
     retry_failed: bool,
     system_metrics: bool,
     engine: str,
+    ray_address: str | None,
     overrides: tuple[str, ...],
     workspace: "Workspace",
     as_json: bool,
 ) -> None:
     """Run the study in FILE to its end, or go on with it."""
+    from pipeline.app.cluster import Ray
     from pipeline.app.result import StudyFailedError
     from pipeline.app.study import Study
     from pipeline.cli.progress import StudyProgress
     from pipeline.cli.render import result_lines
 
-    del engine  # the only one so far
     if trials is not None:
         overrides = (*overrides, f"search.trials={trials}")
     workspace = replace(workspace, system_metrics=system_metrics)
@@ -151,6 +159,7 @@ def run(  # noqa: PLR0913 - one argument an option
         try:
             result = study.run(
                 workers=workers,
+                cluster=Ray(address=ray_address) if engine == "ray" else None,
                 max_cohort=max_cohort,
                 retry_failed=retry_failed,
                 begun=progress.take_up,

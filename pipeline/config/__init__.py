@@ -17,6 +17,7 @@ from pipeline.config.models import MODELS, Model
 from pipeline.config.objective import VAL_LOSS, Objective
 from pipeline.config.parameters import Parameter, ParameterTable
 from pipeline.config.rates import mean_dropout
+from pipeline.config.resources import Resources
 from pipeline.config.sections import (
     EarlyStopping,
     ModelConfig,
@@ -63,6 +64,7 @@ __all__ = [
     "ParameterTable",
     "Params",
     "Range",
+    "Resources",
     "SamplerName",
     "Scalar",
     "SearchConfig",

@@ -27,6 +27,7 @@ from pipeline.config.grid import count_settings, list_settings
 from pipeline.config.messages import InvalidValueError, at_key, fault_of, shown
 from pipeline.config.models import CUSTOM, MODELS
 from pipeline.config.objective import VAL_LOSS, Objective
+from pipeline.config.resources import Resources
 from pipeline.config.sections import (
     ModelConfig,
     SearchConfig,
@@ -57,6 +58,7 @@ class StudyConfig(Frozen):
     objective: Objective = VAL_LOSS
     search: SearchConfig
     trials: tuple[dict[str, Any], ...] = ()
+    resources: Resources = Resources()
 
     @field_validator("space", mode="plain", json_schema_input_type=dict[str, Any])
     @classmethod
@@ -189,9 +191,10 @@ class StudyConfig(Frozen):
         """The study file as plain values, defaults filled in; the digest is computed over it.
 
         The default objective is left out: a study from before there was another has its digest.
+        So are the resources: they are where a study is run, and no part of its question.
         """
         default = {"objective"} if self.objective == VAL_LOSS else set()
-        return self.model_dump(mode="json", exclude_none=True, exclude=default)
+        return self.model_dump(mode="json", exclude_none=True, exclude=default | {"resources"})
 
 
 def _spaces_by_model(handler: GetJsonSchemaHandler) -> Iterator[dict[str, Any]]:

@@ -56,8 +56,8 @@ def fit(cohort: Cohort, context: Any, report: Report) -> Sequence[TrialOutcome]:
     """Do as the number of a cohort's last trial says.
 
     Trial 66 raises after an epoch, 67 wants to exit, 70 kills its worker each time, 71 and 72
-    twice and once; 80 sleeps; the rest are faked. Deaths are counted in the context's folder,
-    and beside them stands who was in the cohort.
+    twice and once; 80 sleeps, 81 and 82 until they are told to go; the rest are faked. Deaths are
+    counted in the context's folder, and beside them stands who was in the cohort.
     """
     number = max(cohort.numbers)
     match number:
@@ -75,6 +75,10 @@ def fit(cohort: Cohort, context: Any, report: Report) -> Sequence[TrialOutcome]:
         case 80:
             report(epoch_scores(number, 1, 0.5))
             time.sleep(SLEEP_SECONDS)
+        case 81 | 82:
+            report(epoch_scores(number, 1, 0.5))
+            while not (context / "go").exists():
+                time.sleep(0.05)
         case 90:
             return [TrialOutcome(number=90, state=TrialState.COMPLETE, cause=str(context))]
         case 91:

@@ -7,30 +7,49 @@ from pathlib import Path
 import pytest
 
 from pipeline.engines import LocalEngine
+from pipeline.engines.ray import RayEngine
 from pipeline.trial import Event, TrialOutcome, TrialState
+from tests.engines.clusters import cluster
 from tests.engines.fits import cohort_of, fit
 from tests.fakes import FakeEngine
 
-AnyEngine = LocalEngine | FakeEngine
+AnyEngine = LocalEngine | RayEngine | FakeEngine
+FIT = "tests.engines.fits:fit"
+KINDS = ["local", "ray", "fake"]
 SECONDS = 120.0
 
 
-@pytest.fixture(params=["local", "fake"])
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """The head of a Ray cluster of one node."""
+    with cluster(3) as started:
+        yield started.address
+
+
+@pytest.fixture(params=KINDS)
 def one(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AnyEngine]:
     """An engine of one worker."""
-    yield from opened(request.param, 1, tmp_path)
+    yield from opened(request, 1, tmp_path)
 
 
-@pytest.fixture(params=["local", "fake"])
+@pytest.fixture(params=KINDS)
 def three(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AnyEngine]:
     """An engine of three workers."""
-    yield from opened(request.param, 3, tmp_path)
+    yield from opened(request, 3, tmp_path)
 
 
-def opened(kind: str, n_workers: int, folder: Path) -> Iterator[AnyEngine]:
-    engine: AnyEngine = FakeEngine(fit, n_workers=n_workers, seed=1)
-    if kind == "local":
-        engine = LocalEngine("tests.engines.fits:fit", n_workers=n_workers)
+def opened(request: pytest.FixtureRequest, n_workers: int, folder: Path) -> Iterator[AnyEngine]:
+    engine: AnyEngine
+    match request.param:
+        case "local":
+            engine = LocalEngine(FIT, n_workers=n_workers)
+        case "ray":
+            head = request.getfixturevalue("address")
+            engine = RayEngine(
+                FIT, n_workers=n_workers, address=head, pack=str, unpack="pathlib:Path"
+            )
+        case _:
+            engine = FakeEngine(fit, n_workers=n_workers, seed=1)
     try:
         engine.open(folder)
         yield engine

@@ -1,0 +1,133 @@
+"""What only an engine on a cluster has to stand: lost nodes, strange ones, none at all."""
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.config import Resources
+from pipeline.engines import ray as engines_ray
+from pipeline.engines.ray import RayEngine
+from pipeline.errors import BadInputError, EndOfEngineError, WorkFailedError
+from pipeline.trial import TrialOutcome, TrialState
+from tests.engines.clusters import add_node, cluster
+from tests.engines.fits import cohort_of
+from tests.engines.processes import are_gone
+from tests.engines.test_contract import news_until, outcomes
+
+FIT = "tests.engines.fits:fit"
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[Any]:
+    """A cluster of a head that has no CPU and two nodes of one CPU each."""
+    with cluster(0, 1, 1) as started:
+        yield started
+
+
+Start = Callable[..., RayEngine]
+
+
+@pytest.fixture
+def start(nodes: Any) -> Iterator[Start]:
+    """Starts engines on the cluster; they end with the test, also when it fails."""
+    engines: list[RayEngine] = []
+
+    def start_engine(fit: str = FIT, **more: Any) -> RayEngine:
+        more = {"address": nodes.address, "pack": str, "unpack": "pathlib:Path"} | more
+        engines.append(RayEngine(fit, **more))
+        return engines[-1]
+
+    yield start_engine
+    for engine in engines:
+        engine.close()
+
+
+def until(condition: Callable[[], bool], engine: RayEngine) -> None:
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline, "nothing came of waiting"
+        assert not any(isinstance(news, TrialOutcome) for news in engine.events(0.05))
+
+
+def test_a_cluster_has_a_worker_for_each_share_and_its_processes_end_with_the_engine(
+    start: Start, tmp_path: Path
+) -> None:
+    engine = start()
+    assert engine.n_workers == 2
+    engine.open(tmp_path)
+    engine.submit(cohort_of(1))
+    engine.submit(cohort_of(91))
+    worker = int(outcomes(news_until(engine, 2))[91].cause or 0)
+    until(lambda: len(engine.worker_pids) == 2, engine)
+    actors = engine.worker_pids
+    engine.close()
+    assert are_gone([worker, *actors], within_seconds=20)
+
+
+def test_trials_of_a_lost_actor_and_of_a_lost_node_are_trained_again(
+    start: Start, nodes: Any, tmp_path: Path
+) -> None:
+    engine = start(n_workers=2)
+    engine.open(tmp_path)
+    until(lambda: len(engine.worker_pids) == 2, engine)
+    engine.submit(cohort_of(81))
+    engine.submit(cohort_of(1, 82))
+    until(lambda: engine.n_busy == 2, engine)
+    os.kill(engine.worker_pids[0], signal.SIGKILL)
+    until(lambda: len(engine.worker_pids) == 1, engine)
+    nodes.remove_node(next(iter(nodes.worker_nodes)), allow_graceful=False)
+    (tmp_path / "go").touch()
+    ended = outcomes(news_until(engine, 3))
+    assert dict.fromkeys((81, 1, 82), TrialState.COMPLETE) == {
+        number: one.state for number, one in ended.items()
+    }
+    add_node(nodes, 1)
+    until(lambda: len(engine.worker_pids) == 2, engine)
+
+
+def test_a_share_for_which_no_node_has_room_is_refused(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines_ray, "PLACE_SECONDS", 2.0)
+    with pytest.raises(WorkFailedError, match=r"had room for a worker \(1 CPU, 0.5 GPU\).*0 GPUs"):
+        start(resources=Resources(gpus=0.5))
+
+
+def test_another_installation_is_refused(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = engines_ray.installation() | {"torch": "2.99.0"}
+    monkeypatch.setattr(engines_ray, "installation", lambda: here)
+    with pytest.raises(BadInputError, match=r"a node with torch .* instead of 2\.99\.0"):
+        start()
+
+
+def test_worker_that_never_starts_ends_the_engine_with_its_reason(
+    start: Start, tmp_path: Path
+) -> None:
+    engine = start("tests.engines.nowhere:fit", n_workers=1)
+    engine.open(tmp_path)
+    with pytest.raises(EndOfEngineError, match=r"no worker starts.*tests\.engines\.nowhere"):
+        news_until(engine, 1)
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("127.0.0.1:{free}", "got 127.0.0.1:.* [(]Connection refused[)]"),
+        ("ray://127.0.0.1:10001", "got ray.*expected host:port of a Ray head"),
+        ("head", "got head, expected host:port of a Ray head"),
+    ],
+)
+def test_an_address_where_no_cluster_answers_is_refused_at_once(address: str, message: str) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        free = probe.getsockname()[1]
+    began = time.monotonic()
+    with pytest.raises(BadInputError, match=f"--ray-address: {message}"):
+        RayEngine(FIT, address=address.format(free=free), pack=str, unpack="pathlib:Path")
+    assert time.monotonic() - began < 6
