@@ -92,6 +92,10 @@ def _cut(value: str) -> str:
     return value if len(value) <= LONGEST_VALUE else f"{value[:LONGEST_VALUE]}…"
 
 
+class StorageAwayError(WorkFailedError):
+    """Optuna's storage does not answer; it may be back soon."""
+
+
 class EndOfEngineError(WorkFailedError):
     """The engine cannot go on: its workers do not start."""
 
@@ -106,6 +110,7 @@ def wrap_errors(
     system: str,
     *errors: type[Exception],
     reason: Callable[[BaseException], str] = first_line,
+    kind: Callable[[BaseException], type[WorkFailedError]] = lambda _error: WorkFailedError,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Make a decorator that turns another system's errors into one sentence.
 
@@ -115,6 +120,7 @@ def wrap_errors(
         system: The name that people know it by.
         errors: What it raises.
         reason: Says in one line what an error is about.
+        kind: Chooses what is raised instead of an error.
     """
 
     def decorate(work: Callable[P, R]) -> Callable[P, R]:
@@ -125,7 +131,7 @@ def wrap_errors(
             except errors as error:
                 task = work.__name__.replace("_", " ").strip()
                 message = f"{system} cannot {task}: {reason(error)}"
-                raise WorkFailedError(message) from error
+                raise kind(error)(message) from error
 
         return attempt
 

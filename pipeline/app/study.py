@@ -19,6 +19,7 @@ from pipeline.app.inputs import (
     names_custom_class,
     prepare_data,
 )
+from pipeline.app.outage import waiting_for_storage
 from pipeline.app.progress import NotebookProgress
 from pipeline.app.result import StudyFailedError, StudyResult
 from pipeline.app.workspace import Workspace
@@ -142,6 +143,7 @@ class Study:
 
         return refit(self.workspace, self.config.name, trial=trial)
 
+    @waiting_for_storage
     def run(  # noqa: PLR0913 - each is an option of the command, or looks on
         self,
         *,
@@ -165,7 +167,7 @@ class Study:
             retry_failed: Train the trials that failed in earlier runs again, as new attempts.
             begun: Called once, with the table as earlier runs left it.
             watch: Called with each epoch's scores and each outcome; a notebook then shows nothing.
-            tell: Called with one line where an MLflow server is waited for.
+            tell: Called with one line where an MLflow server or Optuna's storage is waited for.
             started: ``time.perf_counter()`` when the user's command began.
 
         Raises:

@@ -28,7 +28,8 @@ class Workspace:
         data_dir: Where data sets are, in torchvision's layout; never written to.
         tracking_uri: MLflow's address; ``None``: the home's own database.
         storage: Optuna's address, an SQLAlchemy URL; ``None``: the home's own journal.
-        patience_seconds: How long an MLflow server that does not answer is waited for.
+        patience_seconds: How long an MLflow server, or Optuna's database, that does not answer is
+            waited for.
         trusts_code: Whether code that is not the user's own may be imported (``--trust-code``).
         system_metrics: Whether a study's run gets what the machine does while it runs.
 

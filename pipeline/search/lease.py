@@ -32,8 +32,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from pipeline.errors import WorkFailedError, wrap_errors
+from pipeline.errors import WorkFailedError
 from pipeline.locks import being_run, this_process
+from pipeline.search.storage import explained
 
 RENEW_SECONDS: Final = 10.0
 """Interval between renewals."""
@@ -51,8 +52,6 @@ HOLDERS: Final = Table(
     Column("home", String(2048), nullable=False),
 )
 NOW: Final = func.current_timestamp(type_=DateTime(timezone=True))
-
-explained = wrap_errors("Optuna's storage", SQLAlchemyError)
 
 
 class LeaseLostError(WorkFailedError):

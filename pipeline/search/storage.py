@@ -7,6 +7,7 @@ written. Once the copy is whole it is what counts, so that a death at any point 
 """
 
 import os
+import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -17,9 +18,16 @@ from optuna.exceptions import OptunaError
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial
 from sqlalchemy import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from pipeline.errors import BadInputError, first_line, without_password, wrap_errors
+from pipeline.errors import (
+    BadInputError,
+    StorageAwayError,
+    WorkFailedError,
+    first_line,
+    without_password,
+    wrap_errors,
+)
 from pipeline.locks import locked
 from pipeline.search.journal import open_journal
 
@@ -27,6 +35,9 @@ COPY: Final = "~copy"
 """Ends the name of a study's copy; no study has such a name."""
 IS_WHOLE: Final = "is_whole"
 """A copy's attribute: the copy is complete, and the study may be deleted and written from it."""
+
+AWAY: Final = ("08", "57P")
+"""Begin the SQLSTATE of a lost connection, and of a server that shuts down or starts up."""
 
 Replace = Callable[[FrozenTrial], FrozenTrial]
 Keep = Callable[[], None]
@@ -39,9 +50,26 @@ def _reason(error: BaseException) -> str:
     return first_line(error.__cause__ or error)
 
 
+def _is_away(error: BaseException) -> bool:
+    """Whether a database behind a network does not answer, has been shut down, or starts up.
+
+    The SQLSTATE says so (PostgreSQL's Appendix A); where nobody answers there is none.
+    """
+    original = getattr(error, "orig", None)
+    if original is None:
+        return error.__cause__ is not None and _is_away(error.__cause__)
+    state = getattr(original, "sqlstate", None) or AWAY[0]
+    is_local = type(original).__module__.startswith("sqlite3")
+    return isinstance(error, OperationalError) and not is_local and state.startswith(AWAY)
+
+
+def _kind(error: BaseException) -> type[WorkFailedError]:
+    return StorageAwayError if _is_away(error) else WorkFailedError
+
+
 # Of a trial or a value that it does not expect, Optuna raises what Python has.
 ERRORS = (OptunaError, SQLAlchemyError, ValueError, KeyError, RuntimeError)
-explained = wrap_errors("Optuna's storage", *ERRORS, reason=_reason)
+explained = wrap_errors("Optuna's storage", *ERRORS, reason=_reason, kind=_kind)
 """Turn the storage's errors into one sentence, a ``WorkFailedError``."""
 
 
@@ -71,7 +99,9 @@ def open_storage(address: str | None, journal: Path, *, to_write: bool) -> BaseS
             _check_folder(address)
             return None
         with _alone(address):
-            return RDBStorage(address, engine_kwargs=engine_kwargs)
+            storage = RDBStorage(address, engine_kwargs=engine_kwargs)
+            weakref.finalize(storage, storage.engine.dispose)  # a server sees connections closed
+            return storage
     except BadInputError:
         raise
     except Exception as error:  # noqa: BLE001 - each database driver raises its own
@@ -81,6 +111,15 @@ def open_storage(address: str | None, journal: Path, *, to_write: bool) -> BaseS
             got=f"{without_password(address)} ({reason})",
             expected="a database URL within reach",
         ) from None
+
+
+def answers(address: str | None, journal: Path) -> bool:
+    """Whether a storage can be opened; nothing of it is made."""
+    try:
+        open_storage(address, journal, to_write=False)
+    except BadInputError:
+        return False
+    return True
 
 
 def _alone(address: str) -> AbstractContextManager[None]:

@@ -16,10 +16,12 @@ class Server:
 
     Args:
         home: Holds ``mlflow.db`` and the artifacts; the server makes what is missing.
+        store: An SQLAlchemy URL in place of ``mlflow.db``.
     """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, store: str | None = None) -> None:
         """Choose a free port; nothing is started yet."""
+        self._store = ["--backend-store-uri", store] if store else []
         with socket.socket() as probe:
             probe.bind((HOST, 0))
             self._port = int(probe.getsockname()[1])
@@ -41,7 +43,7 @@ class Server:
         """Start it and wait for its first answer."""
         with (self._home / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
-                server_command(self._home, self._port),
+                [*server_command(self._home, self._port), *self._store],  # the last one counts
                 env=server_environment(),
                 stdout=log,
                 stderr=log,

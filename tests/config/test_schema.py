@@ -206,7 +206,10 @@ def test_the_schema_refuses_what_the_program_refuses(key: str, value: Any) -> No
 
 
 def test_the_schema_names_every_section_and_default() -> None:
-    assert set(SCHEMA["properties"]) == {*SMALLEST, "question", "objective", "trials"}
+    assert set(SCHEMA["properties"]) == {
+        *SMALLEST,
+        *("question", "objective", "trials", "resources"),
+    }
     defaults = SCHEMA["$defs"]["SearchConfig"]["properties"]
     assert {key: defaults[key].get("default") for key in defaults} == {
         "trials": None,
