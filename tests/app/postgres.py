@@ -87,8 +87,8 @@ def postgres(*databases: str) -> Iterator[Postgres]:
     """Make and start a server with these databases; it ends and goes in any case."""
     folder = Path(tempfile.mkdtemp(prefix="postgres"))
     try:
-        if _user():
-            shutil.chown(folder, _user())
+        if user := _user():
+            shutil.chown(folder, user)
         line = [str(program("initdb")), "-D", "data", "-U", "postgres", "-A", "trust", "-N"]
         subprocess.run(line, cwd=folder, check=True, capture_output=True, user=_user())
         with socket.socket() as probe:

@@ -13,6 +13,7 @@ import pytest
 from pipeline.config import Resources
 from pipeline.engines import ray as engines_ray
 from pipeline.engines.ray import RayEngine
+from pipeline.engines.ray_worker import installation
 from pipeline.errors import BadInputError, EndOfEngineError, WorkFailedError
 from pipeline.trial import TrialOutcome, TrialState
 from tests.engines.clusters import add_node, cluster
@@ -100,7 +101,7 @@ def test_a_share_for_which_no_node_has_room_is_refused(
 
 
 def test_another_installation_is_refused(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    here = engines_ray.installation() | {"torch": "2.99.0"}
+    here = installation() | {"torch": "2.99.0"}
     monkeypatch.setattr(engines_ray, "installation", lambda: here)
     with pytest.raises(BadInputError, match=r"a node with torch .* instead of 2\.99\.0"):
         start()

@@ -1,5 +1,6 @@
 """What workers on other machines are given."""
 
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def test_where_the_home_is_seen_the_context_is_the_drivers(
 def test_elsewhere_the_training_part_is_written_once_and_nothing_of_the_home_is_touched(
     packed: travel.Packed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(travel.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     there = travel.unpack(packed)
     again = travel.unpack(packed)
     assert isinstance(there, PreparedData)
@@ -56,7 +57,7 @@ def test_elsewhere_the_training_part_is_written_once_and_nothing_of_the_home_is_
 def test_a_damaged_copy_is_written_again(
     packed: travel.Packed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(travel.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     there = travel.unpack(packed)
     assert isinstance(there, PreparedData)
     (there.folder / "train-images.npy").write_bytes(b"no array")
