@@ -23,7 +23,7 @@ class Confirmation:
         candidates: The best mean first; those that were dropped come after the others, those with a
             failed repeat last.
         winner: The number of the best mean; ``None`` where every candidate failed.
-        tied: ShownNumbers that cannot be told apart from the winner, the winner first.
+        tied: Numbers that cannot be told apart from the winner, the winner first.
         objective: Which score the values are.
     """
 

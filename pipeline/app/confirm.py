@@ -16,15 +16,12 @@ from pipeline.trial import (
     RecordedTrial,
     SealedScores,
     TrialKey,
+    ignore,
     rank,
 )
 
 if TYPE_CHECKING:
     from pipeline.analysis import Candidate, Confirmation
-
-
-def _ignore(*_said: object) -> None:
-    """Do nothing; for whoever need not watch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,8 +90,8 @@ class Candidates:
         *,
         seeds: int = 5,
         workers: int | None = None,
-        watch: WatchTraining = _ignore,
-        plan: Plan = _ignore,
+        watch: WatchTraining = ignore,
+        plan: Plan = ignore,
     ) -> ConfirmedStudy:
         """Train each candidate on new seeds, then score what was trained on the test part.
 

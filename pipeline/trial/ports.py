@@ -22,7 +22,7 @@ Tell = Callable[[str], None]
 """Called with a line for the user: what is being done or waited for."""
 
 
-def ignore(_said: object) -> None:
+def ignore(*_said: object) -> None:
     """Do nothing; for whoever need not watch or be told."""
 
 
