@@ -1,6 +1,6 @@
 """Which settings of a study are trained again on new seeds, and what came of each."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, zip_longest
 from typing import Any
@@ -195,13 +195,16 @@ def choose_candidates(
         n_fixed: How many settings the study file named; they are candidates whatever their
             value, unless they failed or are not finished. The first one is the baseline; without
             one it is the best setting whose rates are all 0.
-        predicted: The numbers of complete trials by their predicted means, the best first.
+        predicted: The numbers of complete trials by their predicted means, the best first;
+            one that the table does not have is left out.
     """
     ranked = distinct(one.trial for one in rank(rows))
     if not ranked:
         return Choice()
     by_number = {row.number: row for row in rows}
-    modelled = [_of_setting(by_number[number], ranked) for number in predicted]
+    by_setting = {_setting(row): row for row in ranked}
+    settings = [_setting(by_number[number]) for number in predicted if number in by_number]
+    modelled = [by_setting[setting] for setting in settings if setting in by_setting]
     turns = chain.from_iterable(zip_longest(ranked, modelled))
     best = distinct(row for row in turns if row is not None)[:top]
     trained = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -209,7 +212,8 @@ def choose_candidates(
     plain = named or [row for row in ranked if _drops_nothing(row)]
     trials = distinct([*best, *named, *plain[:1]])
     if plain:
-        return Choice(trials=trials, baseline=_of_setting(plain[0], trials).number)
+        baseline = next(row.number for row in trials if _setting(row) == _setting(plain[0]))
+        return Choice(trials=trials, baseline=baseline)
     has_dropout = any(_rates(row.params) for row in ranked)
     return Choice(trials=trials, baseline=NO_DROPOUT if has_dropout else None)
 
@@ -221,16 +225,14 @@ def without_dropout(params: Mapping[str, Scalar]) -> dict[str, Scalar]:
 
 def distinct(rows: Iterable[TrialRow]) -> tuple[TrialRow, ...]:
     """The first trial of each setting."""
-    chosen: list[TrialRow] = []
+    chosen: dict[Hashable, TrialRow] = {}
     for row in rows:
-        if all(row.params != other.params for other in chosen):
-            chosen.append(row)
-    return tuple(chosen)
+        chosen.setdefault(_setting(row), row)
+    return tuple(chosen.values())
 
 
-def _of_setting(row: TrialRow, rows: Sequence[TrialRow]) -> TrialRow:
-    """The trial among others that has the same setting."""
-    return next((other for other in rows if other.params == row.params), row)
+def _setting(row: TrialRow) -> Hashable:
+    return frozenset(row.params.items())
 
 
 def _rates(params: Mapping[str, Scalar]) -> dict[str, Scalar]:

@@ -50,6 +50,13 @@ class _Bar:
         if self._bar:
             self._bar.stop()
 
+    def tell(self, line: str) -> None:
+        """Write a line; a bar stays below it."""
+        if self._bar:
+            self._bar.console.print(line, markup=False, highlight=False)
+        else:
+            print(line, file=sys.stderr, flush=True)
+
     def _show(self, text: str, line: str = "") -> None:
         """Draw the bar and a text beside it; without a terminal, print a line if one is given."""
         if self._bar and self._task is not None:
@@ -84,13 +91,6 @@ class StudyProgress(_Bar):
         best = self._tally.best_text
         self._show(best, f"{_ending(event)}; {best}")
 
-    def tell(self, line: str) -> None:
-        """Write a line; a bar stays below it."""
-        if self._bar:
-            self._bar.console.print(line, markup=False, highlight=False)
-        else:
-            print(line, file=sys.stderr, flush=True)
-
 
 class RepeatsProgress(_Bar):
     """Counts the trainings of a confirmation.
@@ -109,8 +109,7 @@ class RepeatsProgress(_Bar):
     def plan(self, n_done: int, n_most: int) -> None:
         """Take up what was trained before, and how many trainings there may be in all."""
         if n_done and not self._done:
-            recorded = counted(n_done, "training")
-            print(f"{recorded} of an earlier call are used", file=sys.stderr, flush=True)
+            self.tell(f"{counted(n_done, 'training')} of an earlier call taken up")
         self._done, self._total = n_done, n_most
         if self._bar and self._task is not None:
             self._bar.update(self._task, completed=n_done, total=n_most)

@@ -78,6 +78,10 @@ def test_best_values_and_best_predictions_take_turns() -> None:
     assert numbers(chosen) == [0, 5, 1, 2]
     alone = choose_candidates(rows, top=1, n_fixed=0, predicted=[5])
     assert numbers(alone) == [0], "the best value is always there"
+    lost = choose_candidates(
+        [*rows, row(7, None, TrialState.FAIL)], top=2, n_fixed=0, predicted=[9, 7]
+    )
+    assert numbers(lost) == [0, 1], "the table does not have what the model knows"
 
 
 def test_candidates_have_different_settings_the_finalists_first_by_their_means() -> None:

@@ -333,7 +333,9 @@ def test_ctrl_c_leaves_nothing_running(home: Path) -> None:
     assert "error: interrupted" in said
     assert "Traceback" not in said
     check_nothing_runs(home)
-    assert tagged(home, "confirm_of_study")[-1].info.status == "KILLED"
+    confirmations = tagged(home, "confirm_of_study")
+    (run,) = [run for run in confirmations if run.data.tags["seeds"] == "200"]
+    assert run.info.status == "KILLED"
     with hold_study(home, "small"):
         pass
 

@@ -311,6 +311,7 @@ def test_repeats_are_counted_as_they_end(
     monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal)
     repeat = config(12).model_copy(update={"repeat": 2})
     with RepeatsProgress("small", n_candidates=1, n_seeds=2) as progress:
+        progress.plan(0, 2)
         progress.watch(repeat, scores(12, 1))
         progress.watch(repeat, outcome(12))
         progress.watch(repeat, TrialOutcome(number=12, state=TrialState.FAIL, cause="diverged"))
@@ -320,6 +321,19 @@ def test_repeats_are_counted_as_they_end(
     if not is_terminal:
         assert "[1/2] trial 12, repeat 2: val_loss 1.9100 after 3 epochs" in told
     assert "2/2" in told
+
+
+def test_repeats_of_an_earlier_call_are_counted_and_those_of_dropped_ones_are_not(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with RepeatsProgress("small", n_candidates=2, n_seeds=5) as progress:
+        progress.plan(4, 10)
+        progress.watch(config(12).model_copy(update={"repeat": 3}), outcome(12))
+        progress.plan(5, 7)
+        progress.watch(config(12).model_copy(update={"repeat": 4}), outcome(12))
+    told = capsys.readouterr().err.splitlines()
+    assert told[1] == "4 trainings of an earlier call taken up"
+    assert [line.split()[0] for line in told[2:]] == ["[5/10]", "[6/7]"]
 
 
 def test_epochs_of_a_refit_are_told_by_their_training_loss(
