@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pipeline.app.repair import read_stored_study
 from pipeline.app.workspace import Workspace
 from pipeline.errors import BadInputError
-from pipeline.trial import SearchSummary, answer_json
+from pipeline.trial import SearchSummary, Tell, answer_json, ignore
 
 if TYPE_CHECKING:
     from pipeline.analysis.report import ReportContent
@@ -53,13 +53,16 @@ class Report:
         }
 
 
-def write_report(workspace: Workspace, study: str, *, out: Path | None = None) -> Report:
+def write_report(
+    workspace: Workspace, study: str, *, out: Path | None = None, tell: Tell = ignore
+) -> Report:
     """Write a study's report, in place of an older one.
 
     Args:
         workspace: Where the study lives.
         study: Its name.
         out: The HTML file; by default ``HOME/reports/STUDY.html``.
+        tell: Called with what is being done.
 
     Raises:
         BadInputError: There is no such study, or the file cannot be written there.
@@ -72,9 +75,11 @@ def write_report(workspace: Workspace, study: str, *, out: Path | None = None) -
     workspace.check_has_studies(study)
     workspace.check_home(to_write=True)
     store = _find(workspace, study)
+    if out is not None:
+        _check_writable(out)
     path = out or workspace.home / FOLDER / f"{study}.html"
-    _check_writable(path, workspace.home if out is None else path.parent)
-    content = _read(workspace, store)
+    content = _read(workspace, store, tell)
+    tell(f"{study}: drawing")
     page = render_page(content).encode()
     _write(path, page)
     run_id = log_report(workspace.ledger_uri, study, page, draw_pictures(content))
@@ -99,14 +104,18 @@ def _find(workspace: Workspace, study: str) -> "TrialStore":
     return TrialStore(storage, study)
 
 
-def _read(workspace: Workspace, store: "TrialStore") -> "ReportContent":
+def _read(workspace: Workspace, store: "TrialStore", tell: Tell) -> "ReportContent":
     """Gather what both ledgers hold of a study, and what follows from it."""
     from pipeline.analysis.report import ReportContent
     from pipeline.search.summary import summary_of
     from pipeline.tracking.report import read_report_source
 
     study = read_stored_study(store, store.name)
-    source = read_report_source(workspace.ledger_uri, store.name)
+    source = read_report_source(
+        workspace.ledger_uri,
+        store.name,
+        tell=lambda n, n_all: tell(f"{store.name}: reading trial {n + 1} of {n_all}"),
+    )
     return ReportContent(
         study=study,
         rows=store.rows(),
@@ -122,8 +131,9 @@ def _read(workspace: Workspace, store: "TrialStore") -> "ReportContent":
     )
 
 
-def _check_writable(path: Path, folder: Path) -> None:
+def _check_writable(path: Path) -> None:
     """Refuse a file that cannot be written, before anything is done for it."""
+    folder = path.parent
     if path.is_dir():
         raise BadInputError(where="--out", got=f"{path} (a folder)", expected="a file to write")
     if not folder.is_dir():
@@ -136,7 +146,7 @@ def _check_writable(path: Path, folder: Path) -> None:
 
 def _write(path: Path, page: bytes) -> None:
     """Put the page in place of an older one, whole or not at all."""
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         unfinished.write_bytes(page)

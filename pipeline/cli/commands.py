@@ -301,9 +301,11 @@ def confirm(
 def report(*, study: str, out: Path | None, workspace: "Workspace", as_json: bool) -> None:
     """Write one HTML file that answers STUDY's question and opens offline."""
     from pipeline.app.report import write_report
+    from pipeline.cli.progress import Steps
     from pipeline.cli.render import report_lines
 
-    written = write_report(workspace, study, out=out)
+    with Steps() as steps:
+        written = write_report(workspace, study, out=out, tell=steps.show)
     _print(written.as_json(), report_lines(written), as_json=as_json)
 
 

@@ -1,7 +1,7 @@
 """What a study's report is made from, read from MLflow, and the report put beside the study."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,8 +42,18 @@ class ReportSource:
 
 
 @explained
-def read_report_source(tracking_uri: str, study: str) -> ReportSource:
+def read_report_source(
+    tracking_uri: str,
+    study: str,
+    *,
+    tell: Callable[[int, int], None] = lambda _n_read, _n_runs: None,
+) -> ReportSource:
     """Read all that a report shows beside Optuna's table; what is damaged is left out and named.
+
+    Args:
+        tracking_uri: Where MLflow is.
+        study: Its name.
+        tell: Called with the number of trial runs read, and of all: a trial takes 40 ms.
 
     Raises:
         BadInputError: MLflow does not have the study.
@@ -55,7 +65,8 @@ def read_report_source(tracking_uri: str, study: str) -> ReportSource:
     records: dict[int, tuple[TrialRecord, str]] = {}
     faults: list[str] = []
     ended = {number: run for number, run in runs.trial_runs(client, study_run) if is_finished(run)}
-    for number, run in sorted(ended.items()):
+    for n_read, (number, run) in enumerate(sorted(ended.items())):
+        tell(n_read, len(ended))
         try:
             records[number] = read_record(client, run)
             curves[number] = read_curve(client, run.info.run_id, records[number][0])

@@ -52,7 +52,7 @@ def repeats(content: ReportContent) -> Repeats | None:
         return None
     candidates = _candidates(found)
     columns = _columns(content, candidates)
-    tied = found.get("tied") or ()
+    tied = _list(found, "tied")
     n_openings = found.get("test_openings")
     return Repeats(
         sentence=_sentence(content, found),
@@ -72,16 +72,22 @@ def repeats(content: ReportContent) -> Repeats | None:
     )
 
 
+def _list(found: Mapping[str, Any], key: str) -> list[Any]:
+    """A list of another version's file; empty where it has something else there."""
+    value = found.get(key)
+    return value if isinstance(value, list) else []
+
+
 def _candidates(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [
         one
-        for one in found.get("candidates") or ()
+        for one in _list(found, "candidates")
         if isinstance(one, Mapping) and isinstance(one.get("number"), int)
     ]
 
 
 def _sentence(content: ReportContent, found: Mapping[str, Any]) -> str:
-    winner, tied = found.get("winner"), list(found.get("tied") or ())
+    winner, tied = found.get("winner"), _list(found, "tied")
     seeds = counted(found.get("seeds") or 0, "new seed")
     if winner is None:
         return f"No candidate was trained on all of {seeds}."
@@ -96,7 +102,7 @@ def _columns(
     content: ReportContent, candidates: Sequence[Mapping[str, Any]]
 ) -> dict[str, tuple[str, ...]]:
     """Title and place of each score that a candidate has."""
-    logged = dict.fromkeys(name for one in candidates for name in one.get("metrics") or {})
+    logged = dict.fromkeys(name for one in candidates for name in _scores(one, ("metrics",)))
     columns: dict[str, tuple[str, ...]] = {
         content.objective.metric: (),
         "test loss": ("test",),
@@ -140,7 +146,7 @@ def repeats_chart(content: ReportContent) -> Chart | None:
         alt=f"Mean {metric} of each candidate with its 95 % interval",
         caption="95 % intervals. Blue: cannot be told from the best mean.",
         figure=figure(
-            [_means(list(reversed(known)), found.get("tied") or ())],
+            [_means(list(reversed(known)), _list(found, "tied"))],
             height=110 + 34 * len(known),
             xaxis=axis(metric),
             yaxis=axis("", type="category"),

@@ -287,7 +287,15 @@ def test_page_says_in_a_line_what_is_absent() -> None:
         assert line in page
 
 
-@pytest.mark.parametrize("found", [{}, {"candidates": None}, {"candidates": [3, {"number": "x"}]}])
+@pytest.mark.parametrize(
+    "found",
+    [
+        {},
+        {"candidates": None},
+        {"candidates": [3, {"number": "x"}], "seeds": "many"},
+        {"candidates": [{"number": 1, "mean": 0.1, "metrics": 3}], "tied": "1", "winner": {}},
+    ],
+)
 def test_a_confirmation_of_another_form_leaves_the_page_whole(found: dict[str, Any]) -> None:
     assert "Leaderboard" in render_page(content(confirmation=found))
     assert "test f1" in render_page(content(confirmation=CONFIRMATION))
