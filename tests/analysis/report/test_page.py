@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -316,3 +317,32 @@ def test_pictures_of_a_hostile_study_are_drawn() -> None:
     found = summary(effects=(effect("$\\frac{"),))
     assert isinstance(found, SearchSummary)
     assert draw_pictures(content(study=study(question="$\\frac{ 中 </"), summary=found))
+
+
+CSS = (files("pipeline.analysis.report") / "templates/page.css").read_text("utf-8")
+ON = [
+    *(("ink", ground) for ground in ("ground", "card", "none-ground")),
+    *((ink, ground) for ink in ("soft", "accent") for ground in ("ground", "card")),
+    *((name, f"{name}-ground") for name in ("ok", "caution", "bad", "none")),
+]
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+@pytest.mark.parametrize(("ink", "ground"), ON)
+def test_texts_stand_out_from_their_ground(ink: str, ground: str, scheme: int) -> None:
+    block = re.findall(r":root \{(.*?)\}", CSS, re.DOTALL)[scheme]
+    colors = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", block))
+    assert contrast(colors[ink], colors[ground]) >= 4.5  # WCAG 2.2, level AA
+
+
+def contrast(first: str, second: str) -> float:
+    """The contrast ratio of two colours (WCAG 2.2)."""
+    low, high = sorted(map(luminance, (first, second)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def luminance(color: str) -> float:
+    """The relative luminance of ``#rrggbb`` (WCAG 2.2)."""
+    parts = [int(color[index : index + 2], 16) / 255 for index in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return sum(w * p for w, p in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
