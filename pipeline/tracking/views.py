@@ -39,6 +39,8 @@ TITLES: Final = {
 """What MLflow's menu calls them."""
 MACHINE_LEARNING: Final = "workflowType=machine_learning"
 """Without it a page of MLflow 3 opens in its mode for language models."""
+MOST_SETTINGS: Final = 40
+"""A tag of an experiment holds 20,000 characters."""
 CURVES_TOO: Final = ("generalization_gap", "train_loss_no_dropout")
 MODEL_METRICS: Final = "Model metrics"
 """MLflow's own section, which it fills with a chart of each metric that has none."""
@@ -70,7 +72,11 @@ def views_of(study: StudyConfig) -> list[View]:
     """The views of a study: its leaderboard, the curves of the best, and all of its trials."""
     best = _metric(names.best_score(study.objective))
     scores = [best, _metric(names.BEST_EPOCH)]
-    settings = [*_settings(study), _metric(names.DROPOUT_MEAN), _metric(names.N_PARAMETERS)]
+    settings = [
+        *map(_param, _searched(study)),
+        _metric(names.DROPOUT_MEAN),
+        _metric(names.N_PARAMETERS),
+    ]
     ranked = _table([*scores, *settings]) | {
         "searchFilter": COMPLETE,
         "orderByKey": best,
@@ -119,20 +125,20 @@ def page_of_run(experiment_id: str, run_id: str) -> str:
 
 def page_to_compare(experiment_id: str, run_ids: Sequence[str]) -> str:
     """The page that compares runs, as it follows the server's address."""
-    runs, experiments = (quote(json.dumps(ids)) for ids in (list(run_ids), [experiment_id]))
+    runs, experiments = _listed(run_ids), _listed([experiment_id])
     return f"#/compare-runs?runs={runs}&experiments={experiments}&{MACHINE_LEARNING}"
 
 
+def _listed(ids: Sequence[str]) -> str:
+    return quote(json.dumps(list(ids), separators=(",", ":")))
+
+
 def _searched(study: StudyConfig) -> list[str]:
+    """The parameters that are searched, the rates first; of very many not all."""
     domains = study.space.domains
-    return [name for name, domain in domains.items() if not is_fixed(domain)]
-
-
-def _settings(study: StudyConfig) -> list[str]:
-    """A column for each parameter that is searched, the rates first."""
-    searched = _searched(study)
+    searched = [name for name, domain in domains.items() if not is_fixed(domain)]
     rates = [name for name in searched if "dropout" in name]
-    return [_param(name) for name in dict.fromkeys([*rates, *searched])]
+    return list(dict.fromkeys([*rates, *searched]))[:MOST_SETTINGS]
 
 
 def _table(columns: Sequence[str]) -> dict[str, Any]:
@@ -147,7 +153,7 @@ def _table(columns: Sequence[str]) -> dict[str, Any]:
 
 def _width(column: str) -> int:
     """Pixels that show the column's whole title, beside the sign of its order."""
-    return max(90, 40 + 8 * len(column.partition("`")[2]))
+    return min(300, max(90, 40 + 8 * len(column.partition("`")[2])))
 
 
 def _charts(study: StudyConfig) -> dict[str, Any]:

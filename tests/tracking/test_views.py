@@ -3,6 +3,7 @@
 import base64
 import json
 import zlib
+from hashlib import sha256
 from typing import Any
 
 from mlflow.entities import Experiment
@@ -75,6 +76,13 @@ def test_all_trials_tell_their_state_and_cause() -> None:
     assert columns[-1] == "tags.`cause`"
 
 
+def test_views_of_a_study_with_very_many_parameters_fit_into_a_tag() -> None:
+    names = [f"a{sha256(bytes([number])).hexdigest()}" for number in range(200)]
+    own = {"class_path": "theirs.Net"}
+    wide = study(model=own, space={name: {"low": 0.0, "high": 1.0} for name in names})
+    assert max(len(view.tag) for view in views_of(wide)) < 20_000
+
+
 def test_views_are_in_the_experiment_once_the_ledger_is_open(
     ledger: MlflowLedger, client: MlflowClient
 ) -> None:
@@ -104,5 +112,5 @@ def test_view_of_an_earlier_version_is_replaced_and_one_that_a_user_saved_is_not
 def test_pages_open_in_the_mode_for_training() -> None:
     chart = "#/experiments/7/runs?workflowType=machine_learning&compareRunsMode=CHART&"
     assert page_of("7", "curves") == f"{chart}viewStateShareKey=curves"
-    compare = "#/compare-runs?runs=%5B%22a%22%2C%20%22b%22%5D&experiments=%5B%227%22%5D"
+    compare = "#/compare-runs?runs=%5B%22a%22%2C%22b%22%5D&experiments=%5B%227%22%5D"
     assert page_to_compare("7", ["a", "b"]) == f"{compare}&workflowType=machine_learning"
