@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pipeline.app.result import StudyResult
 from pipeline.app.workspace import Workspace
-from pipeline.config import StudyConfig
+from pipeline.config import StudyConfig, check_study
 from pipeline.errors import BadInputError, without_password
+from pipeline.trial import SearchSummary
 
 if TYPE_CHECKING:
     from pipeline.search.store import TrialStore
@@ -31,8 +32,13 @@ def list_studies(workspace: Workspace) -> list[dict[str, Any]]:
     return listed
 
 
-def show_study(workspace: Workspace, name: str) -> StudyResult:
+def show_study(workspace: Workspace, name: str, *, with_answer: bool = False) -> StudyResult:
     """Read a study's table.
+
+    Args:
+        workspace: Where it lives.
+        name: The study's.
+        with_answer: Whether the search is summarised, which takes scipy and fits a model.
 
     Raises:
         BadInputError: There is no study of this name.
@@ -44,7 +50,19 @@ def show_study(workspace: Workspace, name: str) -> StudyResult:
     storage = open_storage(workspace.storage, workspace.journal, to_write=False)
     if storage is None:
         raise workspace.no_study(name)
-    return _result(TrialStore(storage, name), workspace)
+    store = TrialStore(storage, name)
+    result = _result(store, workspace)
+    return replace(result, search=_summary(store)) if with_answer else result
+
+
+def _summary(store: "TrialStore") -> SearchSummary | None:
+    """What the search has come to so far; ``None`` also where the file was not stored yet."""
+    from pipeline.search.summary import summary_of
+
+    if store.document is None:
+        return None
+    study = check_study(store.document, store.name)
+    return summary_of(study, store)
 
 
 def _result(store: "TrialStore", workspace: Workspace) -> StudyResult:

@@ -85,7 +85,7 @@ class StudyResult:
             "settled": self.settled and self.settled.as_json(),
             "warm_start": self.warm_start and self.warm_start.as_json(),
             "search": self.search and self.search.as_json(),
-            "answer": answer_json(self.search.effects) if self.search else None,
+            "answer": self.search and answer_json(self.search.effects, self.search.interactions),
             "seconds": _rounded(self.seconds),
             "start_up": _rounded(self.start_up),
             "machinery": _rounded(self.machinery),

@@ -189,13 +189,15 @@ def list_(*, workspace: "Workspace", as_json: bool) -> None:
 @click.argument("study")
 @with_workspace
 def show(*, study: str, workspace: "Workspace", as_json: bool) -> None:
-    """Show the trials of STUDY."""
+    """Show the trials of STUDY, and the answer so far."""
     from pipeline.app.browse import show_study
-    from pipeline.cli.render import trials_table
+    from pipeline.cli.render import answer_lines, trials_table
 
-    trials = show_study(workspace, study).trials
-    answer = {"study": study, "trials": [row.as_json() for row in trials]}
-    _print(answer, [trials_table(trials)], as_json=as_json)
+    result = show_study(workspace, study, with_answer=True)
+    trials = [row.as_json() for row in result.trials]
+    answer = {"study": study, "trials": trials, "answer": result.as_json()["answer"]}
+    lines = [trials_table(result.trials), *answer_lines(result.search)]
+    _print(answer, lines, as_json=as_json)
 
 
 @commands.command()

@@ -266,10 +266,10 @@ def _best_lines(best: Best | None) -> list[str]:
 
 
 def answer_lines(summary: SearchSummary | None) -> list[str]:
-    """Say what each parameter wants, a line each."""
-    if summary is None or not summary.effects:
+    """Say what each parameter wants, a line each, and which two act together."""
+    if summary is None or not summary.answer:
         return []
-    return ["answer:", *(f"  {visible(effect.sentence)}" for effect in summary.effects)]
+    return ["answer:", *(f"  {visible(sentence)}" for sentence in summary.answer)]
 
 
 def summary_lines(summary: SearchSummary | None) -> list[str]:

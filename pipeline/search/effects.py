@@ -1,8 +1,9 @@
 """What each parameter does, by a model of all outcomes: the answer to the study's question.
 
 A parameter's effect is a partial dependence (Friedman, Annals of Statistics 29, 2001): what the
-model predicts at each of its values, the others as they are in the best settings, in the mean over
-those. Trials that were stopped count as what they are forecast to come to, with their doubt.
+model predicts at each of its values, in the mean over settings that the other parameters are
+taken from, the best ones or all. Trials that were stopped count as what they are forecast to come
+to, with their doubt.
 """
 
 from collections.abc import Sequence
@@ -12,8 +13,9 @@ from typing import Any, Final
 import numpy as np
 
 from pipeline.config import Params, StudyConfig, usual_setting
+from pipeline.search.anova import EffectModel, Moments
 from pipeline.search.encoding import Axis, Encoding, NominalAxis
-from pipeline.search.surrogate import GaussianProcess, Vector
+from pipeline.search.surrogate import Vector
 from pipeline.trial import Effect
 from pipeline.trial.effects import NARROW, End, Verdict
 
@@ -23,10 +25,17 @@ PLACES: Final = 21
 """A range is looked at in so many places at most."""
 FEWEST: Final = 8
 """From fewer settings nothing is said."""
-BOUND: Final = 2.5
-"""A value is told from the best where its predicted difference is above so many of its standard
-deviations: of 160 parameters without an effect one in twenty is then said to have one
-(docs/decisions/0030-what-each-parameter-does.md)."""
+MOST_AVERAGED: Final = 48
+"""So many settings at most stand for all."""
+BOUND: Final = 1.96
+"""A value is told from the best where the 95 % interval of its difference does not hold 0."""
+COUNTED: Final = {
+    ("mlp", "depth"): "hidden layer",
+    ("cnn", "depth"): "dense layer",
+    ("cnn", "blocks"): "block",
+    ("autoencoder", "depth"): "encoder layer",
+}
+"""What the parameters of built-in models count."""
 AT_END: Final = 0.02
 """So near to an end of its range, as a part of it, a value is at the end."""
 SMALL: Final = 0.2
@@ -34,7 +43,7 @@ SMALL: Final = 0.2
 
 
 def find_effects(
-    study: StudyConfig, encoding: Encoding, model: GaussianProcess, settings: Sequence[Params]
+    study: StudyConfig, encoding: Encoding, model: EffectModel, settings: Sequence[Params]
 ) -> tuple[Effect, ...]:
     """Say what each parameter does to the value, by numbers alone.
 
@@ -49,11 +58,11 @@ def find_effects(
     """
     if len(settings) < FEWEST:
         return ()
-    filled = [_filled(study, setting) for setting in settings]
+    filled = [fill(study, setting) for setting in settings]
     curves = [
-        curve
+        _curve(study, encoding, model, contexts, name)
         for name in encoding.axes
-        if (curve := _curve(study, encoding, model, filled, name)) is not None
+        if (contexts := having(study, filled, name))
     ]
     small = max(model.noise_sd, SMALL * max(float(curve.losses.max()) for curve in curves))
     spread = sum(float(curve.losses.var()) for curve in curves)
@@ -67,8 +76,10 @@ class _Curve:
 
     Attributes:
         values: By which the arrays go.
-        losses: By how much each is above the best, float [values].
-        sds: Of the differences, float [values].
+        losses: By how much each is above the best, the others as in the best settings.
+        sds: Of the differences.
+        averaged: As ``losses``, the others as in all settings.
+        averaged_sds: Of those.
     """
 
     name: str
@@ -76,9 +87,11 @@ class _Curve:
     values: list[Any]
     losses: Vector
     sds: Vector
+    averaged: Vector
+    averaged_sds: Vector
 
 
-def _filled(study: StudyConfig, setting: Params) -> Params:
+def fill(study: StudyConfig, setting: Params) -> Params:
     """A setting in which the layers that it does not have are like its last one.
 
     What the sampler drew for them was never trained.
@@ -93,21 +106,76 @@ def _filled(study: StudyConfig, setting: Params) -> Params:
     return filled
 
 
+def having(study: StudyConfig, settings: Sequence[Params], *names: str) -> list[Params]:
+    """The settings that have parameters, in their order."""
+    return [one for one in settings if all(study.space.has(name, one) for name in names)]
+
+
 def _curve(
     study: StudyConfig,
     encoding: Encoding,
-    model: GaussianProcess,
-    settings: Sequence[Params],
+    model: EffectModel,
+    contexts: Sequence[Params],
     name: str,
-) -> _Curve | None:
-    """Predict along a parameter; ``None`` where no setting has it."""
-    contexts = [one for one in settings if name in study.space.active(one)][:CONTEXTS]
-    if not contexts:
-        return None
+) -> _Curve:
+    """Predict along a parameter that all contexts have, the best of them first."""
     axis = encoding.axes[name]
-    values = _values(axis)
-    losses, sds = _differences(encoding, model, contexts, name, values)
-    return _Curve(name=name, axis=axis, values=values, losses=losses, sds=sds)
+    values = values_along(axis, PLACES)
+    predict = _predict_deciding if name in study.space.deciding else _predict_along
+    losses, sds = above_lowest(predict(encoding, model, contexts[:CONTEXTS], name, values))
+    some = evenly(contexts, MOST_AVERAGED)
+    averaged, averaged_sds = above_lowest(predict(encoding, model, some, name, values))
+    return _Curve(
+        name=name,
+        axis=axis,
+        values=values,
+        losses=losses,
+        sds=sds,
+        averaged=averaged,
+        averaged_sds=averaged_sds,
+    )
+
+
+def _predict_along(
+    encoding: Encoding,
+    model: EffectModel,
+    contexts: Sequence[Params],
+    name: str,
+    values: Sequence[Any],
+) -> Moments:
+    """Predict what each value comes to in the mean over contexts, around the mean of all."""
+    line = encoding.encode([contexts[0] | {name: value} for value in values])
+    others = encoding.encode(contexts)
+    index = list(encoding.axes).index(name)
+    return model.predict(lambda process: process.along(index, line, others))
+
+
+def _predict_deciding(
+    encoding: Encoding,
+    model: EffectModel,
+    contexts: Sequence[Params],
+    name: str,
+    values: Sequence[Any],
+) -> Moments:
+    """The same of a parameter that decides whether settings have others."""
+    places = encoding.encode([one | {name: value} for value in values for one in contexts])
+    mean_of = np.kron(np.eye(len(values)), np.full((1, len(contexts)), 1 / len(contexts)))
+    centred = mean_of - mean_of.mean(axis=0)
+    return model.predict(lambda process: process.contrast(places, centred))
+
+
+def evenly(settings: Sequence[Params], most: int) -> list[Params]:
+    """So many settings at most, evenly taken from first to last."""
+    indices = np.linspace(0, len(settings) - 1, min(most, len(settings)))
+    return [settings[index] for index in np.rint(indices).astype(int)]
+
+
+def above_lowest(moments: Moments) -> tuple[Vector, Vector]:
+    """By how much each mean is above the lowest one, with the sd of that difference."""
+    means, covariances = moments
+    lowest, variances = int(means.argmin()), np.diag(covariances)
+    squares = variances + variances[lowest] - 2 * covariances[lowest]
+    return means - means[lowest], np.sqrt(np.maximum(squares, 0.0))
 
 
 def _effect_of(curve: _Curve, study: StudyConfig, *, small: float, spread: float) -> Effect:
@@ -129,32 +197,20 @@ def _effect_of(curve: _Curve, study: StudyConfig, *, small: float, spread: float
         at_end=end_of(curve.axis, best) if is_as_good.mean() <= NARROW else None,
         share=float(curve.losses.var()) / spread if spread else 0.0,
         objective=study.objective,
+        averaged=tuple(curve.averaged.tolist()),
+        averaged_sds=tuple(curve.averaged_sds.tolist()),
+        small=small,
+        counts=COUNTED.get((study.model.name or "", curve.name)),
     )
 
 
-def _values(axis: Axis) -> list[Any]:
-    """Values of a parameter, ascending: all of them, or evenly spaced ones."""
+def values_along(axis: Axis, most: int) -> list[Any]:
+    """Values of a parameter, ascending: all of them, or so many evenly spaced ones."""
     if isinstance(axis, NominalAxis):
         return list(axis.domain.choices)
-    n_values = axis.n_values if 0 < axis.n_values <= PLACES else PLACES
+    n_values = axis.n_values if 0 < axis.n_values <= most else most
     found = axis.decode(np.linspace(0.0, 1.0, n_values)[:, None])
     return list(dict.fromkeys(found))
-
-
-def _differences(
-    encoding: Encoding,
-    model: GaussianProcess,
-    contexts: Sequence[Params],
-    name: str,
-    values: Sequence[Any],
-) -> tuple[Vector, Vector]:
-    """By how much each value is above the best one in the mean over contexts, with its sd."""
-    places = encoding.encode([one | {name: value} for value in values for one in contexts])
-    mean_of = np.kron(np.eye(len(values)), np.full((1, len(contexts)), 1 / len(contexts)))
-    centred = mean_of - mean_of.mean(axis=0)
-    best = int(model.contrast(places, centred)[0].argmin())
-    losses, sds = model.contrast(places, mean_of - mean_of[best])
-    return np.maximum(losses, 0.0), sds
 
 
 def end_of(axis: Axis, value: Any) -> End | None:

@@ -13,6 +13,10 @@ from pipeline.trial import TrialRow, TrialState
 
 MAX_OUTCOMES: Final = 256
 """The model knows so many at most: the time of a fit grows with their cube."""
+MAX_ANSWERING: Final = 128
+"""The same of the model that says what each parameter does."""
+FAR: Final = 8.0
+"""There a value counts as at most so many times as far above the lowest as the upper quartile."""
 WORST: Final = 2.0
 """A value counts as at most so many times as far above the median as the lowest is below it."""
 
@@ -46,7 +50,7 @@ class Known:
         return [n for n in range(n_trials) if n not in self._finished and n not in self._peeked]
 
     def outcomes(self, places: Matrix, owner: npt.NDArray[np.intp]) -> Outcomes:
-        """Put together what a model is fitted to.
+        """Put together what the model of a search is fitted to.
 
         Args:
             places: Of every trial's setting, by number, float [trials, columns].
@@ -58,6 +62,22 @@ class Known:
         return Outcomes(
             places=places[numbers],
             values=limited,
+            doubt=np.array([doubts[number] for number in numbers]),
+            owner=owner,
+        )
+
+    def outcomes_of_all(self, places: Matrix, owner: npt.NDArray[np.intp]) -> Outcomes:
+        """The same of a model that is to be right about bad settings, too, and not only good ones.
+
+        Args:
+            places: As ``outcomes`` takes them.
+            owner: As ``outcomes`` takes it.
+        """
+        values, doubts = self.values()
+        numbers = evenly_ranked(values, MAX_ANSWERING)
+        return Outcomes(
+            places=places[numbers],
+            values=without_outliers(np.array([values[number] for number in numbers])),
             doubt=np.array([doubts[number] for number in numbers]),
             owner=owner,
         )
@@ -100,6 +120,13 @@ def most_telling(values: Mapping[int, float], n_outcomes: int) -> list[int]:
     return sorted([*best, *latest])
 
 
+def evenly_ranked(values: Mapping[int, float], n_outcomes: int) -> list[int]:
+    """The numbers of so many trials at most, ascending, evenly taken from the best to the worst."""
+    ranked = sorted(values, key=lambda number: (values[number], number))
+    indices = np.linspace(0, len(ranked) - 1, min(len(ranked), n_outcomes))
+    return sorted(ranked[index] for index in np.rint(indices).astype(int))
+
+
 def limit(values: Vector) -> Vector:
     """Bring values that are far above the others nearer, those of failed trials included.
 
@@ -110,4 +137,16 @@ def limit(values: Vector) -> Vector:
         return np.zeros_like(values)
     middle, lowest = float(np.median(finite)), float(finite.min())
     limited: Vector = np.minimum(values, middle + WORST * (middle - lowest))
+    return limited
+
+
+def without_outliers(values: Vector) -> Vector:
+    """Bring values far above nearly all others nearer, those of failed trials included."""
+    finite = values[np.isfinite(values)]
+    if not len(finite):
+        return np.zeros_like(values)
+    lowest, upper = float(finite.min()), float(np.quantile(finite, 0.75))
+    highest = float(finite.max())
+    far = lowest + FAR * (upper - lowest) if upper > lowest else highest
+    limited: Vector = np.minimum(values, min(far, highest))
     return limited

@@ -2,19 +2,22 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, Final
 
 from threadpoolctl import threadpool_limits
 
 from pipeline.config import Params, StudyConfig, usual_setting
+from pipeline.search.answer import find_answer
 from pipeline.search.bayes import MIN_OUTCOMES
-from pipeline.search.effects import end_of, find_effects
+from pipeline.search.effects import end_of
 from pipeline.search.encoding import Encoding
 from pipeline.search.finalists import first_of_each, model_of, setting_of
 from pipeline.search.gate import Gate
 from pipeline.search.samplers import TPE_START_UP
 from pipeline.search.store import TrialStore
+from pipeline.search.surrogate import GaussianProcess
 from pipeline.trial import (
     Best,
     FinalistSetting,
@@ -32,13 +35,19 @@ BOUND: Final = 2.0
 deviations; 1.645 would be the one-sided 95 % bound if lengths and noise were known."""
 
 
-def summary_of(study: StudyConfig, store: TrialStore) -> SearchSummary | None:
+def summary_of(
+    study: StudyConfig, store: TrialStore, *, with_importances: bool = False
+) -> SearchSummary | None:
     """Summarise the search of a study as it is stored; see ``summarise``."""
-    return summarise(study, store.suggested(), store.rows())
+    return summarise(study, store.suggested(), store.rows(), with_importances=with_importances)
 
 
 def summarise(
-    study: StudyConfig, suggested: Sequence[Params], trials: Sequence[TrialRow]
+    study: StudyConfig,
+    suggested: Sequence[Params],
+    trials: Sequence[TrialRow],
+    *,
+    with_importances: bool = False,
 ) -> SearchSummary | None:
     """Say what a search has come to, by numbers alone.
 
@@ -50,6 +59,7 @@ def summarise(
         study: Its space, sampler and first trials.
         suggested: The parameters of each trial, by number.
         trials: All of them; those that have not ended are left out.
+        with_importances: Whether importances are found, which takes scikit-learn and its time.
 
     Returns:
         ``None`` where no trial is complete, or where there is nothing to search.
@@ -59,32 +69,86 @@ def summarise(
     best = find_best(ended)
     if best is None or not encoding.n_columns:
         return None
-    first = first_of_each(study, suggested, ended)
-    number = first[setting_of(study, suggested[best.number])]
     with threadpool_limits(1):  # sums must not depend on how many cores the driver has
+        fitted = fit_outcomes(study, encoding, suggested, ended, best)
         noise = noise_between_seeds(best.finalists)
-        model, places = model_of(study, encoding, suggested, ended, least_noise=noise)
-        numbers = list(first.values())
-        means, sds = model.compare(places[numbers], places[number])
-        ranked = [suggested[numbers[index]] for index in means.argsort(kind="stable").tolist()]
-        effects = find_effects(study, encoding, model, ranked)
-    above = dict(zip(numbers, means.tolist(), strict=True))
-    is_tied = (means <= BOUND * sds).tolist()
-    tied = [one for one, tie in zip(numbers, is_tied, strict=True) if tie or one == number]
+        answer = find_answer(
+            study,
+            suggested,
+            ended,
+            fitted.ranked,
+            least_noise=noise,
+            with_importances=with_importances,
+        )
+    number, tied = fitted.best, fitted.tied
     searched = [trial.number for trial in ended if trial.finalist is None]
     return SearchSummary(
         n_trials=len(searched),
-        n_settings=len(numbers),
+        n_settings=len(fitted.above),
         best=number,
         origin=_origin(study, suggested, number),
         at_ends=_at_ends(study, encoding, suggested[number]),
-        noise=model.noise_sd,
+        noise=fitted.model.noise_sd,
         last_gain=tied[0],
         tied=tuple(one for one in tied if one != number),
         smaller=_smaller(trials, best, tied),
-        gain=_gain(count_first_design(study, trials), searched, above, tied),
-        effects=effects,
+        gain=_gain(count_first_design(study, trials), searched, fitted.above, tied),
+        effects=answer.effects,
+        interactions=answer.interactions,
         metric=study.objective.metric,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """A model of all outcomes, and what it says of the settings of complete trials.
+
+    Settings are named by their first trial.
+
+    Attributes:
+        best: The setting of the best trial.
+        above: By how much each setting's predicted mean is above the best one's.
+        tied: Those that cannot be told from the best one, itself included.
+    """
+
+    model: GaussianProcess
+    best: int
+    above: Mapping[int, float]
+    tied: Sequence[int]
+
+    @property
+    def ranked(self) -> list[int]:
+        """The settings by their predicted mean, the lowest first."""
+        return sorted(self.above, key=self.above.__getitem__)
+
+
+def fit_outcomes(
+    study: StudyConfig,
+    encoding: Encoding,
+    suggested: Sequence[Params],
+    ended: Sequence[TrialRow],
+    best: Best,
+) -> Fitted:
+    """Fit a model to all outcomes, and compare each setting with the best one.
+
+    Args:
+        study: Its space.
+        encoding: Of that space; it has columns.
+        suggested: The parameters of each trial, by number.
+        ended: The trials that have ended.
+        best: Of those.
+    """
+    first = first_of_each(study, suggested, ended)
+    number, numbers = first[setting_of(study, suggested[best.number])], list(first.values())
+    noise = noise_between_seeds(best.finalists)
+    model, places = model_of(study, encoding, suggested, ended, least_noise=noise)
+    means, sds = model.compare(places[numbers], places[number])
+    is_tied = (means <= BOUND * sds).tolist()
+    return Fitted(
+        model=model,
+        best=number,
+        above=dict(zip(numbers, means.tolist(), strict=True)),
+        tied=[one for one, tie in zip(numbers, is_tied, strict=True) if tie or one == number],
     )
 
 

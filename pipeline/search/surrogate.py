@@ -252,7 +252,7 @@ class _Posterior:
         solved = cho_solve((factor, True), self._values)
         # d(-log likelihood) = 0.5 trace(inner d covariance); Rasmussen and Williams, eq. 5.9
         inner = cho_solve((factor, True), np.eye(self._n)) - np.outer(solved, solved)
-        slope = inner * scale * _matern_slope(squares)
+        slope = inner * scale * matern_slope(squares)
         of_lengths = np.einsum("ij,ijk->k", slope, self._squares) * weights
         of_scale = 0.5 * scale * (inner * correlation).sum()
         of_noise = 0.5 * noise * np.trace(inner)
@@ -275,7 +275,7 @@ def matern(squares: Matrix) -> Matrix:
     return correlation
 
 
-def _matern_slope(squares: Matrix) -> Matrix:
+def matern_slope(squares: Matrix) -> Matrix:
     """Minus the derivative of ``matern`` by the squared distance."""
     distances = ROOT_5 * np.sqrt(squares)
     slope: Matrix = 5 / 6 * (1 + distances) * np.exp(-distances)

@@ -166,10 +166,12 @@ def _settled_line(settled: Settled | None) -> str:
 
 
 def _answer_lines(summary: SearchSummary | None) -> str:
-    """What each parameter wants, as a list."""
-    if summary is None or not summary.effects:
+    """What each parameter wants and which two act together, as a list."""
+    if summary is None:
         return ""
-    return "\n".join(f"- {escape(effect.sentence)}" for effect in summary.effects[:TOP])
+    alone = [effect.sentence for effect in summary.effects[:TOP]]
+    both = [one.sentence for one in summary.interactions]
+    return "\n".join(f"- {escape(sentence)}" for sentence in [*alone, *both])
 
 
 def _summary_lines(summary: SearchSummary | None) -> str:

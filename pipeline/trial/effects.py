@@ -6,15 +6,33 @@ The words follow from the numbers by the rules of ``Effect.sentence``.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pipeline.config import Objective, Scalar
+
+if TYPE_CHECKING:
+    from pipeline.trial.interaction import Interaction
 
 Verdict = Literal["wants", "indifferent", "unknown"]
 End = Literal["low", "high"]
 
 NARROW: Final = 0.4
 """A part of the range that most of it can be told from."""
+NORMAL: Final = 1.96
+"""A 95 % interval reaches so many standard deviations to either side."""
+NUMBERS: Final = [
+    "no",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+]
 RATE: Final = re.compile(r"((?P<place>input|block)_)?dropout(_(?P<layer>\d+))?")
 
 
@@ -34,6 +52,10 @@ class Effect:
         at_end: Where the best value is an end of its range that could be wider.
         share: The parameter's part of the differences that all parameters make, in [0, 1].
         objective: The study's.
+        averaged: As ``losses``, the others being as in all trained settings, in the mean.
+        averaged_sds: Standard deviation of each of these differences.
+        small: A difference below this one does not count.
+        counts: What a number of it counts, in the singular: ``hidden layer``; ``None``: nothing.
         importance: By Optuna's evaluator, in [0, 1]; ``None`` where it does not tell.
     """
 
@@ -47,6 +69,10 @@ class Effect:
     at_end: End | None
     share: float
     objective: Objective
+    averaged: tuple[float, ...] = ()
+    averaged_sds: tuple[float, ...] = ()
+    small: float = 0.0
+    counts: str | None = None
     importance: float | None = None
 
     @property
@@ -74,23 +100,17 @@ class Effect:
     @property
     def title(self) -> str:
         """Who wants the value: ``layer 2``, ``the input``, or the parameter's name."""
-        match = RATE.fullmatch(self.parameter)
-        if match is None:
-            return self.parameter
-        if match["place"] == "input":
-            return "the input"
-        what = match["place"] or "layer"
-        return f"{what} {match['layer']}" if match["layer"] else f"each {what}"
+        return title_of(self.parameter)
 
     @property
     def sentence(self) -> str:
         """What the effect comes to, in words."""
         match self.verdict:
             case "indifferent":
-                most = f"less than {_shown(self.most)} in {self.objective.metric}"
+                most = f"less than {shown(self.most)} in {self.objective.metric}"
                 return f"{self.title} is indifferent {self._between(self.values)} ({most})"
             case "unknown":
-                most = f"by up to {_shown(self.most)} in {self.objective.metric}"
+                most = f"by up to {shown(self.most)} in {self.objective.metric}"
                 what = f"which {self._what} is better"
                 return f"{self.title}: these trials do not tell {what} ({most})"
         return f"{self._wants}{self._worse}{self._widen}"
@@ -103,36 +123,48 @@ class Effect:
     def _wants(self) -> str:
         good = self.as_good
         if self.is_rate and good[0] == 0 and not self.is_narrow:
-            return f"{self.title} takes any dropout up to {_shown(good[-1])}"
+            return f"{self.title} takes any dropout up to {shown(good[-1])}"
         if self.is_rate and self.best == 0:
-            most = f", at most {_shown(good[-1])}" if len(good) > 1 else ""
+            most = f", at most {shown(good[-1])}" if len(good) > 1 else ""
             return f"{self.title} wants no dropout{most}"
         if self.is_rate:
             return f"{self.title} wants dropout {_listed(good)}"
+        if self.counts and good[0] != self.best:
+            return f"{self.parameter}: {self._fewer(self.counts)}"
         if isinstance(self.best, int) and len(good) > 1:
             return f"{self.parameter}: {_listed(good)} cannot be told apart"
         return f"{self.parameter}: best {_listed(good)}"
+
+    def _fewer(self, what: str) -> str:
+        """Whether the fewest layers that cannot be told from the best number are as good."""
+        fewest, best = self.as_good[0], self.best
+        index = self.values.index(fewest)
+        is_bounded = self.losses[index] + NORMAL * self.sds[index] <= self.small
+        relation = "as good as" if is_bounded else "no worse than"
+        told = "" if is_bounded else ", as far as these trials tell"
+        those = f"one {what} is" if fewest == 1 else f"{_number(fewest)} {what}s are"
+        return f"{those} {relation} {_number(best)}{told}"
 
     @property
     def _worse(self) -> str:
         """By how much the worst value is worse than the best, of those that can be told from it."""
         told = [index for index, is_it in enumerate(self.is_as_good) if not is_it]
         index = max(told, key=lambda one: self.losses[one])
-        lost = f"{self.objective.metric} {_shown(self.losses[index])} {self.objective.worse_word}"
-        return f"; at {_shown(self.values[index])} it is worse ({lost} the best)"
+        lost = f"{self.objective.metric} {shown(self.losses[index])} {self.objective.worse_word}"
+        return f"; at {shown(self.values[index])} it is worse ({lost} the best)"
 
     @property
     def _widen(self) -> str:
         if self.at_end is None:
             return ""
         way = "below" if self.at_end == "low" else "above"
-        return f"; the best is at the edge: widen {self.parameter} {way} {_shown(self.best)}"
+        return f"; the best is at the edge: widen {self.parameter} {way} {shown(self.best)}"
 
     def _between(self, values: Sequence[Scalar]) -> str:
         if isinstance(values[0], str | bool):
             return f"among {', '.join(map(str, values))}"
         what = "dropout " * self.is_rate
-        return f"between {what}{_shown(values[0])} and {_shown(values[-1])}"
+        return f"between {what}{shown(values[0])} and {shown(values[-1])}"
 
     def as_json(self) -> dict[str, Any]:
         """The effect as the command line's JSON holds it."""
@@ -147,24 +179,48 @@ class Effect:
             "values": list(self.values),
             "above_best": list(self.losses),
             "sd": list(self.sds),
+            "averaged": {"above_best": list(self.averaged), "sd": list(self.averaged_sds)},
         }
 
 
-def answer_json(effects: Sequence[Effect]) -> dict[str, Any]:
+def title_of(parameter: str) -> str:
+    """Who wants a parameter's value: see ``Effect.title``."""
+    match = RATE.fullmatch(parameter)
+    if match is None:
+        return parameter
+    if match["place"] == "input":
+        return "the input"
+    what = match["place"] or "layer"
+    return f"{what} {match['layer']}" if match["layer"] else f"each {what}"
+
+
+def answer_json(
+    effects: Sequence[Effect], interactions: "Sequence[Interaction]" = ()
+) -> dict[str, Any]:
     """The answer of a study, as the command line's JSON holds it."""
     return {
-        "words": [effect.sentence for effect in effects],
+        "words": [
+            *(effect.sentence for effect in effects),
+            *(one.sentence for one in interactions),
+        ],
         "effects": {effect.parameter: effect.as_json() for effect in effects},
+        "interactions": [one.as_json() for one in interactions],
     }
 
 
-def _shown(value: Scalar) -> str:
+def shown(value: Scalar) -> str:
+    """A value in a sentence: two digits of a number that is not whole."""
     return f"{value:.2g}" if isinstance(value, float) else str(value)
+
+
+def _number(value: Scalar) -> str:
+    """A number of things, in words where it is small."""
+    return NUMBERS[value] if isinstance(value, int) and value < len(NUMBERS) else str(value)
 
 
 def _listed(values: Sequence[Scalar]) -> str:
     """Values that cannot be told apart: a range of numbers, a list of words."""
-    first, last = _shown(values[0]), _shown(values[-1])
+    first, last = shown(values[0]), shown(values[-1])
     if isinstance(values[0], str | bool):
         return " or ".join(map(str, values))
     if first == last:

@@ -98,6 +98,12 @@ class SearchSummary:
     interactions: tuple[Interaction, ...] = ()
 
     @property
+    def answer(self) -> tuple[str, ...]:
+        """What is said of the parameters, a sentence each, then of two that act together."""
+        alone = (effect.sentence for effect in self.effects)
+        return (*alone, *(one.sentence for one in self.interactions))
+
+    @property
     def warning(self) -> str | None:
         """What to do where one of the first trials is the best; ``None``: none of them is."""
         if self.gain is None or self.best >= self.gain.n_first:

@@ -1,5 +1,6 @@
 """What a terminal shows: read as a user would."""
 
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from pipeline.app.workspace import Workspace
 from pipeline.cli import main
 from pipeline.cli.progress import Epochs, RepeatsProgress, StudyProgress
 from pipeline.cli.render import (
+    answer_lines,
     confirmed_lines,
     reproduced_lines,
     result_lines,
@@ -27,6 +29,7 @@ from pipeline.cli.render import (
 from pipeline.config import NO_DROPOUT
 from pipeline.trial import (
     EpochScores,
+    Interaction,
     ModelGain,
     SearchSummary,
     TrialOutcome,
@@ -127,6 +130,55 @@ def test_result_says_what_each_parameter_wants(home: Path) -> None:
     assert lines[begin + 2].startswith("  the input wants dropout 0.1 to 0.3; ")
     answer: Any = answered.as_json()["answer"]
     assert answer["effects"]["input_dropout"]["best"] == [0.1, 0.3]
+
+
+def test_two_parameters_that_act_together_are_told_after_each_alone(home: Path) -> None:
+    said = "with \x1b[31mnet.depth 1 layer 1 wants more dropout (0.4) than with 3 (0.1)"
+    both = Interaction(
+        parameters=("net.depth", "dropout_1"),
+        values=((1, 3), (0.1, 0.4)),
+        losses=((0.1, 0.0), (0.0, 0.1)),
+        sds=((0.01, 0.0), (0.01, 0.01)),
+        share=0.5,
+        is_told=True,
+        sentence=said,
+    )
+    result = replace(
+        show_study(_workspace(home), "small"),
+        search=_summary(effects=(effect(),), interactions=(both,)),
+        seconds={"total": 1.0},
+    )
+    lines = result_lines(result, Path("mlruns"))
+    told = lines[lines.index("answer:") + 2]
+    assert "wants more dropout (0.4) than with 3 (0.1)" in told
+    assert "\x1b" not in told
+    answer: Any = result.as_json()["answer"]
+    assert answer["interactions"] == [both.as_json()]
+    assert answer["words"][-1] == said
+
+
+def test_show_ends_with_the_answer_so_far(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = show_study(_workspace(home), "small", with_answer=True)
+    assert result.search is not None
+    assert show_study(_workspace(home), "small").search is None, "a table needs no model"
+    told = answer_lines(result.search)
+    shown = _typed("show", "small", home=home, capsys=capsys, monkeypatch=monkeypatch)
+    assert shown.splitlines()[-len(told) :] == told
+    text = _typed("show", "small", "--json", home=home, capsys=capsys, monkeypatch=monkeypatch)
+    assert json.loads(text)["answer"]["words"] == list(result.search.answer)
+
+
+def _typed(
+    *words: str, home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> str:
+    """What a command prints."""
+    monkeypatch.setattr(sys, "argv", ["pipeline", *words, "--home", str(home)])
+    capsys.readouterr()
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main()
+    return capsys.readouterr().out
 
 
 def test_result_without_a_complete_trial_suggests_nothing_about_a_best_one() -> None:

@@ -41,7 +41,7 @@ class Layers(World):
 
     def worth(self, params: Params) -> float:
         """The mean of a setting's value over seeds."""
-        rate, width = math.log10(params["learning_rate"]) + 2, math.log2(params["width"] / 256)
+        rate, width = math.log10(params["learning_rate"]) + 1.7, math.log2(params["width"] / 256)
         value = 0.2 + 0.03 * rate**2 + 0.01 * width**2 + 0.02 * (params["depth"] - 2) ** 2
         value += 0.1 * params["input_dropout"] + 0.5 * (params["dropout_1"] - 0.2) ** 2
         return float(value + 0.3 * (params.get("dropout_3", 0.45) - 0.45) ** 2)

@@ -17,7 +17,7 @@ from pipeline.tracking.note import (
     study_note,
     with_confirmed,
 )
-from pipeline.trial import ModelGain, SearchSummary, Settled, TrialRow, TrialState
+from pipeline.trial import Interaction, ModelGain, SearchSummary, Settled, TrialRow, TrialState
 from tests.tracking.builders import row
 from tests.trial.test_effects import effect
 
@@ -144,6 +144,15 @@ def test_note_says_why_a_search_ended_early() -> None:
 
 def test_note_says_what_the_search_came_to_and_warns_first() -> None:
     gain = ModelGain(n_first=4, n_later=47, first=1, gained=0.0, is_beyond_noise=False)
+    both = Interaction(
+        parameters=("depth", "dropout_1"),
+        values=((1,), (0.1,)),
+        losses=((0.0,),),
+        sds=((0.0,),),
+        share=0.5,
+        is_told=True,
+        sentence="with [depth](x) <b>",
+    )
     summary = SearchSummary(
         n_trials=51,
         n_settings=40,
@@ -156,11 +165,13 @@ def test_note_says_what_the_search_came_to_and_warns_first() -> None:
         smaller=None,
         gain=gain,
         effects=(effect(),),
+        interactions=(both,),
     )
     note = html.unescape(study_note("digits", "", [row(0)], "7", summary=summary))
     warning = f"Warning: {summary.warning}."
     since = "Nothing gained beyond noise since trial 1."
     tied = "1 of 39 other settings cannot be told from the best."
     assert f"\n\n{warning}\n\n{since}\n\n{tied}\n\n" in note
-    answer = f"\n\n- {effect().sentence}\n\n"
+    answer = f"\n\n- {effect().sentence}\n- with [depth](x) <b>\n\n"
+    assert "<b>" not in study_note("digits", "", [row(0)], "7", summary=summary)
     assert note.index("Best: trial 0") < note.index(answer) < note.index("1 trials: ")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pipeline.config import VAL_LOSS, Objective
-from pipeline.trial import Effect, answer_json
+from pipeline.trial import Effect, Interaction, answer_json
 
 RATES = (0.0, 0.1, 0.2, 0.3, 0.4)
 LOW = (True, True, False, False, False)
@@ -28,6 +28,17 @@ def effect(parameter: str = "dropout_1", **given: Any) -> Effect:
 
 
 DEPTHS: dict[str, Any] = {"values": (1, 2, 3), "losses": (0.02, 0.0, 0.001), "sds": (0.0,) * 3}
+FEWER: dict[str, Any] = DEPTHS | {
+    "losses": (0.02, 0.001, 0.0),
+    "is_as_good": (False, True, True),
+}
+HIDDEN: dict[str, Any] = {"counts": "hidden layer"}
+ALL: dict[str, Any] = {
+    "values": (1, 2, 3, 4),
+    "losses": (0.001, 0.002, 0.0, 0.1),
+    "sds": (0.001, 0.001, 0.0, 0.01),
+    "small": 0.01,
+}
 EDGE = (
     "learning_rate: best 0.01; at 0.0001 it is worse (val_loss 0.3 above the best); "
     "the best is at the edge: widen learning_rate above 0.01"
@@ -89,6 +100,24 @@ WORDS: dict[str, Any] = {
             ),
             "depth: 2, 3 cannot be told apart; at 1 it is worse (val_loss 0.02 abo",
         ),
+        (
+            effect(
+                "depth", **FEWER | {"small": 0.01, "sds": (0.001, 0.001, 0.0), "counts": "block"}
+            ),
+            "depth: two blocks are as good as three; at 1 it is worse (val_loss 0.02 above",
+        ),
+        (
+            effect("depth", **FEWER | {"small": 0.01, "sds": (0.01, 0.01, 0.0)} | HIDDEN),
+            "depth: two hidden layers are no worse than three, as far as these trials tell; at 1",
+        ),
+        (
+            effect("depth", **FEWER | HIDDEN | {"is_as_good": (True,) * 3 + (False,)} | ALL),
+            "depth: one hidden layer is as good as three; at 4 it is worse",
+        ),
+        (
+            effect("depth", **FEWER | HIDDEN | {"losses": (0.02, 0.0, 0.001)}),
+            "depth: 2, 3 cannot be told apart; at 1 it is worse",
+        ),
         (effect("activation", **WORDS), "activation: best relu; at tanh it is worse"),
         (
             effect("activation", **WORDS | {"verdict": "indifferent", "is_as_good": (True, True)}),
@@ -120,3 +149,25 @@ def test_the_answer_holds_a_range_of_numbers_and_a_list_of_words() -> None:
     assert answer["effects"]["dropout_1"]["best"] == [0.1, 0.3]
     assert answer["effects"]["activation"]["best"] == ["relu"]
     assert len(answer["words"]) == 2
+    assert answer["interactions"] == []
+
+
+def test_the_answer_tells_two_that_act_together_after_each_alone() -> None:
+    both = Interaction(
+        parameters=("batch_size", "learning_rate"),
+        values=((32, 256), (1e-3, 1e-2)),
+        losses=((0.0, 0.1), (0.1, 0.0)),
+        sds=((0.0, 0.01), (0.01, 0.01)),
+        share=0.5,
+        is_told=True,
+        sentence="with batch_size 32 learning_rate 0.001 is best, with 256 0.01",
+    )
+    answer = answer_json([effect()], [both])
+    assert answer["words"][1] == both.sentence
+    assert answer["interactions"] == [both.as_json()]
+
+
+def test_the_answer_has_each_effect_also_in_the_mean_over_all_settings() -> None:
+    found = effect(averaged=(0.05, 0.0), averaged_sds=(0.01, 0.0), importance=0.4).as_json()
+    assert found["averaged"] == {"above_best": [0.05, 0.0], "sd": [0.01, 0.0]}
+    assert found["importance"] == 0.4
