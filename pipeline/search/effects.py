@@ -121,10 +121,11 @@ def _curve(
     """Predict along a parameter that all contexts have, the best of them first."""
     axis = encoding.axes[name]
     values = values_along(axis, PLACES)
-    predict = _predict_deciding if name in study.space.deciding else _predict_along
-    losses, sds = above_lowest(predict(encoding, model, contexts[:CONTEXTS], name, values))
-    some = evenly(contexts, MOST_AVERAGED)
-    averaged, averaged_sds = above_lowest(predict(encoding, model, some, name, values))
+    best, some = contexts[:CONTEXTS], evenly(contexts, MOST_AVERAGED)
+    losses, sds = above_lowest(predict_values(study, encoding, model, best, name, values))
+    averaged, averaged_sds = above_lowest(
+        predict_values(study, encoding, model, some, name, values)
+    )
     return _Curve(
         name=name,
         axis=axis,
@@ -136,7 +137,8 @@ def _curve(
     )
 
 
-def _predict_along(
+def predict_values(
+    study: StudyConfig,
     encoding: Encoding,
     model: EffectModel,
     contexts: Sequence[Params],
@@ -144,20 +146,10 @@ def _predict_along(
     values: Sequence[Any],
 ) -> Moments:
     """Predict what each value comes to in the mean over contexts, around the mean of all."""
-    line = encoding.encode([contexts[0] | {name: value} for value in values])
-    others = encoding.encode(contexts)
-    index = list(encoding.axes).index(name)
-    return model.predict(lambda process: process.along(index, line, others))
-
-
-def _predict_deciding(
-    encoding: Encoding,
-    model: EffectModel,
-    contexts: Sequence[Params],
-    name: str,
-    values: Sequence[Any],
-) -> Moments:
-    """The same of a parameter that decides whether settings have others."""
+    if name not in study.space.deciding:
+        line = encoding.encode([contexts[0] | {name: value} for value in values])
+        others, index = encoding.encode(contexts), list(encoding.axes).index(name)
+        return model.predict(lambda process: process.along(index, line, others))
     places = encoding.encode([one | {name: value} for value in values for one in contexts])
     mean_of = np.kron(np.eye(len(values)), np.full((1, len(contexts)), 1 / len(contexts)))
     centred = mean_of - mean_of.mean(axis=0)
