@@ -211,9 +211,7 @@ def test_page_reads_at_every_width_in_light_dark_and_print(
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
-    ["hostile", "all failed", "own module"]
-    + [in_long_form(name) for name in ("one trial", "no trial", "maximized")]
-    + [in_long_form(name) for name in ("regression", "finalists")],
+    ["hostile", *(in_long_form(name) for name in STUDIES if name != "hostile")],
 )
 def test_page_of_any_study_loads_nothing_runs_nothing_and_is_not_cut(
     browser: Browser, tmp_path: Path, name: str
