@@ -10,13 +10,11 @@ from threadpoolctl import threadpool_limits
 from pipeline.config import Params, StudyConfig, derive_seed, usual_setting
 from pipeline.search.acquisition import next_place
 from pipeline.search.encoding import Encoding
-from pipeline.search.known import Known
+from pipeline.search.known import MIN_OUTCOMES, Known
 from pipeline.search.surrogate import GaussianProcess, fit
 from pipeline.search.transfer import Transfer
 from pipeline.trial import TrialRow, WarmStart
 
-MIN_OUTCOMES: Final = 4
-"""With fewer a trial is taken from the first design."""
 MODEL_FREE: Final = 4
 """Where the model knows another study's outcomes, one in so many trials of the first design is."""
 

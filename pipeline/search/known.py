@@ -11,6 +11,8 @@ from pipeline.search.forecast import Forecast, forecast
 from pipeline.search.surrogate import Matrix, Outcomes, Vector
 from pipeline.trial import TrialRow, TrialState
 
+MIN_OUTCOMES: Final = 4
+"""With fewer a trial is taken from the first design."""
 MAX_OUTCOMES: Final = 256
 """The model knows so many at most: the time of a fit grows with their cube."""
 MAX_ANSWERING: Final = 128

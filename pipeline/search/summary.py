@@ -10,11 +10,11 @@ from threadpoolctl import threadpool_limits
 
 from pipeline.config import Params, StudyConfig, usual_setting
 from pipeline.search.answer import find_answer
-from pipeline.search.bayes import MIN_OUTCOMES
 from pipeline.search.effects import end_of
 from pipeline.search.encoding import Encoding
 from pipeline.search.finalists import first_of_each, model_of, setting_of
 from pipeline.search.gate import Gate
+from pipeline.search.known import MIN_OUTCOMES
 from pipeline.search.samplers import TPE_START_UP
 from pipeline.search.store import TrialStore
 from pipeline.search.surrogate import GaussianProcess

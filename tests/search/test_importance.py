@@ -9,6 +9,8 @@ from benchmarks.search.worlds import Table, World, search
 from pipeline.search.importance import find_importances
 from pipeline.trial import TrialState
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def table() -> Table:
