@@ -1,9 +1,12 @@
 """The gap of a study, read from both ledgers."""
 
+from collections.abc import Mapping, Sequence
+
 from pipeline.analysis.gap import Gap, at_best, by_epoch, describe
 from pipeline.app.browse import show_study
 from pipeline.app.workspace import Workspace
-from pipeline.config import check_study
+from pipeline.config import Params, StudyConfig, check_study
+from pipeline.trial import Curve, Effect, TrialRow
 
 
 def read_gap(workspace: Workspace, name: str) -> Gap | None:
@@ -16,7 +19,6 @@ def read_gap(workspace: Workspace, name: str) -> Gap | None:
         BadInputError: There is no study of this name.
         WorkFailedError: A record, which names a trial's scores, is damaged.
     """
-    from pipeline.search.dependence import find_dependences
     from pipeline.search.storage import open_storage
     from pipeline.search.store import TrialStore
     from pipeline.tracking.reader import read_curves
@@ -26,9 +28,30 @@ def read_gap(workspace: Workspace, name: str) -> Gap | None:
     if result.search is None or storage is None:
         return None
     store = TrialStore(storage, name)
-    study, suggested = check_study(store.document or {}, name), store.suggested()
+    study = check_study(store.document or {}, name)
     curves = read_curves(workspace.ledger_uri, name)
-    scores, effects = at_best(result.trials, curves), result.search.effects
+    return find_gap(study, store.suggested(), result.trials, curves, result.search.effects)
+
+
+def find_gap(
+    study: StudyConfig,
+    suggested: Sequence[Params],
+    rows: Sequence[TrialRow],
+    curves: Mapping[int, Curve],
+    effects: Sequence[Effect],
+) -> Gap:
+    """Find how the gap depends on the parameters and on the epoch.
+
+    Args:
+        study: Its space.
+        suggested: The parameters of each trial, by number.
+        rows: The table.
+        curves: Of the trials that have one, by number.
+        effects: Of the value.
+    """
+    from pipeline.search.dependence import find_dependences
+
+    scores = at_best(rows, curves)
     best = {effect.parameter: effect.best for effect in effects}
     return describe(
         find_dependences(study, suggested, scores.gaps, {}),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pipeline.app.repair import read_stored_study
 from pipeline.app.workspace import Workspace
 from pipeline.errors import BadInputError
-from pipeline.trial import SearchSummary, Tell, answer_json, ignore
+from pipeline.trial import Tell, ignore
 
 if TYPE_CHECKING:
     from pipeline.analysis.report import ReportContent
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 FOLDER: Final = "reports"
 """Of the home, where reports are written unless told otherwise."""
-NO_ANSWER: Final[Mapping[str, Any]] = {"words": [], "effects": {}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +28,7 @@ class Report:
     Attributes:
         path: The HTML file.
         run_id: The study run, whose artifact ``report.html`` it is too.
-        search: What the search has come to; ``None`` where no trial is complete.
+        answer: What each parameter does, in words and numbers, as JSON holds it.
         faults: What could not be read, and is not in the report.
         next_steps: What to do next, a sentence each.
     """
@@ -37,7 +36,7 @@ class Report:
     study: str
     path: Path
     run_id: str
-    search: SearchSummary | None
+    answer: Mapping[str, Any]
     faults: Sequence[str]
     next_steps: Sequence[str]
 
@@ -47,7 +46,7 @@ class Report:
             "study": self.study,
             "path": str(self.path),
             "run_id": self.run_id,
-            "answer": answer_json(self.search.effects) if self.search else NO_ANSWER,
+            "answer": dict(self.answer),
             "next": list(self.next_steps),
             "faults": list(self.faults),
         }
@@ -87,7 +86,7 @@ def write_report(
         study=study,
         path=path,
         run_id=run_id,
-        search=content.summary,
+        answer=content.answer,
         faults=content.faults,
         next_steps=[f"{step.why} {step.command}".strip() for step in next_steps(content)],
     )
@@ -107,6 +106,7 @@ def _find(workspace: Workspace, study: str) -> "TrialStore":
 def _read(workspace: Workspace, store: "TrialStore", tell: Tell) -> "ReportContent":
     """Gather what both ledgers hold of a study, and what follows from it."""
     from pipeline.analysis.report import ReportContent
+    from pipeline.app.gap import find_gap
     from pipeline.search.summary import summary_of
     from pipeline.tracking.report import read_report_source
 
@@ -116,11 +116,15 @@ def _read(workspace: Workspace, store: "TrialStore", tell: Tell) -> "ReportConte
         store.name,
         tell=lambda n, n_all: tell(f"{store.name}: reading trial {n + 1} of {n_all}"),
     )
+    rows = store.rows()
+    summary = summary_of(study, store, with_importances=True)
+    effects = summary.effects if summary else ()
     return ReportContent(
         study=study,
-        rows=store.rows(),
+        rows=rows,
         curves=source.curves,
-        summary=summary_of(study, store),
+        summary=summary,
+        gap=find_gap(study, store.suggested(), rows, source.curves, effects),
         settled=store.settled,
         confirmation=source.confirmation,
         time=source.time,

@@ -209,7 +209,7 @@ def _alike(comparison: "Comparison") -> str:
 def report_lines(report: "Report") -> list[str]:
     """Say what the report answers, what to do next, and where it is."""
     return [
-        *(answer_lines(report.search) or ["no answer yet"]),
+        *_answer(report.answer["words"] or ["not yet"]),
         *(f"warning: {fault}" for fault in report.faults),
         "next:",
         *(f"  {step}" for step in report.next_steps),
@@ -267,9 +267,11 @@ def _best_lines(best: Best | None) -> list[str]:
 
 def answer_lines(summary: SearchSummary | None) -> list[str]:
     """Say what each parameter wants, a line each, and which two act together."""
-    if summary is None or not summary.answer:
-        return []
-    return ["answer:", *(f"  {visible(sentence)}" for sentence in summary.answer)]
+    return _answer(summary.answer) if summary and summary.answer else []
+
+
+def _answer(sentences: Sequence[str]) -> list[str]:
+    return ["answer:", *(f"  {visible(sentence)}" for sentence in sentences)]
 
 
 def summary_lines(summary: SearchSummary | None) -> list[str]:

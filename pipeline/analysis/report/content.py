@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
+from pipeline.analysis.gap import Gap
 from pipeline.config import Objective, Scalar, StudyConfig
 from pipeline.trial import (
     Best,
@@ -19,6 +20,7 @@ from pipeline.trial import (
     TrialRecord,
     TrialRow,
     TrialState,
+    answer_json,
     find_best,
     rank,
 )
@@ -43,6 +45,7 @@ class ReportContent:
         rows: Its table, by number.
         curves: The epochs of each trial that has any, by number.
         summary: What the search has come to; ``None`` where no trial is complete.
+        gap: How the generalization gap depends on the parameters and on the epoch.
         settled: Why the search ended before all its trials were done.
         confirmation: ``confirmation.json`` of the latest finished ``confirm``.
         time: Where the seconds went.
@@ -56,6 +59,7 @@ class ReportContent:
     rows: Sequence[TrialRow]
     curves: Mapping[int, Curve]
     summary: SearchSummary | None = None
+    gap: Gap | None = None
     settled: Settled | None = None
     confirmation: Mapping[str, Any] | None = None
     time: TimeSpent = field(default_factory=TimeSpent)
@@ -68,6 +72,19 @@ class ReportContent:
     def objective(self) -> Objective:
         """Which score the values are."""
         return self.study.objective
+
+    @property
+    def words(self) -> Sequence[str]:
+        """What is said beside each parameter's own sentence: of two together, and of the gap."""
+        together = [one.sentence for one in self.summary.interactions] if self.summary else []
+        return [*together, *(self.gap.sentences if self.gap else ())]
+
+    @property
+    def answer(self) -> Mapping[str, Any]:
+        """What each parameter does, in words and numbers, as the command line's JSON holds it."""
+        found = answer_json(self.effects, self.summary.interactions if self.summary else ())
+        of_gap = self.gap.as_json() if self.gap else {"words": []}
+        return found | {"words": [*found["words"], *of_gap["words"]], "gap": of_gap}
 
     @property
     def effects(self) -> Sequence[Effect]:

@@ -115,6 +115,7 @@ def _said(content: ReportContent) -> dict[str, Any]:
         "settled": content.settled,
         "answer": answer_lines(content),
         "told": told(content),
+        "words": content.words,
         "n_first": content.n_first,
         "history_note": history_note(content),
         "leaderboard": leaderboard(content),

@@ -8,7 +8,7 @@ from typing import Any, Final
 import plotly.graph_objects as go
 
 from pipeline.analysis.report.content import ReportContent, is_number
-from pipeline.analysis.report.theme import BEST, REST, Chart, axis, figure
+from pipeline.analysis.report.theme import BEST, REST, Chart, axis, figure, label
 from pipeline.errors import counted
 
 MOST_METRICS: Final = 3
@@ -17,11 +17,16 @@ MOST_METRICS: Final = 3
 
 @dataclass(frozen=True, kw_only=True)
 class RepeatsLine:
-    """A candidate."""
+    """A candidate.
 
-    number: int
+    Attributes:
+        name: The trial's number, or ``baseline``.
+        note: What came of it beside its scores.
+    """
+
+    name: str
     is_winner: bool
-    is_tied: bool
+    note: str
     cells: Sequence[str]
 
 
@@ -31,22 +36,21 @@ class Repeats:
 
     Attributes:
         sentence: Who wins, or who cannot be told apart.
+        more: The baseline, the search's own value, and who was dropped, a sentence each.
         titles: Of the scores.
         lines: The best candidate first.
         openings: How often the test part was opened, in words.
     """
 
     sentence: str
+    more: Sequence[str]
     titles: Sequence[str]
     lines: Sequence[RepeatsLine]
     openings: str
 
 
 def repeats(content: ReportContent) -> Repeats | None:
-    """Read ``confirmation.json``; ``None`` where there is none.
-
-    What it has beside candidates, winner and tied numbers is left out.
-    """
+    """Read ``confirmation.json``, also of another version; ``None`` where there is none."""
     found = content.confirmation
     if not found:
         return None
@@ -56,13 +60,14 @@ def repeats(content: ReportContent) -> Repeats | None:
     n_openings = found.get("test_openings")
     return Repeats(
         sentence=_sentence(content, found),
-        titles=list(columns),
+        more=[_as_sentence(one) for one in _list(found, "why")[1:] if isinstance(one, str)],
+        titles=["search", *columns],
         lines=[
             RepeatsLine(
-                number=one["number"],
+                name=str(one["number"]),
                 is_winner=one["number"] == found.get("winner"),
-                is_tied=one["number"] in tied,
-                cells=[_interval(_scores(one, key)) for key in columns.values()],
+                note=_note(one, tied),
+                cells=[_searched(one), *(_interval(_scores(one, key)) for key in columns.values())],
             )
             for one in candidates
         ],
@@ -82,11 +87,34 @@ def _candidates(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [
         one
         for one in _list(found, "candidates")
-        if isinstance(one, Mapping) and isinstance(one.get("number"), int)
+        if isinstance(one, Mapping) and isinstance(one.get("number"), int | str)
     ]
 
 
+def _as_sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _searched(candidate: Mapping[str, Any]) -> str:
+    """What the search had measured of it."""
+    value = candidate.get("search_value")
+    return f"{value:.4f}" if is_number(value) else ""
+
+
+def _note(candidate: Mapping[str, Any], tied: Sequence[object]) -> str:
+    """Whether it is the baseline, was dropped, or is as good as the winner."""
+    dropped = _scores(candidate, ("dropped",)).get("after")
+    said = {
+        "baseline": candidate.get("is_baseline") is True,
+        f"dropped after {dropped} seeds": isinstance(dropped, int),
+        "cannot be told from the winner": candidate["number"] in tied,
+    }
+    return ", ".join(text for text, is_so in said.items() if is_so)
+
+
 def _sentence(content: ReportContent, found: Mapping[str, Any]) -> str:
+    if why := [one for one in _list(found, "why") if isinstance(one, str)]:
+        return _as_sentence(why[0])
     winner, tied = found.get("winner"), _list(found, "tied")
     seeds = counted(found.get("seeds") or 0, "new seed")
     if winner is None:
@@ -155,7 +183,7 @@ def repeats_chart(content: ReportContent) -> Chart | None:
 
 
 def _means(candidates: Sequence[Mapping[str, Any]], tied: Sequence[object]) -> go.Scatter:
-    names = [f"trial {one['number']}" for one in candidates]
+    names = [label(_name(one["number"])) for one in candidates]
     texts = [f"{name}<br>{_interval(one)}" for name, one in zip(names, candidates, strict=True)]
     halves = [_half(one) for one in candidates]
     return go.Scatter(
@@ -170,6 +198,10 @@ def _means(candidates: Sequence[Mapping[str, Any]], tied: Sequence[object]) -> g
         hovertext=texts,
         hoverinfo="text",
     )
+
+
+def _name(number: int | str) -> str:
+    return f"trial {number}" if isinstance(number, int) else number
 
 
 def _half(candidate: Mapping[str, Any]) -> float:
