@@ -8,7 +8,7 @@ from typing import Any, Final
 from pipeline.analysis.candidates import Candidate, Dropped
 from pipeline.analysis.intervals import Interval, interval_of_best
 from pipeline.analysis.race import LAST_ERROR, beaten
-from pipeline.config import NO_DROPOUT, VAL_LOSS, Objective, ShownNumber, label_of
+from pipeline.config import NO_DROPOUT, NO_TRIAL, VAL_LOSS, Objective, ShownNumber, label_of
 from pipeline.errors import counted
 
 MOST_SHOWN: Final = 2
@@ -186,34 +186,28 @@ def judge(candidates: Sequence[Candidate], objective: Objective = VAL_LOSS) -> C
         candidates: From ``race``: those that were not dropped have the same seeds.
         objective: Says which mean is the best.
     """
-
-    def rank_of(candidate: Candidate) -> tuple[bool, bool, float]:
-        mean = candidate.value.mean
-        loss = math.inf if mean is None else objective.loss(mean)
-        return not candidate.is_whole, candidate.dropped is not None, loss
-
-    ranked = tuple(sorted(sorted(candidates, key=lambda one: _order(one.number)), key=rank_of))
+    ranked = tuple(sorted(candidates, key=lambda one: _rank(one, objective)))
     racing = [one for one in ranked if one.is_in_race]
     if not racing:
         return Confirmation(candidates=ranked, winner=None, tied=(), objective=objective)
-    best, *others = racing
-    lost = beaten(ranked, error=LAST_ERROR, objective=objective)
+    best, lost = racing[0], beaten(ranked, error=LAST_ERROR, objective=objective)
     rivals = [one for one in racing if one.number not in lost and not one.is_baseline]
-    equals = [
-        one
-        for one in others
-        if (
-            _gain(best, one, len(rivals), objective).contains_zero
-            if one.is_baseline
-            else one in rivals
-        )
-    ]
-    return Confirmation(
-        candidates=ranked,
-        winner=best.number,
-        tied=tuple(one.number for one in (best, *equals)),
-        objective=objective,
-    )
+
+    def is_equal(one: Candidate) -> bool:
+        if one.is_baseline:
+            return _gain(best, one, len(rivals), objective).contains_zero
+        return one in rivals
+
+    tied = tuple(one.number for one in racing if one is best or is_equal(one))
+    return Confirmation(candidates=ranked, winner=best.number, tied=tied, objective=objective)
+
+
+def _rank(candidate: Candidate, objective: Objective) -> tuple[bool, bool, float, int]:
+    """Orders candidates by their mean, of equals the first trial; what failed comes last."""
+    mean, number = candidate.value.mean, candidate.number
+    loss = math.inf if mean is None else objective.loss(mean)
+    order = NO_TRIAL if number == NO_DROPOUT else number
+    return not candidate.is_whole, candidate.dropped is not None, loss, order
 
 
 def _dropped_together(dropped: Mapping[ShownNumber, Dropped], n_seeds: int) -> str:
@@ -234,11 +228,6 @@ def _gain(winner: Candidate, other: Candidate, n_rivals: int, objective: Objecti
         for a, b in zip(winner.values, other.values, strict=True)
     ]
     return -interval_of_best(losses, n_rivals)
-
-
-def _order(number: ShownNumber) -> tuple[bool, int]:
-    """By number; what has none comes last."""
-    return (True, 0) if number == NO_DROPOUT else (False, int(number))
 
 
 def _listed(numbers: Sequence[ShownNumber]) -> str:
