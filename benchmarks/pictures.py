@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from pipeline.app.browse import serve_ui
 from pipeline.app.workspace import Workspace
@@ -17,7 +17,9 @@ from pipeline.app.workspace import Workspace
 FOLDER: Final = Path(__file__).parents[1] / "docs/pictures"
 STUDY: Final = "mnist-5k-mlp"
 FLAGS: Final = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-SIZE: Final[ViewportSize] = {"width": 1440, "height": 900}
+WIDTH: Final = 1440
+HEIGHTS: Final = {"curves": 1220}
+"""Of each page in pixels, where it is not 900."""
 WAIT_MS: Final = 120_000
 SETTLING_MS: Final = 8_000
 """Charts are drawn one after the other, and nothing tells the last one."""
@@ -43,6 +45,7 @@ def take(links: dict[str, str], folder: Path) -> None:
         page = _quiet_page(browser, links["study"])
         for what, address in links.items():
             name, seen = SHOWN[what]
+            page.set_viewport_size({"width": WIDTH, "height": HEIGHTS.get(what, 900)})
             page.goto("about:blank")
             page.goto(address)
             expect(page.locator(seen).first).to_be_visible(timeout=WAIT_MS)
@@ -53,7 +56,7 @@ def take(links: dict[str, str], folder: Path) -> None:
 
 def _quiet_page(browser: Browser, address: str) -> Page:
     """A page whose browser has closed MLflow's assistant before, as its user does once."""
-    page = browser.new_page(viewport=SIZE)
+    page = browser.new_page()
     page.goto(address)
     question = page.get_by_placeholder("Ask a question")
     question.wait_for(timeout=WAIT_MS)

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from mlflow.entities import Experiment
 from mlflow.tracking import MlflowClient
 
-from pipeline.config import StudyConfig, is_fixed
+from pipeline.config import Space, StudyConfig, is_fixed, values_of
 from pipeline.tracking import names
 from pipeline.trial import TrialState
 
@@ -41,6 +41,8 @@ MACHINE_LEARNING: Final = "workflowType=machine_learning"
 """Without it a page of MLflow 3 opens in its mode for language models."""
 MOST_SETTINGS: Final = 40
 """A tag of an experiment holds 20,000 characters."""
+MOST_AXES: Final = 6
+"""Parameters in a chart that is as wide as the page: their titles must not overlap."""
 CURVES_TOO: Final = ("generalization_gap", "train_loss_no_dropout")
 MODEL_METRICS: Final = "Model metrics"
 """MLflow's own section, which it fills with a chart of each metric that has none."""
@@ -162,7 +164,7 @@ def _charts(study: StudyConfig) -> dict[str, Any]:
         "compareRunCharts": [*map(_line, curves), _parallel(study)],
         "compareRunSections": [
             _section("curves", "Curves by epoch"),
-            _section("settings", "Settings and value of all complete trials"),
+            _section("settings", "Settings and value of all complete trials") | {"columns": 1},
             _section("metrics", MODEL_METRICS, is_open=False),
         ],
         "isAccordionReordered": True,
@@ -177,11 +179,22 @@ def _line(metric: str) -> dict[str, Any]:
 
 
 def _parallel(study: StudyConfig) -> dict[str, Any]:
+    """MLflow draws no line of a run that lacks one of the axes: those that all trials have."""
+    shared = [name for name in _searched(study) if _has_every_trial(study.space, name)]
     return _chart("PARALLEL", "parallel", "settings") | {
-        "selectedParams": _searched(study),
-        "selectedMetrics": [names.best_score(study.objective)],
+        "selectedParams": shared[:MOST_AXES],
+        "selectedMetrics": [names.DROPOUT_MEAN, names.best_score(study.objective)],
         "showAllRuns": True,
     }
+
+
+def _has_every_trial(space: Space, name: str) -> bool:
+    """Whether the conditions of a parameter hold whatever is chosen for the others."""
+    return all(
+        _has_every_trial(space, other)
+        and all(map(condition.holds, values_of(space.domains[other], corners=True)))
+        for other, condition in space.conditions[name]
+    )
 
 
 def _chart(kind: str, uuid: str, section: str) -> dict[str, Any]:
