@@ -56,12 +56,13 @@ def show_study(workspace: Workspace, name: str, *, with_answer: bool = False) ->
 
 
 def _summary(store: "TrialStore") -> SearchSummary | None:
-    """What the search has come to so far; ``None`` also where the file was not stored yet."""
+    """What the search has come to so far; ``None`` also where this version refuses its file."""
     from pipeline.search.summary import summary_of
 
-    if store.document is None:
+    try:
+        study = check_study(store.document or {}, store.name)
+    except BadInputError:
         return None
-    study = check_study(store.document, store.name)
     return summary_of(study, store)
 
 
