@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.app.training import FIT
+from pipeline.app import training
 from pipeline.app.trust import CustomCode
 from pipeline.config import Resources
 from pipeline.errors import BadInputError
@@ -54,7 +54,9 @@ def start_engine(
     from pipeline.engines import LocalEngine
 
     if cluster is None:
-        with LocalEngine(FIT, n_workers=n_workers or len(os.sched_getaffinity(0))) as engine:
+        with LocalEngine(
+            training.FIT, n_workers=n_workers or len(os.sched_getaffinity(0))
+        ) as engine:
             yield engine
         return
     with _code_folder(code) as folder, _ray_engine(cluster, n_workers, resources, folder) as ray:
@@ -74,7 +76,7 @@ def _ray_engine(
     from pipeline.learning.travel import pack
 
     return RayEngine(
-        FIT,
+        training.FIT,
         n_workers=n_workers,
         address=cluster.address,
         resources=resources,
