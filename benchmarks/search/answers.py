@@ -45,7 +45,15 @@ class Judge:
     def __init__(self, world: World, table: Table, *, has_importances: bool) -> None:
         best = find_best(table.rows)
         assert best is not None
-        fitted = fit_outcomes(world.study, world.encoding, table.suggested, table.rows, best)
+        noise = noise_between_seeds(best.finalists)
+        fitted = fit_outcomes(
+            world.study,
+            world.encoding,
+            table.suggested,
+            table.rows,
+            best.number,
+            least_noise=noise,
+        )
         self._world = world
         self._settings = [fill(world.study, table.suggested[one]) for one in fitted.ranked]
         self.answer: Answer = find_answer(
@@ -53,7 +61,7 @@ class Judge:
             table.suggested,
             table.rows,
             fitted.ranked,
-            least_noise=noise_between_seeds(best.finalists),
+            least_noise=noise,
         )
 
         self.importances = (

@@ -14,15 +14,14 @@ from typing import Final
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_solve, cholesky, solve_triangular
-from scipy.optimize import minimize
 
 from pipeline.search.surrogate import (
     JITTER,
     LEAST_SD,
-    MAX_STEPS,
     Matrix,
     Outcomes,
     Vector,
+    find_mode,
     matern,
     matern_slope,
     squared_distances,
@@ -250,16 +249,9 @@ def fit_effects(outcomes: Outcomes, *, least_noise: float = 0.0) -> EffectModel:
         least_noise: The noise's standard deviation is at least this.
     """
     posterior = _Posterior(outcomes, least_noise)
-    found = minimize(
-        posterior,
-        posterior.start,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=posterior.bounds,
-        options={"maxiter": MAX_STEPS},
-    )
+    mode = find_mode(posterior)
     low, high = np.array(posterior.bounds).T
-    points = np.clip(found.x + posterior.spread(found.x), low, high)
+    points = np.clip(mode + posterior.spread(mode), low, high)
     return EffectModel([SumOfEffects(outcomes, Parts.of(point)) for point in points])
 
 

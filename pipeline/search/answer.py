@@ -69,8 +69,6 @@ def model_of_effects(
     least_noise: float = 0.0,
 ) -> EffectModel:
     """Fit sums of effects to trials that have ended, whatever sampler suggested them."""
-    known, usual = Known(), usual_setting(study)
-    for trial in ended:
-        known.tell(trial)
+    known, usual = Known.of(ended), usual_setting(study)
     places = encoding.encode([usual | setting for setting in suggested])
     return fit_effects(known.outcomes_of_all(places, encoding.owner), least_noise=least_noise)

@@ -15,9 +15,9 @@ import numpy as np
 from pipeline.config import Params, StudyConfig, usual_setting
 from pipeline.search.anova import EffectModel, Moments
 from pipeline.search.encoding import Axis, Encoding, NominalAxis
-from pipeline.search.surrogate import Vector
+from pipeline.search.surrogate import Matrix, Vector
 from pipeline.trial import Effect
-from pipeline.trial.effects import NARROW, End, Verdict
+from pipeline.trial.effects import NARROW, NORMAL, End, Verdict
 
 CONTEXTS: Final = 8
 """The best settings, so many at most, that the other parameters are taken from."""
@@ -27,8 +27,6 @@ FEWEST: Final = 8
 """From fewer settings nothing is said."""
 MOST_AVERAGED: Final = 48
 """So many settings at most stand for all."""
-BOUND: Final = 1.96
-"""A value is told from the best where the 95 % interval of its difference does not hold 0."""
 COUNTED: Final = {
     ("mlp", "depth"): "hidden layer",
     ("cnn", "depth"): "dense layer",
@@ -151,7 +149,13 @@ def predict_values(
         others, index = encoding.encode(contexts), list(encoding.axes).index(name)
         return model.predict(lambda process: process.along(index, line, others))
     places = encoding.encode([one | {name: value} for value in values for one in contexts])
-    mean_of = np.kron(np.eye(len(values)), np.full((1, len(contexts)), 1 / len(contexts)))
+    return predict_means(model, places, len(contexts))
+
+
+def predict_means(model: EffectModel, places: Matrix, n_contexts: int) -> Moments:
+    """Predict what settings come to in the mean over each so many, around the mean of all."""
+    n_means = len(places) // n_contexts
+    mean_of = np.kron(np.eye(n_means), np.full((1, n_contexts), 1 / n_contexts))
     centred = mean_of - mean_of.mean(axis=0)
     return model.predict(lambda process: process.contrast(places, centred))
 
@@ -171,9 +175,12 @@ def above_lowest(moments: Moments) -> tuple[Vector, Vector]:
 
 
 def _effect_of(curve: _Curve, study: StudyConfig, *, small: float, spread: float) -> Effect:
-    """Judge a curve; ``small`` is a difference that does not count."""
-    most = float((curve.losses + BOUND * curve.sds).max())
-    is_as_good = curve.losses <= BOUND * curve.sds
+    """Judge a curve; ``small`` is a difference that does not count.
+
+    A value is told from the best where the 95 % interval of its difference does not hold 0.
+    """
+    most = float((curve.losses + NORMAL * curve.sds).max())
+    is_as_good = curve.losses <= NORMAL * curve.sds
     best = curve.values[int(curve.losses.argmin())]
     verdict: Verdict = "wants"
     if is_as_good.all():

@@ -84,9 +84,7 @@ def model_of(
     Returns:
         The model, and the place of each trial's setting, float [trials, columns].
     """
-    known, usual = Known(), usual_setting(study)
-    for trial in trials:
-        known.tell(trial)
+    known, usual = Known.of(trials), usual_setting(study)
     places = encoding.encode([usual | setting for setting in suggested])
     return fit(known.outcomes(places, encoding.owner), least_noise=least_noise), places
 

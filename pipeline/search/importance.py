@@ -52,9 +52,7 @@ def _frozen(
     study: StudyConfig, suggested: Sequence[Params], ended: Sequence[TrialRow]
 ) -> Iterator[FrozenTrial]:
     """Each setting as a complete trial of Optuna, with the search's loss as its value."""
-    known, usual, distributions = Known(), usual_setting(study), searched(study)
-    for trial in ended:
-        known.tell(trial)
+    known, usual, distributions = Known.of(ended), usual_setting(study), searched(study)
     finite = {number: loss for number, loss in known.values()[0].items() if np.isfinite(loss)}
     settings: dict[Setting, list[int]] = {}
     for number in evenly_ranked(finite, MAX_ANSWERING):

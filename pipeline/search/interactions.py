@@ -17,7 +17,14 @@ from scipy.special import chdtri
 
 from pipeline.config import Params, StudyConfig
 from pipeline.search.anova import Changes, EffectModel, Moments
-from pipeline.search.effects import CONTEXTS, above_lowest, fill, having, values_along
+from pipeline.search.effects import (
+    CONTEXTS,
+    above_lowest,
+    fill,
+    having,
+    predict_means,
+    values_along,
+)
 from pipeline.search.encoding import Encoding, NominalAxis
 from pipeline.search.surface import Surface
 from pipeline.search.surrogate import Matrix
@@ -174,10 +181,7 @@ def _on_grid(encoding: Encoding, model: EffectModel, pair: _Pair) -> Moments:
             for one in pair.contexts
         ]
     )
-    n_contexts = len(pair.contexts)
-    mean_of = np.kron(np.eye(len(places) // n_contexts), np.full((1, n_contexts), 1 / n_contexts))
-    centred = mean_of - mean_of.mean(axis=0)
-    return model.predict(lambda process: process.contrast(places, centred))
+    return predict_means(model, places, len(pair.contexts))
 
 
 def share_of_both(losses: Matrix) -> float:

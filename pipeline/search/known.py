@@ -1,8 +1,8 @@
 """What the model of the search is told of trials: values, and forecasts where there is none yet."""
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +50,14 @@ class Known:
     def pending(self, n_trials: int) -> list[int]:
         """The trials of the first ``n_trials`` that nothing is known of."""
         return [n for n in range(n_trials) if n not in self._finished and n not in self._peeked]
+
+    @classmethod
+    def of(cls, trials: Iterable[TrialRow]) -> Self:
+        """All that is known of trials that have ended."""
+        known = cls()
+        for trial in trials:
+            known.tell(trial)
+        return known
 
     def outcomes(self, places: Matrix, owner: npt.NDArray[np.intp]) -> Outcomes:
         """Put together what the model of a search is fitted to.

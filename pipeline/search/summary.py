@@ -70,8 +70,8 @@ def summarise(
     if best is None or not encoding.n_columns:
         return None
     with threadpool_limits(1):  # sums must not depend on how many cores the driver has
-        fitted = fit_outcomes(study, encoding, suggested, ended, best)
         noise = noise_between_seeds(best.finalists)
+        fitted = fit_outcomes(study, encoding, suggested, ended, best.number, least_noise=noise)
         answer = find_answer(
             study,
             suggested,
@@ -127,7 +127,9 @@ def fit_outcomes(
     encoding: Encoding,
     suggested: Sequence[Params],
     ended: Sequence[TrialRow],
-    best: Best,
+    best: int,
+    *,
+    least_noise: float = 0.0,
 ) -> Fitted:
     """Fit a model to all outcomes, and compare each setting with the best one.
 
@@ -136,12 +138,12 @@ def fit_outcomes(
         encoding: Of that space; it has columns.
         suggested: The parameters of each trial, by number.
         ended: The trials that have ended.
-        best: Of those.
+        best: The number of the best of those.
+        least_noise: As ``fit`` takes it.
     """
     first = first_of_each(study, suggested, ended)
-    number, numbers = first[setting_of(study, suggested[best.number])], list(first.values())
-    noise = noise_between_seeds(best.finalists)
-    model, places = model_of(study, encoding, suggested, ended, least_noise=noise)
+    number, numbers = first[setting_of(study, suggested[best])], list(first.values())
+    model, places = model_of(study, encoding, suggested, ended, least_noise=least_noise)
     means, sds = model.compare(places[numbers], places[number])
     is_tied = (means <= BOUND * sds).tolist()
     return Fitted(

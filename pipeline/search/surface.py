@@ -9,10 +9,8 @@ import numpy as np
 
 from pipeline.config import Scalar
 from pipeline.search.surrogate import Matrix
-from pipeline.trial.effects import RATE, shown, title_of
+from pipeline.trial.effects import NORMAL, RATE, shown, title_of
 
-SURE: Final = 1.96
-"""A difference is told where it is above so many of its standard deviations."""
 OUTER: Final = ("depth", "blocks", "width", "filters", "batch_size")
 """With so many of these the other parameter is best at this value, and not the reverse."""
 
@@ -105,4 +103,4 @@ class Surface:
             weights[row, column] += weight
         total = float((weights * self.losses).sum())
         variance = float(weights.ravel() @ self.covariances @ weights.ravel())
-        return total > SURE * math.sqrt(max(variance, 0.0))
+        return total > NORMAL * math.sqrt(max(variance, 0.0))

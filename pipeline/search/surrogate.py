@@ -9,7 +9,7 @@ parameters (Hvarfner et al., https://arxiv.org/abs/2402.02229).
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -194,6 +194,26 @@ def fit(outcomes: Outcomes, *, least_noise: float = 0.0) -> GaussianProcess:
         least_noise: The noise's standard deviation is at least this.
     """
     posterior = _Posterior(outcomes, least_noise)
+    return GaussianProcess(outcomes, posterior.read(find_mode(posterior)))
+
+
+class Posterior(Protocol):
+    """The negative logarithm of a posterior of hyperparameters, with its gradient.
+
+    Attributes:
+        start: Where its mode is sought from.
+        bounds: Of each hyperparameter.
+    """
+
+    start: Vector
+    bounds: list[tuple[float, float]]
+
+    def __call__(self, point: Vector) -> tuple[float, Vector]:
+        """Evaluate a point, and the gradient there."""
+
+
+def find_mode(posterior: Posterior) -> Vector:
+    """Find the most probable hyperparameters."""
     found = minimize(
         posterior,
         posterior.start,
@@ -202,7 +222,8 @@ def fit(outcomes: Outcomes, *, least_noise: float = 0.0) -> GaussianProcess:
         bounds=posterior.bounds,
         options={"maxiter": MAX_STEPS},
     )
-    return GaussianProcess(outcomes, posterior.read(found.x))
+    mode: Vector = found.x
+    return mode
 
 
 class _Posterior:
