@@ -7,32 +7,25 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from typing import Any, Self
+from typing import Any
 
-from pipeline.engines.dispatch import MAX_RESTARTS, Dispatch
+from pipeline.engines.dispatch import MAX_RESTARTS
+from pipeline.engines.pool import Pool, Worker
 from pipeline.errors import EndOfEngineError
-from pipeline.trial import Cohort, Event, TrialKey, TrialOutcome
+from pipeline.trial import Event
 
 KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(2**32), "MALLOC_MMAP_THRESHOLD_": str(2**32)}
 """Make glibc retain freed memory: allocating it again takes 4 % of a step."""
 
 
-@dataclass(eq=False)
-class _Worker:
+@dataclass(eq=False, kw_only=True)
+class _Worker(Worker):
     connection: Connection
-    pid: int | None = None
-    cohort: Cohort | None = None
-    pending: set[TrialKey] = field(default_factory=set)
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether it has received its context."""
-        return self.pid is not None
 
 
-class LocalEngine:
+class LocalEngine(Pool[_Worker]):
     """Trains cohorts in ``n_workers`` processes forked from one that has done the imports.
 
     A worker killed from outside is started again and its cohort trained again, which by promise 1
@@ -45,22 +38,12 @@ class LocalEngine:
     """
 
     def __init__(self, fit: str, *, n_workers: int) -> None:
-        self.n_workers = n_workers
+        super().__init__(n_workers)
         self._fit = fit
         self._context: Any = None
-        self._waiting = Dispatch()
         self._failed_starts = 0
-        self._workers: list[_Worker] = []
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the engine
         self._fork_server, self._line = self._start_fork_server()
-
-    def __enter__(self) -> Self:
-        """Use the engine in a ``with`` statement: its processes end with it."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End the processes."""
-        self.close()
 
     def open(self, context: Any) -> None:
         """Start the workers, each with the context that ``fit`` gets as its second argument."""
@@ -72,27 +55,6 @@ class LocalEngine:
     def fork_server_pid(self) -> int:
         """The process id of the fork server."""
         return self._fork_server.pid
-
-    @property
-    def worker_pids(self) -> list[int]:
-        """The process ids of the workers that are ready."""
-        return [worker.pid for worker in self._workers if worker.pid is not None]
-
-    @property
-    def n_busy(self) -> int:
-        """How many workers are training now."""
-        return sum(worker.cohort is not None and worker.is_ready for worker in self._workers)
-
-    @property
-    def wants_work(self) -> bool:
-        """Whether a cohort handed over now would be begun soon: one waits at most."""
-        n_idle = sum(worker.cohort is None for worker in self._workers)
-        return len(self._waiting) < n_idle + 1
-
-    def submit(self, cohort: Cohort) -> None:
-        """Hand over a cohort; cohorts are begun in the order in which they come."""
-        self._waiting.submit(cohort)
-        self._feed()
 
     def events(self, timeout_seconds: float) -> Sequence[Event]:
         """Wait for news, at most so long.
@@ -132,16 +94,14 @@ class LocalEngine:
                 continue
             events.append(message)
             self._waiting.note(message)
-            if isinstance(message, TrialOutcome):
-                worker.pending.discard(message.key)
-                if not worker.pending:
-                    worker.cohort = None
-                    self._feed()
+            worker.note(message)
+            if worker.cohort is None:
+                self._feed()
 
     def _feed(self) -> None:
         for worker in self._workers:
             if worker.cohort is None and (cohort := self._waiting.next()):
-                worker.cohort, worker.pending = cohort, set(cohort.keys)
+                worker.take(cohort)
                 with contextlib.suppress(OSError):  # a dead worker is noticed when it is read
                     worker.connection.send(cohort)
 
@@ -170,7 +130,7 @@ class LocalEngine:
             socket.send_fds(self._line, [b"+"], [theirs.fileno()])
         theirs.close()
         connection = Connection(ours.detach())
-        self._workers.append(_Worker(connection))
+        self._workers.append(_Worker(connection=connection))
         with contextlib.suppress(OSError):  # a dead worker is noticed when it is read
             connection.send(self._context)
 

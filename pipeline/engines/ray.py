@@ -6,8 +6,8 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, Self
+from dataclasses import dataclass
+from typing import Any, Final
 
 os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".*")  # read when Ray is imported; else
 # its driver prints what became of lost workers to stdout, where a result may be awaited.
@@ -15,10 +15,11 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from pipeline.config import Resources
-from pipeline.engines.dispatch import MAX_RESTARTS, Dispatch
+from pipeline.engines.dispatch import MAX_RESTARTS
+from pipeline.engines.pool import Pool, Worker
 from pipeline.engines.ray_worker import RayWorker, differing, installation
 from pipeline.errors import BadInputError, EndOfEngineError, WorkFailedError, first_line
-from pipeline.trial import Cohort, Event, TrialKey, TrialOutcome
+from pipeline.trial import Event
 
 ADDRESS: Final = "RAY_ADDRESS"
 CONNECT_SECONDS: Final = 5.0
@@ -27,21 +28,15 @@ PLACE_SECONDS: Final = 300.0
 WHERE: Final = "--ray-address"
 
 
-@dataclass(eq=False)
-class _Worker:
+@dataclass(eq=False, kw_only=True)
+class _Worker(Worker):
+    """An actor, and the call of it that has no answer yet."""
+
     actor: Any
     call: Any = None
-    pid: int | None = None
-    cohort: Cohort | None = None
-    pending: set[TrialKey] = field(default_factory=set)
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether it has been placed and has received its context."""
-        return self.pid is not None
 
 
-class RayEngine:
+class RayEngine(Pool[_Worker]):
     """Trains cohorts in ``n_workers`` actors on the nodes of a Ray cluster.
 
     An actor that is lost, with its node or alone, is asked for again, and Ray places it where
@@ -73,11 +68,10 @@ class RayEngine:
         unpack: str,
         code: str | None = None,
     ) -> None:
+        super().__init__(n_workers or 1)
         self._fit, self._pack, self._unpack = fit, pack, unpack
         self._resources = resources or Resources()
         self._packed: Any = None
-        self._waiting = Dispatch()
-        self._workers: list[_Worker] = []
         self._failed_starts = 0
         _connect(address, code)
         try:
@@ -88,40 +82,11 @@ class RayEngine:
             self.close()
             raise
 
-    def __enter__(self) -> Self:
-        """Use the engine in a ``with`` statement: its actors end with it."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End the actors."""
-        self.close()
-
     def open(self, context: Any) -> None:
         """Send the workers what trials are trained on; they start as there is room."""
         self._packed = ray.put(self._pack(context))
         for worker in self._workers:
             self._open_worker(worker)
-
-    @property
-    def worker_pids(self) -> list[int]:
-        """The process ids of the actors that are ready, each of its node."""
-        return [worker.pid for worker in self._workers if worker.pid is not None]
-
-    @property
-    def n_busy(self) -> int:
-        """How many workers are training now."""
-        return sum(worker.cohort is not None for worker in self._workers)
-
-    @property
-    def wants_work(self) -> bool:
-        """Whether a cohort handed over now would be begun soon: one waits at most."""
-        n_idle = sum(worker.cohort is None for worker in self._workers)
-        return len(self._waiting) < n_idle + 1
-
-    def submit(self, cohort: Cohort) -> None:
-        """Hand over a cohort; cohorts are begun in the order in which they come."""
-        self._waiting.submit(cohort)
-        self._feed()
 
     def events(self, timeout_seconds: float) -> Sequence[Event]:
         """Wait for news, at most so long.
@@ -151,7 +116,7 @@ class RayEngine:
     def _make_worker(self) -> _Worker:
         remote = ray.remote(RayWorker)
         options = self._resources.of_ray | {"scheduling_strategy": "SPREAD", "max_restarts": 0}
-        return _Worker(remote.options(**options).remote(self._fit))
+        return _Worker(actor=remote.options(**options).remote(self._fit))
 
     def _open_worker(self, worker: _Worker) -> None:
         worker.call = worker.actor.open.remote(self._unpack, self._packed)
@@ -194,19 +159,16 @@ class RayEngine:
             return []
         for event in news:
             self._waiting.note(event)
-            if isinstance(event, TrialOutcome):
-                worker.pending.discard(event.key)
-        if worker.pending:
+            worker.note(event)
+        if worker.cohort is not None:
             worker.call = worker.actor.exchange.remote([])
-        else:
-            worker.cohort = None
         return [*news]
 
     def _feed(self) -> None:
         """Give cohorts to workers that are ready; there may never be room for the others."""
         for worker in self._workers:
             if worker.is_ready and worker.cohort is None and (cohort := self._waiting.next()):
-                worker.cohort, worker.pending = cohort, set(cohort.keys)
+                worker.take(cohort)
                 worker.call = worker.actor.exchange.remote([cohort])
 
     def _replace(self, worker: _Worker, error: Exception) -> list[Event]:

@@ -8,12 +8,13 @@ import hashlib
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from importlib import import_module, metadata
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
 import pipeline
 from pipeline.engines.local import LocalEngine
+from pipeline.engines.worker import resolve
 from pipeline.trial import Cohort, Event
 
 PACKAGES: Final = ("torch", "pytorch-lightning", "numpy", "dropout-search")
@@ -76,8 +77,7 @@ class RayWorker:
         Raises:
             EndOfEngineError: It does not start.
         """
-        module, _, name = unpack.partition(":")
-        self._engine.open(getattr(import_module(module), name)(packed))
+        self._engine.open(resolve(unpack)(packed))
         while not self._engine.worker_pids:
             self._engine.events(TICK_SECONDS)
         return os.getpid()

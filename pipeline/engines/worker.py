@@ -16,10 +16,15 @@ Fit = Callable[[Cohort, Any, Callable[[EpochScores], None]], Sequence[TrialOutco
 
 
 def resolve_fit(reference: str) -> Fit:
-    """Import the function named ``module:function``."""
-    module, _, name = reference.partition(":")
-    fit: Fit = getattr(import_module(module), name)
+    """Import what a worker does with a cohort."""
+    fit: Fit = resolve(reference)
     return fit
+
+
+def resolve(reference: str) -> Any:
+    """Import what is named ``module:name``."""
+    module, _, name = reference.partition(":")
+    return getattr(import_module(module), name)
 
 
 def serve(connection: Connection, fit: Fit) -> None:
