@@ -8,7 +8,7 @@ from typing import Any, Final
 from pipeline.analysis.candidates import Candidate, Dropped
 from pipeline.analysis.intervals import Interval, interval_of_best
 from pipeline.analysis.race import LAST_ERROR, beaten
-from pipeline.config import NO_DROPOUT, NO_TRIAL, VAL_LOSS, Objective, ShownNumber, label_of
+from pipeline.config import NO_DROPOUT, VAL_LOSS, Objective, ShownNumber, label_of, number_of
 from pipeline.errors import counted
 
 MOST_SHOWN: Final = 2
@@ -204,10 +204,10 @@ def judge(candidates: Sequence[Candidate], objective: Objective = VAL_LOSS) -> C
 
 def _rank(candidate: Candidate, objective: Objective) -> tuple[bool, bool, float, int]:
     """Orders candidates by their mean, of equals the first trial; what failed comes last."""
-    mean, number = candidate.value.mean, candidate.number
+    mean = candidate.value.mean
     loss = math.inf if mean is None else objective.loss(mean)
-    order = NO_TRIAL if number == NO_DROPOUT else number
-    return not candidate.is_whole, candidate.dropped is not None, loss, order
+    number = number_of(candidate.number)
+    return not candidate.is_whole, candidate.dropped is not None, loss, number
 
 
 def _dropped_together(dropped: Mapping[ShownNumber, Dropped], n_seeds: int) -> str:

@@ -43,16 +43,25 @@ def show_study(workspace: Workspace, name: str, *, with_answer: bool = False) ->
     Raises:
         BadInputError: There is no study of this name.
     """
+    workspace.check_home(to_write=False)
+    store = open_study(workspace, name)
+    result = _result(store, workspace)
+    return replace(result, search=_summary(store)) if with_answer else result
+
+
+def open_study(workspace: Workspace, name: str) -> "TrialStore":
+    """Open a study in Optuna's storage, to read it.
+
+    Raises:
+        BadInputError: There is no study of this name.
+    """
     from pipeline.search.storage import open_storage
     from pipeline.search.store import TrialStore
 
-    workspace.check_home(to_write=False)
     storage = open_storage(workspace.storage, workspace.journal, to_write=False)
     if storage is None:
         raise workspace.no_study(name)
-    store = TrialStore(storage, name)
-    result = _result(store, workspace)
-    return replace(result, search=_summary(store)) if with_answer else result
+    return TrialStore(storage, name)
 
 
 def _summary(store: "TrialStore") -> SearchSummary | None:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Self
 
 from pipeline.app.confirmed import ConfirmedStudy
 from pipeline.app.inputs import Data, find_trial_classes, prepare_trial
+from pipeline.app.repair import read_stored_study
 from pipeline.app.repeats import Plan, Repeats
 from pipeline.app.training import WatchTraining, Workers
 from pipeline.app.workspace import Workspace
-from pipeline.config import NO_DROPOUT, NO_TRIAL, ShownNumber, TrialConfig, check_study
+from pipeline.config import NO_DROPOUT, NO_TRIAL, ShownNumber, TrialConfig, number_of
 from pipeline.errors import BadInputError
 from pipeline.trial import (
     RecordedTrial,
@@ -192,7 +193,7 @@ def _rank_by_prediction(workspace: Workspace, study: str) -> list[int]:
     store = TrialStore.find(storage, study)
     if store is None or store.document is None:
         return []
-    config = check_study(store.document, f"study {study!r} in Optuna's store")
+    config = read_stored_study(store, study)
     ended = [row for row in store.rows() if row.state.is_finished]
     return rank_settings(config, store.suggested(), ended)
 
@@ -255,7 +256,7 @@ def _score_on_test(
 
 
 def _with_test(candidate: "Candidate", scores: Mapping[TrialKey, SealedScores]) -> "Candidate":
-    number = NO_TRIAL if candidate.number == NO_DROPOUT else candidate.number
+    number = number_of(candidate.number)
     return candidate.with_test(
         {repeat: score for (of, repeat), score in scores.items() if of == number}
     )

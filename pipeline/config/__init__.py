@@ -41,6 +41,7 @@ from pipeline.config.trial import (
     TrialConfig,
     derive_seed,
     label_of,
+    number_of,
 )
 from pipeline.config.usual import usual_setting
 
@@ -87,6 +88,7 @@ __all__ = [
     "limit_of",
     "load_study",
     "mean_dropout",
+    "number_of",
     "parameters_of",
     "read_space",
     "usual_setting",

@@ -33,6 +33,15 @@ def label_of(number: ShownNumber) -> str:
     return "the baseline" if number == NO_DROPOUT else f"trial {number}"
 
 
+def number_of(number: ShownNumber) -> int:
+    """The number of a setting in a ``TrialConfig``.
+
+    >>> number_of(7), number_of("baseline") == NO_TRIAL
+    (7, True)
+    """
+    return NO_TRIAL if number == NO_DROPOUT else int(number)
+
+
 class Shape(NamedTuple):
     """What trials of one study must have in common to be trained in one loop.
 

@@ -98,9 +98,7 @@ def _find_unfinished(
     client: MlflowClient, study_run: Run, candidates: str, n_seeds: int
 ) -> Run | None:
     """The last confirmation of these candidates, if there is something left to do."""
-    experiment_id, study_run_id = study_run.info.experiment_id, study_run.info.run_id
-    condition = f"tags.{names.CONFIRM_OF_STUDY} = '{study_run_id}'"
-    found = runs.search(client, experiment_id, condition)
+    found = runs.confirm_runs(client, study_run)
     alike = [run for run in found if run.data.tags.get(names.CANDIDATES) == candidates]
     if not alike:
         return None

@@ -1,7 +1,7 @@
 """What a study's report is made from, read from MLflow, and the report put beside the study."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,14 +86,15 @@ def _latest_confirmation(
     client: MlflowClient, study_run: Run, faults: list[str]
 ) -> dict[str, Any] | None:
     """The answer of the latest run ``confirm`` that has one; damage is added to the faults."""
-    for run in reversed(list(_confirm_runs(client, study_run))):
+    found = list(runs.confirm_runs(client, study_run))
+    for run in (one for one in reversed(found) if one.info.status == "FINISHED"):
         try:
             content = runs.read(
                 client, run.info, names.CONFIRMATION, largest=LARGEST_CONFIRMATION_BYTES
             )
-            found = json.loads(content)
-            if isinstance(found, dict):
-                return found
+            answer = json.loads(content)
+            if isinstance(answer, dict):
+                return answer
             faults.append(_damaged(run, "it is no object"))
         except (ValueError, RecursionError) as error:
             faults.append(_damaged(run, first_line(error)))
@@ -102,13 +103,6 @@ def _latest_confirmation(
                 raise
             faults.append(_damaged(run, first_line(error)))
     return None
-
-
-def _confirm_runs(client: MlflowClient, study_run: Run) -> Iterator[Run]:
-    """The runs ``confirm`` that came to their end, the oldest first."""
-    condition = f"tags.{names.CONFIRM_OF_STUDY} = '{study_run.info.run_id}'"
-    found = runs.search(client, study_run.info.experiment_id, condition)
-    return (run for run in found if run.info.status == "FINISHED")
 
 
 def _damaged(run: Run, reason: str) -> str:

@@ -41,6 +41,12 @@ def search(client: MlflowClient, experiment_id: str, condition: str) -> Iterator
             return
 
 
+def confirm_runs(client: MlflowClient, study_run: Run) -> Iterator[Run]:
+    """Yield the runs ``confirm`` of a study, the oldest first."""
+    condition = f"tags.{names.CONFIRM_OF_STUDY} = '{study_run.info.run_id}'"
+    return search(client, study_run.info.experiment_id, condition)
+
+
 def study_run(client: MlflowClient, experiment_id: str) -> Run | None:
     """The run of the study itself, if it has been made."""
     return next(search(client, experiment_id, f"tags.{names.STUDY_RUN} = 'true'"), None)
