@@ -42,6 +42,15 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' * (number != 1)}"
 
 
+def as_sentence(text: str) -> str:
+    """Begin a text with a capital letter and end it with a full stop.
+
+    >>> as_sentence("trial 7 wins")
+    'Trial 7 wins.'
+    """
+    return f"{text[:1].upper()}{text[1:]}."
+
+
 class DropoutSearchError(Exception):
     """Anything this project raises on purpose: one sentence, no traceback, no password."""
 

@@ -6,17 +6,14 @@ The gap of a trial is that of its best epoch: ``val_loss`` minus the training lo
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
 from typing import Any, Final, NamedTuple
 
-from scipy.special import stdtrit
-
+from pipeline.analysis.intervals import bounded
 from pipeline.config import VAL_LOSS
-from pipeline.trial import Curve, Effect, TrialRow, TrialState
+from pipeline.trial import Curve, Effect, EpochScores, TrialRow, TrialState
 from pipeline.trial.dependence import Dependence
 from pipeline.trial.effects import shown
 
-CONFIDENCE: Final = 0.95
 STEADY: Final = 0.8
 """A gap falls or grows along a parameter where its ends make so large a part of its span."""
 HALF: Final = 0.5
@@ -75,12 +72,16 @@ def at_best(rows: Sequence[TrialRow], curves: Mapping[int, Curve]) -> AtBest:
     """What complete trials scored at their best epochs, where both scores are finite."""
     gaps, losses = {}, {}
     for row in rows:
-        curve = curves.get(row.number, ())
-        best = next((one for one in curve if one.epoch == row.best_epoch), None)
+        best = best_epoch_of(row, curves)
         if row.state is TrialState.COMPLETE and best and math.isfinite(best.generalization_gap):
             gaps[row.number] = best.generalization_gap
             losses[row.number] = best.train_loss_no_dropout
     return AtBest(gaps=gaps, losses=losses)
+
+
+def best_epoch_of(row: TrialRow, curves: Mapping[int, Curve]) -> EpochScores | None:
+    """The scores of a trial at its best epoch; ``None`` where its curve does not have it."""
+    return next((one for one in curves.get(row.number, ()) if one.epoch == row.best_epoch), None)
 
 
 def by_epoch(curves: Sequence[Curve]) -> tuple[EpochGap, ...]:
@@ -100,16 +101,10 @@ def by_epoch(curves: Sequence[Curve]) -> tuple[EpochGap, ...]:
     if len(finite) < 3:  # noqa: PLR2004 - an interval of two says nothing
         return ()
     return tuple(
-        EpochGap(epoch=epoch, mean=mean, low=mean - half, high=mean + half)
+        EpochGap(epoch=epoch, mean=mean, low=low, high=high)
         for epoch, values in enumerate(zip(*finite, strict=True), start=1)
-        for mean, half in [_interval(values)]
+        for mean, low, high in [bounded(values)]
     )
-
-
-def _interval(values: Sequence[float]) -> tuple[float, float]:
-    """The mean, and half the width of its 95 % interval."""
-    quantile = float(stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2))
-    return fmean(values), quantile * stdev(values) / math.sqrt(len(values))
 
 
 def describe(

@@ -9,6 +9,8 @@ from typing import Final
 from pipeline.config import VAL_LOSS, Objective
 
 CONFIDENCE: Final = 0.95
+TAIL: Final = (1 - CONFIDENCE) / 2
+"""A mean is beyond either bound of its interval with this probability."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +67,7 @@ def interval(values: Sequence[float]) -> Interval:
     Args:
         values: Independent of one another.
     """
-    return _bounded(values, *[(1 - CONFIDENCE) / 2] * 2)
+    return _interval(values)
 
 
 def interval_of_best(
@@ -83,25 +85,28 @@ def interval_of_best(
         n_rivals: How many may have been chosen by chance, the chosen one included.
         objective: Which side is the worse one.
     """
-    usual = (1 - CONFIDENCE) / 2
     worse = (1 - CONFIDENCE) / max(n_rivals, 2)
-    below, above = (worse, usual) if objective.is_maximized else (usual, worse)
-    return _bounded(values, below, above)
+    below, above = (worse, TAIL) if objective.is_maximized else (TAIL, worse)
+    return _interval(values, below, above)
 
 
-def _bounded(values: Sequence[float], below: float, above: float) -> Interval:
-    """A mean with bounds that it is beyond with these probabilities."""
+def _interval(values: Sequence[float], below: float = TAIL, above: float = TAIL) -> Interval:
     if not values or not all(map(math.isfinite, values)):
         return Interval(mean=None)
+    if len(values) == 1:
+        return Interval(mean=fmean(values))
+    mean, low, high = bounded(values, below, above)
+    return Interval(mean=mean, low=low, high=high)
+
+
+def bounded(
+    values: Sequence[float], below: float = TAIL, above: float = TAIL
+) -> tuple[float, float, float]:
+    """The mean of at least two finite values, with bounds that it is beyond so improbably."""
     mean, degrees = fmean(values), len(values) - 1
-    if not degrees:
-        return Interval(mean=mean)
     error = math.sqrt(variance(values) / len(values))
-    return Interval(
-        mean=mean,
-        low=mean - quantile(degrees, 1 - below) * error,
-        high=mean + quantile(degrees, 1 - above) * error,
-    )
+    low = mean - quantile(degrees, 1 - below) * error
+    return mean, low, mean + quantile(degrees, 1 - above) * error
 
 
 def variance(values: Sequence[float]) -> float:

@@ -8,12 +8,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from pipeline.app.browse import open_study
 from pipeline.app.repair import read_stored_study
 from pipeline.app.workspace import Workspace
+from pipeline.config import Params, StudyConfig
 from pipeline.errors import BadInputError
-from pipeline.trial import Tell, ignore
+from pipeline.trial import Curve, Effect, Tell, TrialRow, ignore
 
 if TYPE_CHECKING:
+    from pipeline.analysis.gap import Gap
     from pipeline.analysis.report import ReportContent
     from pipeline.search.store import TrialStore
 
@@ -73,7 +76,7 @@ def write_report(
 
     workspace.check_has_studies(study)
     workspace.check_home(to_write=True)
-    store = _find(workspace, study)
+    store = open_study(workspace, study)
     if out is not None:
         _check_writable(out)
     path = out or workspace.home / FOLDER / f"{study}.html"
@@ -92,21 +95,9 @@ def write_report(
     )
 
 
-def _find(workspace: Workspace, study: str) -> "TrialStore":
-    """The study in Optuna's store; its name is a file's name afterwards."""
-    from pipeline.search.storage import open_storage
-    from pipeline.search.store import TrialStore
-
-    storage = open_storage(workspace.storage, workspace.journal, to_write=False)
-    if storage is None:
-        raise workspace.no_study(study)
-    return TrialStore(storage, study)
-
-
 def _read(workspace: Workspace, store: "TrialStore", tell: Tell) -> "ReportContent":
     """Gather what both ledgers hold of a study, and what follows from it."""
     from pipeline.analysis.report import ReportContent
-    from pipeline.app.gap import find_gap
     from pipeline.search.summary import summary_of
     from pipeline.tracking.report import read_report_source
 
@@ -124,7 +115,7 @@ def _read(workspace: Workspace, store: "TrialStore", tell: Tell) -> "ReportConte
         rows=rows,
         curves=source.curves,
         summary=summary,
-        gap=find_gap(study, store.suggested(), rows, source.curves, effects),
+        gap=_find_gap(study, store.suggested(), rows, source.curves, effects),
         settled=store.settled,
         confirmation=source.confirmation,
         time=source.time,
@@ -132,6 +123,35 @@ def _read(workspace: Workspace, store: "TrialStore", tell: Tell) -> "ReportConte
         faults=source.faults,
         made_at=time.strftime("%Y-%m-%d %H:%M"),
         version=version("dropout-search"),
+    )
+
+
+def _find_gap(
+    study: StudyConfig,
+    suggested: Sequence[Params],
+    rows: Sequence[TrialRow],
+    curves: Mapping[int, Curve],
+    effects: Sequence[Effect],
+) -> "Gap":
+    """Find how the gap depends on the parameters and on the epoch.
+
+    Args:
+        study: Its space.
+        suggested: The parameters of each trial, by number.
+        rows: The table.
+        curves: Of the trials that have one, by number.
+        effects: Of the value.
+    """
+    from pipeline.analysis.gap import at_best, by_epoch, describe
+    from pipeline.search.dependence import find_dependences
+
+    scores = at_best(rows, curves)
+    best = {effect.parameter: effect.best for effect in effects}
+    return describe(
+        find_dependences(study, suggested, scores.gaps, {}),
+        find_dependences(study, suggested, scores.losses, best),
+        by_epoch([curves[number] for number in scores.gaps]),
+        effects,
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.config import Objective, Scalar, SearchConfig
-from pipeline.errors import counted
+from pipeline.errors import as_sentence, counted
 from pipeline.tracking import views
 from pipeline.tracking.names import LARGEST_TAG
 from pipeline.trial import (
@@ -178,7 +178,7 @@ def _summary_lines(summary: SearchSummary | None) -> str:
     if summary is None:
         return ""
     warning = [f"Warning: {summary.warning}."] if summary.warning else []
-    said = [f"{sentence[0].upper()}{sentence[1:]}." for sentence in summary.sentences]
+    said = map(as_sentence, summary.sentences)
     return "\n\n".join(escape(line) for line in [*warning, *said])
 
 

@@ -67,6 +67,14 @@ def test_python_writes_the_report_where_it_is_told_to(reported: Study, tmp_path:
     assert out.stat().st_size < 6_000_000
 
 
+def test_gap_of_a_study_is_smoothed_by_parameter_and_averaged_by_epoch(reported: Study) -> None:
+    found = write_report(reported.workspace, "small").answer["gap"]
+    epochs = found["epochs"]
+    assert [one["epoch"] for one in epochs] == list(range(1, len(epochs) + 1))
+    assert all(one["low"] <= one["mean"] <= one["high"] for one in epochs)
+    assert set(found) == {"words", "parameters", "epochs"}
+
+
 def test_a_damaged_record_is_said_on_the_page(reported: Study, tmp_path: Path) -> None:
     home = tmp_path / "home"
     shutil.copytree(reported.workspace.home, home)

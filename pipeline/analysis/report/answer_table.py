@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.analysis.report.content import ReportContent, shown
-from pipeline.config import Scalar
 from pipeline.trial import Effect
+from pipeline.trial.effects import shown as short
 
 VERDICTS = {"wants": "told", "indifferent": "does not matter", "unknown": "not told"}
 """What a verdict is called on the page."""
@@ -83,17 +83,12 @@ def _good(effect: Effect) -> str:
     """A parameter with the values that cannot be told from the best."""
     good = effect.as_good
     if len(good) <= 1 or shown(good[0]) == shown(good[-1]):
-        values = _short(good[0])
+        values = short(good[0])
     elif isinstance(good[0], str | bool) or len(good) == 2:  # noqa: PLR2004 - both are named
-        values = " or ".join(map(_short, good))
+        values = " or ".join(map(short, good))
     else:
-        values = f"{_short(good[0])} to {_short(good[-1])}"
+        values = f"{short(good[0])} to {short(good[-1])}"
     return f"{effect.title} {values}"
-
-
-def _short(value: Scalar) -> str:
-    """Two digits: what the sentences have too."""
-    return f"{value:.2g}" if isinstance(value, float) else str(value)
 
 
 def headline(content: ReportContent) -> str:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import accumulate
 from typing import Any, Final
 
 from pipeline.analysis.gap import Gap
@@ -12,7 +13,6 @@ from pipeline.trial import (
     Best,
     Curve,
     Effect,
-    EpochScores,
     Ranked,
     SearchSummary,
     Settled,
@@ -74,10 +74,17 @@ class ReportContent:
         return self.study.objective
 
     @property
-    def words(self) -> Sequence[str]:
-        """What is said beside each parameter's own sentence: of two together, and of the gap."""
-        together = [one.sentence for one in self.summary.interactions] if self.summary else []
-        return [*together, *(self.gap.sentences if self.gap else ())]
+    def remarks(self) -> Sequence[tuple[str, bool]]:
+        """What is said beside the parameters' own sentences, and whether it is a warning."""
+        summary, gap = self.summary, self.gap
+        said = [(sentence, False) for sentence in gap.sentences] if gap else []
+        if summary is None:
+            return said
+        together = [(one.sentence, False) for one in summary.interactions]
+        warning = [(summary.warning, True)] if summary.warning else []
+        settled = [(f"the search {self.settled.sentence}", False)] if self.settled else []
+        search = [(sentence, False) for sentence in summary.sentences]
+        return [*together, *said, *warning, *settled, *search]
 
     @property
     def answer(self) -> Mapping[str, Any]:
@@ -130,24 +137,15 @@ class ReportContent:
         names = dict.fromkeys(name for row in self.rows for name in row.params)
         return [name for name in names if RATE.fullmatch(name)]
 
-    def best_epoch_of(self, row: TrialRow) -> EpochScores | None:
-        """The scores of a trial at its best epoch; ``None`` where MLflow has none."""
-        epochs = (one for one in self.curves.get(row.number, ()) if one.epoch == row.best_epoch)
-        return next(epochs, None)
+    def best_so_far(self, rows: Sequence[TrialRow]) -> tuple[list[int], list[float]]:
+        """The best value of complete trials so far, in an order of theirs.
 
-
-def hidden_rate(params: Mapping[str, Scalar]) -> float | None:
-    """The mean rate of the hidden layers and blocks; ``None`` where there are none.
-
-    >>> hidden_rate({"input_dropout": 0.5, "dropout_1": 0.25, "dropout_2": 0.75, "depth": 2})
-    0.5
-    """
-    rates = [
-        float(value)
-        for name, value in params.items()
-        if (match := RATE.fullmatch(name)) and match["place"] != "input" and is_number(value)
-    ]
-    return sum(rates) / len(rates) if rates else None
+        Returns:
+            The number of each complete trial, and the best value up to it.
+        """
+        losses = {row.number: row.loss for row in rows if row.loss is not None}
+        lowest = accumulate(losses.values(), min)
+        return list(losses), [self.objective.loss(loss) for loss in lowest]
 
 
 def is_number(value: object) -> bool:

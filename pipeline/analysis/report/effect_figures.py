@@ -19,9 +19,8 @@ from pipeline.analysis.report.theme import (
 )
 from pipeline.config.domain import Range
 from pipeline.trial import Effect, Interaction
+from pipeline.trial.effects import NORMAL
 
-SDS: Final = 1.96
-"""The band holds the difference in 95 of 100 cases, as far as the model is right."""
 MOST_CHARTS: Final = 24
 MOST_INTERACTIONS: Final = 6
 
@@ -31,7 +30,7 @@ def effect_charts(content: ReportContent) -> list[Chart]:
     effects = content.effects[:MOST_CHARTS]
     if not effects:
         return []
-    top = max(loss + SDS * sd for one in effects for loss, sd in _pairs(one)) or 1.0
+    top = max(loss + NORMAL * sd for one in effects for loss, sd in _pairs(one)) or 1.0
     return [
         Chart(
             key=f"effect-{index}",
@@ -62,8 +61,8 @@ def _effect_figure(content: ReportContent, effect: Effect, top: float) -> go.Fig
 
 
 def _band(x: Sequence[Any], effect: Effect) -> list[go.Scatter]:
-    low = [loss - SDS * sd for loss, sd in _pairs(effect)]
-    high = [loss + SDS * sd for loss, sd in _pairs(effect)]
+    low = [loss - NORMAL * sd for loss, sd in _pairs(effect)]
+    high = [loss + NORMAL * sd for loss, sd in _pairs(effect)]
     shared = {"x": x, "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
     below = go.Scatter(y=low, **shared)
     return [below, go.Scatter(y=high, fill="tonexty", fillcolor=BAND, **shared)]
@@ -82,7 +81,7 @@ def _line(x: Sequence[Any], effect: Effect) -> go.Scatter:
 
 
 def _whiskers(x: Sequence[Any], effect: Effect) -> go.Scatter:
-    errors = {"type": "data", "array": [SDS * sd for sd in effect.sds], "color": BEST}
+    errors = {"type": "data", "array": [NORMAL * sd for sd in effect.sds], "color": BEST}
     return go.Scatter(
         x=x,
         y=effect.losses,
@@ -103,7 +102,7 @@ def _markers(effect: Effect) -> dict[str, Any]:
 def _texts(effect: Effect) -> list[str]:
     worse = effect.objective.worse_word
     return [
-        f"{label(effect.parameter)} {label(shown(value))}<br>{loss:.3g} ± {SDS * sd:.2g} "
+        f"{label(effect.parameter)} {label(shown(value))}<br>{loss:.3g} ± {NORMAL * sd:.2g} "
         f"{worse} the best<br>{'as good as the best' if is_it else 'worse'}"
         for value, (loss, sd), is_it in zip(
             effect.values, _pairs(effect), effect.is_as_good, strict=True
@@ -185,7 +184,7 @@ def _heat_map(content: ReportContent, pair: Interaction) -> go.Figure:
     first, second = map(label, pair.parameters)
     texts = [
         [
-            f"{first} {a}, {second} {b}<br>{loss:.3g} ± {SDS * sd:.2g} {worse} the best pair"
+            f"{first} {a}, {second} {b}<br>{loss:.3g} ± {NORMAL * sd:.2g} {worse} the best pair"
             for b, loss, sd in zip(names[1], losses, sds, strict=True)
         ]
         for a, losses, sds in zip(names[0], pair.losses, pair.sds, strict=True)

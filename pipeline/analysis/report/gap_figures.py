@@ -6,7 +6,8 @@ from typing import Any, Final
 
 import plotly.graph_objects as go
 
-from pipeline.analysis.report.content import ReportContent, hidden_rate, is_number, shown
+from pipeline.analysis.gap import best_epoch_of
+from pipeline.analysis.report.content import ReportContent, is_number, shown
 from pipeline.analysis.report.theme import (
     BAND,
     BEST,
@@ -18,6 +19,7 @@ from pipeline.analysis.report.theme import (
     figure,
     label,
 )
+from pipeline.config import mean_dropout
 from pipeline.trial import Curve, TrialRow, TrialState
 
 MEAN: Final = "mean of the hidden layers"
@@ -64,7 +66,7 @@ def _has_rate(content: ReportContent, name: str) -> bool:
 
 def _rate(row: TrialRow, name: str) -> float | None:
     if name == MEAN:
-        return hidden_rate(row.params)
+        return mean_dropout(row.params)
     value = row.params.get(name)
     return float(value) if value is not None and is_number(value) else None
 
@@ -101,7 +103,7 @@ def _text(row: TrialRow, gap: float) -> str:
 
 
 def _gap(content: ReportContent, row: TrialRow) -> float | None:
-    at_best = content.best_epoch_of(row)
+    at_best = best_epoch_of(row, content.curves)
     gap = at_best.generalization_gap if at_best else math.nan
     return gap if math.isfinite(gap) else None
 

@@ -163,10 +163,8 @@ def _dots(clock: Clock, name: str, symbol: str, color: str, rows: Sequence[Trial
 
 def _best_so_far(content: ReportContent, clock: Clock, rows: Sequence[TrialRow]) -> go.Scatter:
     """A step wherever a complete trial of the search is the best so far."""
-    known = [row for row in rows if row.loss is not None]
-    lowest = accumulate((row.loss for row in known if row.loss is not None), min)
-    x = [clock.at[row.number] for row in known]
-    y = [content.objective.loss(loss) for loss in lowest]
+    numbers, y = content.best_so_far(rows)
+    x = [clock.at[number] for number in numbers]
     end = max(clock.at.values())
     return go.Scatter(
         x=[*x, end],

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from pipeline.analysis.report.content import ReportContent
-from pipeline.errors import counted
+from pipeline.errors import as_sentence, counted
 from pipeline.trial import TrialState
 
 
@@ -55,8 +55,7 @@ def _failed(content: ReportContent) -> Iterator[NextStep]:
 
 def _warned(content: ReportContent) -> Iterator[NextStep]:
     if content.summary and content.summary.warning:
-        warning = content.summary.warning
-        yield NextStep(f"{warning[0].upper()}{warning[1:]}.")
+        yield NextStep(as_sentence(content.summary.warning))
 
 
 def _unsure(content: ReportContent) -> Iterator[NextStep]:

@@ -25,6 +25,7 @@ from pipeline.analysis.report.repeats import repeats, repeats_chart
 from pipeline.analysis.report.reproduction import facts, time_parts, time_sentence
 from pipeline.analysis.report.setting_figures import setting_chart
 from pipeline.analysis.report.theme import THEMES, Chart, drawn
+from pipeline.errors import as_sentence
 
 PACKAGE: Final = "pipeline.analysis.report"
 Charts = Mapping[str, Sequence[Chart]]
@@ -111,11 +112,9 @@ def _said(content: ReportContent) -> dict[str, Any]:
         "best_params": {name: shown(value) for name, value in best.params.items()} if best else {},
         "counts": {STATES[state]: n for state, n in content.counts.items()},
         "n_trials": len(content.rows),
-        "summary": content.summary,
-        "settled": content.settled,
         "answer": answer_lines(content),
         "told": told(content),
-        "words": content.words,
+        "remarks": [(as_sentence(text), is_warning) for text, is_warning in content.remarks],
         "n_first": content.n_first,
         "history_note": history_note(content),
         "leaderboard": leaderboard(content),

@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Sequence
 from io import BytesIO
-from itertools import accumulate
 from typing import Any, Final
 
 from matplotlib.axes import Axes
@@ -12,10 +11,10 @@ from matplotlib.ticker import MaxNLocator
 
 from pipeline.analysis.report.content import ReportContent, is_number, shown
 from pipeline.analysis.report.curve_figures import thinned
-from pipeline.analysis.report.effect_figures import SDS
 from pipeline.analysis.report.theme import BEST, REST, SECOND, STOPPED, focus, scale_of
 from pipeline.config.domain import Range
 from pipeline.trial import Effect, TrialRow, TrialState
+from pipeline.trial.effects import NORMAL
 
 PIXELS_AN_INCH: Final = 120
 MOST_EFFECTS: Final = 12
@@ -39,10 +38,8 @@ def _history(content: ReportContent) -> bytes:
     _dots(axes, content.rows, TrialState.PRUNED, "x", STOPPED, "stopped")
     finalists = [row for row in content.rows if row.finalist]
     _dots(axes, finalists, TrialState.COMPLETE, "D", SECOND, "finalists, new seeds")
-    known = [row for row in content.rows if row.loss is not None and row.finalist is None]
-    lowest = accumulate((row.loss for row in known if row.loss is not None), min)
-    values = [content.objective.loss(loss) for loss in lowest]
-    axes.step([row.number for row in known], values, where="post", color=BEST, linewidth=2.5)
+    numbers, values = content.best_so_far([row for row in content.rows if row.finalist is None])
+    axes.step(numbers, values, where="post", color=BEST, linewidth=2.5)
     if content.n_first:
         axes.axvspan(-0.5, content.n_first - 0.5, color=REST, alpha=0.15, label="first design")
     range_, _ = focus(
@@ -108,7 +105,7 @@ def _draw_effect(axes: Axes, content: ReportContent, effect: Effect) -> None:
     if isinstance(domain, Range) and all(map(is_number, effect.values)):
         _draw_band(axes, effect, is_log=domain.log)
     else:
-        x, errors = range(len(effect.values)), [SDS * sd for sd in effect.sds]
+        x, errors = range(len(effect.values)), [NORMAL * sd for sd in effect.sds]
         axes.errorbar(x, effect.losses, yerr=errors, fmt="o", color=BEST)
         axes.set_xticks(x, [_plain(shown(one)) for one in effect.values])
     axes.set_title(_plain(effect.parameter), fontsize=10)
@@ -120,7 +117,7 @@ def _draw_band(axes: Axes, effect: Effect, *, is_log: bool) -> None:
         [float(one) for one in effect.values],
         list(zip(effect.losses, effect.sds, strict=True)),
     )
-    low, high = ([loss + sign * SDS * sd for loss, sd in pairs] for sign in (-1, 1))
+    low, high = ([loss + sign * NORMAL * sd for loss, sd in pairs] for sign in (-1, 1))
     axes.fill_between(x, low, high, color=BEST, alpha=0.18, linewidth=0)
     axes.plot(x, effect.losses, color=BEST, linewidth=2)
     if is_log:

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from pipeline.analysis.report.content import ReportContent, is_number
 from pipeline.analysis.report.theme import BEST, REST, Chart, axis, figure, label
-from pipeline.errors import counted
+from pipeline.errors import as_sentence, counted
 
 MOST_METRICS: Final = 3
 """So many test scores of a user's own have a column."""
@@ -60,7 +60,7 @@ def repeats(content: ReportContent) -> Repeats | None:
     n_openings = found.get("test_openings")
     return Repeats(
         sentence=_sentence(content, found),
-        more=[_as_sentence(one) for one in _list(found, "why")[1:] if isinstance(one, str)],
+        more=[as_sentence(one) for one in _list(found, "why")[1:] if isinstance(one, str)],
         titles=["search", *columns],
         lines=[
             RepeatsLine(
@@ -91,10 +91,6 @@ def _candidates(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     ]
 
 
-def _as_sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."
-
-
 def _searched(candidate: Mapping[str, Any]) -> str:
     """What the search had measured of it."""
     value = candidate.get("search_value")
@@ -114,7 +110,7 @@ def _note(candidate: Mapping[str, Any], tied: Sequence[object]) -> str:
 
 def _sentence(content: ReportContent, found: Mapping[str, Any]) -> str:
     if why := [one for one in _list(found, "why") if isinstance(one, str)]:
-        return _as_sentence(why[0])
+        return as_sentence(why[0])
     winner, tied = found.get("winner"), _list(found, "tied")
     seeds = counted(found.get("seeds") or 0, "new seed")
     if winner is None:

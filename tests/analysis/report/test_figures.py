@@ -5,15 +5,16 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.analysis.report.content import hidden_rate
 from pipeline.analysis.report.curve_figures import MOST_CURVES, curve_charts, thinned
-from pipeline.analysis.report.effect_figures import SDS, effect_charts, importance_chart
+from pipeline.analysis.report.effect_figures import effect_charts, importance_chart
 from pipeline.analysis.report.gap_figures import gap_charts
 from pipeline.analysis.report.history_figures import history_charts
 from pipeline.analysis.report.leaderboard import leaderboard
 from pipeline.analysis.report.setting_figures import ABSENT, setting_chart
 from pipeline.analysis.report.theme import drawn, focus
+from pipeline.config import mean_dropout
 from pipeline.trial import TrialState
+from pipeline.trial.effects import NORMAL
 from tests.analysis.report.builders import content, curve, effect, finalists, study, summary, table
 
 COMPLETE, PRUNED = TrialState.COMPLETE, TrialState.PRUNED
@@ -61,8 +62,8 @@ def test_effects_are_drawn_with_their_bands_on_one_scale() -> None:
     low, high, line = charts[0].figure.data
     told = effect("dropout_1")
     assert list(line.y) == list(told.losses)
-    assert list(high.y) == [x + SDS * sd for x, sd in zip(told.losses, told.sds, strict=True)]
-    assert list(low.y) == [x - SDS * sd for x, sd in zip(told.losses, told.sds, strict=True)]
+    assert list(high.y) == [x + NORMAL * sd for x, sd in zip(told.losses, told.sds, strict=True)]
+    assert list(low.y) == [x - NORMAL * sd for x, sd in zip(told.losses, told.sds, strict=True)]
     assert len({chart.figure.layout.yaxis.range for chart in charts}) == 1
     assert list(line.marker.symbol[:4]) == ["circle", "circle", "circle", "circle-open"]
 
@@ -114,8 +115,8 @@ def test_a_gap_is_that_of_the_best_epoch() -> None:
 
 
 def test_mean_dropout_is_of_hidden_layers_and_blocks_alone() -> None:
-    assert hidden_rate({"input_dropout": 0.9, "block_dropout_1": 0.1, "dropout_1": 0.3}) == 0.2
-    assert hidden_rate({"input_dropout": 0.9}) is None
+    assert mean_dropout({"input_dropout": 0.9, "block_dropout_1": 0.1, "dropout_1": 0.3}) == 0.2
+    assert mean_dropout({"input_dropout": 0.9}) is None
 
 
 def test_parallel_lines_run_below_the_axes_of_layers_that_a_network_does_not_have() -> None:
