@@ -162,6 +162,8 @@ def _journal(database: Path, mode: Literal["wal", "delete"]) -> str:
         try:
             (now,) = connection.execute(f"PRAGMA journal_mode = {mode}").fetchone()
         except sqlite3.OperationalError:
+            # The other one may be changing the mode itself, when even this cannot be read.
+            connection.execute("PRAGMA busy_timeout = 20000")
             (now,) = connection.execute("PRAGMA journal_mode").fetchone()
     return str(now)
 

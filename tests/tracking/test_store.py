@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -205,6 +206,20 @@ def test_a_store_stays_as_it_is_while_another_process_is_in_the_way(home: Path) 
         reader.execute("SELECT count(*) FROM runs").fetchone()
         engine = begin_write_ahead(tracking_uri(home), home / "mlflow.db")
         assert (journal_mode(home), synchronous(engine)) == ("delete", 2)
+
+
+@pytest.mark.usefixtures("client")
+def test_a_store_that_another_process_locks_for_a_moment_is_waited_for(home: Path) -> None:
+    database = home / "mlflow.db"
+    engine = begin_write_ahead(tracking_uri(home), database)
+    end_write_ahead(engine, database)
+    with closing(sqlite3.connect(database, check_same_thread=False)) as other:
+        other.execute("BEGIN EXCLUSIVE")  # as while a process begins to write ahead
+        release = threading.Timer(0.3, other.rollback)
+        release.start()
+        end_write_ahead(engine, database)
+        release.join()
+    assert journal_mode(home) == "delete"
 
 
 @pytest.mark.usefixtures("ledger")
