@@ -29,6 +29,7 @@ from pipeline.config.task import check_fits_task
 from pipeline.errors import BadInputError
 from pipeline.trial import (
     Event,
+    SearchSummary,
     Tell,
     TrialOutcome,
     TrialRow,
@@ -220,7 +221,7 @@ class Study:
                     max_cohort=max_cohort,
                 )
                 with _only_unfinished(checkpoints, store), _imports_frozen():
-                    rows = driver.run()
+                    rows = driver.run(_summarise)
                 settled, warm_start = store.settled, store.warm_start
         result = StudyResult(
             study=self.config.name,
@@ -343,6 +344,12 @@ def _removing(checkpoints: "CheckpointFolder", watch: Watch) -> Watch:
         watch(event)
 
     return remove_and_watch
+
+
+def _summarise(study: StudyConfig, store: "TrialStore") -> SearchSummary | None:
+    from pipeline.search.summary import summary_of  # scipy takes 1 s to import
+
+    return summary_of(study, store)
 
 
 @contextmanager

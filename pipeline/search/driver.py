@@ -9,7 +9,7 @@ data, for any number of workers, any delays, and any grouping of trials into coh
 
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import replace
 
@@ -37,6 +37,7 @@ from pipeline.trial import (
 
 TICK_SECONDS = 0.5
 """The driver waits at most so long for news, since the ledger's buffer is flushed in between."""
+Summarise = Callable[[StudyConfig, TrialStore], SearchSummary | None]
 
 
 class Driver:
@@ -93,11 +94,14 @@ class Driver:
         self._deadline = self._find_deadline()
         self.summary: SearchSummary | None = None
 
-    def run(self) -> list[TrialRow]:
+    def run(self, summarise: Summarise | None = None) -> list[TrialRow]:
         """Train what is left to train.
 
         On an interruption (Ctrl-C, an engine that ends) unfinished trials are set to WAITING in
         both ledgers before the exception propagates.
+
+        Args:
+            summarise: Finds what the search has come to, once it has run; the ledger is given it.
 
         Returns:
             The study's table.
@@ -112,7 +116,9 @@ class Driver:
                 note_runs(self._store, self._ledger)
             try:
                 self._go()
-                self.summary = self._summarise()
+                if summarise:
+                    with self._spent("sampling"):
+                        self.summary = summarise(self._study, self._store)
             except LeaseLostError:
                 raise
             except BaseException:
@@ -133,12 +139,6 @@ class Driver:
                 summary=self.summary,
                 spent=self._seconds.of_run(),
             )
-
-    def _summarise(self) -> SearchSummary | None:
-        from pipeline.search.summary import summary_of  # scipy takes 1 s to import
-
-        with self._spent("sampling"):
-            return summary_of(self._study, self._store)
 
     def _refuse_repeated_failure(self) -> None:
         """End with an error where trials failed in a row; the next run is not stopped by them."""

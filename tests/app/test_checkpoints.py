@@ -16,6 +16,7 @@ from pipeline.app.workspace import Workspace
 from pipeline.learning.checkpoints import CheckpointFolder
 from tests.app.fits import DIES_AT
 from tests.app.studies import PRUNED_TOO, check_ledgers_agree, study_in, table
+from tests.long_form import long_form
 
 pytestmark = pytest.mark.slow
 
@@ -42,7 +43,11 @@ OWN_ON_FOLDS: dict[str, Any] = LONG | {
 
 
 @pytest.mark.parametrize(
-    ("study", "n_trained"), [(LONG, 2), (OWN_ON_FOLDS, 1)], ids=["fused", "own module on folds"]
+    ("study", "n_trained"),
+    [
+        pytest.param(LONG, 2, id="fused"),
+        pytest.param(OWN_ON_FOLDS, 1, id="own module on folds", marks=long_form),
+    ],
 )
 def test_killed_worker_and_driver_go_on_from_their_checkpoints_to_the_same_table(
     tmp_path: Path, study: dict[str, Any], n_trained: int

@@ -26,7 +26,7 @@ def measured(kind: str) -> dict[str, float]:
 
 
 KINDS = [
-    "random",
+    in_long_form("random"),
     "stopped",
     in_long_form("gp"),
     in_long_form("gp, stopped"),

@@ -14,6 +14,7 @@ from pipeline.config import StudyConfig
 from pipeline.search.journal import BatchedJournal, open_journal
 from pipeline.trial import TrialState
 from tests.fakes import Fuse, KilledError
+from tests.long_form import in_long_form
 from tests.search.studies import SPACE as WIDE_SPACE
 from tests.search.studies import Stores, study, table_of
 
@@ -59,7 +60,7 @@ def run_until_killed(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rule", TABLES)
+@pytest.mark.parametrize("rule", [in_long_form("asha"), "halving"])
 @settings(max_examples=20)
 @given(
     lives=st.lists(st.integers(0, 250), max_size=5),

@@ -34,6 +34,7 @@ from tests.fakes import (
     KilledError,
     fake_fit,
 )
+from tests.long_form import in_long_form
 from tests.search.studies import Stores, ended, study, table_of
 
 HALVING: dict[str, Any] = {"sampler": "tpe", "stopping": "halving", "first_rung": 3}
@@ -178,7 +179,7 @@ def test_what_passed_the_gate_is_handed_over_before_the_next_block() -> None:
         assert all(place < min(later, default=99) for place in again)
 
 
-@pytest.mark.parametrize("first_rung", [1, 3, 8, 9])
+@pytest.mark.parametrize("first_rung", [in_long_form(1), 3, in_long_form(8), 9])
 @settings(max_examples=8)
 @given(
     block=st.integers(1, 8),

@@ -172,7 +172,7 @@ def test_gain_and_the_first_of_the_tied_agree(values: list[float]) -> None:
 
 @pytest.mark.parametrize("sampler", ["random", "qmc", "grid"])
 def test_sampler_without_a_model_has_no_gain(sampler: str) -> None:
-    stores = Stores()
+    stores = Stores(summarise=summary_of)
     config = study(sampler=sampler, trials=16, finalists=1)
     stores.run(config)
     found = stores.held.summary
@@ -236,14 +236,14 @@ def _watched(monkeypatch: pytest.MonkeyPatch) -> set[int]:
 @pytest.mark.parametrize("search", SAMPLERS[:3], ids=lambda search: "-".join(search.values()))
 def test_summary_is_the_same_whatever_the_workers_and_deaths(search: dict[str, Any]) -> None:
     config = study(trials=24, finalists=2, **search)
-    undisturbed = Stores()
+    undisturbed = Stores(summarise=summary_of)
     undisturbed.run(config)
     told = undisturbed.held.summary
     assert told is not None
     assert told == summary_of(config, TrialStore(undisturbed.storage, "small"))
     n_killed = 0
     for calls in range(20, 300, 90):
-        stores = Stores()
+        stores = Stores(summarise=summary_of)
         try:
             stores.run(config, n_workers=3, seed=calls, fuse=Fuse(calls))
         except KilledError:
@@ -255,7 +255,7 @@ def test_summary_is_the_same_whatever_the_workers_and_deaths(search: dict[str, A
 
 
 def test_interrupted_study_says_nothing_of_its_search() -> None:
-    stores = Stores()
+    stores = Stores(summarise=summary_of)
     with pytest.raises(KeyboardInterrupt):
         stores.run(asked(), fit=_interrupted)
     assert stores.held.study_status == "KILLED"
