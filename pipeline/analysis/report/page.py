@@ -21,7 +21,7 @@ from pipeline.analysis.report.gap_figures import gap_charts
 from pipeline.analysis.report.history_figures import history_charts, history_note
 from pipeline.analysis.report.leaderboard import leaderboard
 from pipeline.analysis.report.next_steps import next_steps
-from pipeline.analysis.report.repeats import repeats, repeats_chart
+from pipeline.analysis.report.repeats import repeats, repeats_chart, winning_setting
 from pipeline.analysis.report.reproduction import facts, time_parts, time_sentence
 from pipeline.analysis.report.setting_figures import setting_chart
 from pipeline.analysis.report.theme import THEMES, Chart, drawn
@@ -98,9 +98,18 @@ def _one(chart: Chart | None) -> list[Chart]:
     return [chart] if chart else []
 
 
+def _setting(content: ReportContent) -> tuple[str, Mapping[str, Any]]:
+    """The setting to use, with its title: the confirmed winner's, else the best trial's."""
+    if winner := winning_setting(content):
+        name, setting = winner
+        return f"confirmed best setting, {name}", setting
+    best = content.best
+    return ("best setting, not confirmed", best.params) if best else ("best setting", {})
+
+
 def _said(content: ReportContent) -> dict[str, Any]:
     """All that is told in words and tables."""
-    best = content.best
+    best, (setting_title, setting) = content.best, _setting(content)
     return {
         "study": content.study,
         "objective": content.objective,
@@ -109,7 +118,8 @@ def _said(content: ReportContent) -> dict[str, Any]:
         "faults": content.faults,
         "headline": headline(content),
         "best": best,
-        "best_params": {name: shown(value) for name, value in best.params.items()} if best else {},
+        "setting_title": setting_title,
+        "setting": {name: shown(value) for name, value in setting.items()},
         "counts": {STATES[state]: n for state, n in content.counts.items()},
         "n_trials": len(content.rows),
         "answer": answer_lines(content),

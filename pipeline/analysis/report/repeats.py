@@ -157,6 +157,15 @@ def _interval(found: Mapping[str, Any]) -> str:
     return f"{mean:.4f} [{low:.4f}, {high:.4f}]"
 
 
+def winning_setting(content: ReportContent) -> tuple[str, Mapping[str, Any]] | None:
+    """The winner's name and setting; ``None`` where there is none, or its setting is not told."""
+    found = content.confirmation or {}
+    for one in _candidates(found):
+        if one["number"] == found.get("winner") and isinstance(one.get("params"), Mapping):
+            return _name(one["number"]), one["params"]
+    return None
+
+
 def repeats_chart(content: ReportContent) -> Chart | None:
     """Means and intervals side by side, the best on top."""
     found = content.confirmation or {}

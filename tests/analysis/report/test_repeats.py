@@ -16,7 +16,7 @@ ANSWER = judge(
     [
         Candidate(
             number=3,
-            params={},
+            params={"dropout_1": 0.35},
             repeats=values(0.10, 0.11, 0.12, 0.10, 0.11),
             is_search_best=True,
             search_value=0.09,
@@ -49,6 +49,15 @@ def test_the_table_has_the_searchs_value_the_baseline_and_who_was_dropped() -> N
         ("baseline", "", "baseline", False),
         ("7", "0.1000", "dropped after 3 seeds", False),
     ]
+
+
+def test_the_setting_in_front_is_the_winners_where_there_is_one() -> None:
+    assert "best setting, not confirmed" in render_page(content(confirmation=None))
+    page = render_page(content(confirmation=FOUND))
+    assert "confirmed best setting, trial 3" in page
+    assert '<span class="pair"><span>dropout_1</span> <b>0.35</b></span>' in page
+    unreadable = FOUND | {"winner": 3, "candidates": [{"number": 3, "mean": 0.1, "params": "?"}]}
+    assert "best setting, not confirmed" in render_page(content(confirmation=unreadable))
 
 
 def test_the_sentences_are_those_of_the_confirmation() -> None:
