@@ -17,6 +17,7 @@ from pipeline.cli.options import (
     JSON,
     File,
     Trial,
+    same_place,
     with_training_workspace,
     with_trial,
     with_workers,
@@ -169,7 +170,7 @@ def run(  # noqa: PLR0913 - one argument an option
             )
         except StudyFailedError as error:
             failure, result = error, error.result
-    _print(result.as_json(), result_lines(result, workspace.home), as_json=as_json)
+    _print(result.as_json(), result_lines(result, same_place(workspace)), as_json=as_json)
     if failure:
         raise failure
 
@@ -285,7 +286,7 @@ def confirm(
         confirmed = candidates.confirm(
             seeds=seeds, workers=workers, watch=progress.watch, plan=progress.plan
         )
-    lines = confirmed_lines(confirmed, workspace.home)
+    lines = confirmed_lines(confirmed, same_place(workspace))
     _print(confirmed.as_json(), lines, as_json=as_json)
     if confirmed.answer.winner is None:
         sys.exit(1)
@@ -339,7 +340,7 @@ def doctor(*, fix: bool, workspace: "Workspace", as_json: bool) -> None:
 
     with Steps() as steps:
         diagnosis = examine(workspace, fix=fix, tell=steps.show)
-    lines = diagnosis_lines(diagnosis, home=workspace.home, fix=fix)
+    lines = diagnosis_lines(diagnosis, home=workspace.home, place=same_place(workspace), fix=fix)
     _print(diagnosis.as_json(), lines, as_json=as_json)
     if not diagnosis.is_healthy:
         sys.exit(1)

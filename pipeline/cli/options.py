@@ -1,12 +1,18 @@
 """Options that several commands share, and the types of their values."""
 
+import re
 import shlex
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
+
+from pipeline.errors import without_password
+
+if TYPE_CHECKING:
+    from pipeline.app.workspace import Workspace
 
 Trial = int | Literal["best"]
 LONGEST_NUMBER = 9
@@ -106,6 +112,18 @@ with_trial = click.option(
 )
 
 
-def home_option(home: Path) -> str:
-    """What to type with the next command where the home is not the default one."""
-    return "" if home == Path("mlruns") else f" --home {shlex.quote(str(home))}"
+def same_place(workspace: "Workspace") -> str:
+    """What to type with the next command, for it to find what this one wrote.
+
+    Returns:
+        Options that begin with a space, a password left out; empty where all is by default.
+    """
+    home, storage = str(workspace.home), workspace.storage
+    told = {"--home": home if home != "mlruns" else "", "--storage": _typed(storage or "")}
+    return "".join(f" {name} {shlex.quote(value)}" for name, value in told.items() if value)
+
+
+def _typed(storage: str) -> str:
+    """An address as it may be shown: whole where it holds no password."""
+    has_password = re.search(r"://[^/@]*:[^/@]*@|password", storage)
+    return without_password(storage) if has_password else storage

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.cli.options import home_option
 from pipeline.config import NO_DROPOUT, label_of
 from pipeline.errors import counted, visible
 from pipeline.trial import Best, SearchSummary, TrialRow, TrialState
@@ -42,12 +41,12 @@ MOST_DIFFERENCES = 8
 """More of them are counted, not shown: a later version differs in a hundred sources."""
 
 
-def result_lines(result: "StudyResult", home: Path) -> list[str]:
+def result_lines(result: "StudyResult", place: str = "") -> list[str]:
     """Say how a study ended, where its seconds went, and what to type next.
 
     Args:
         result: The study's table and seconds.
-        home: Where it was run.
+        place: Options with which the next commands find the study.
     """
     counts = ", ".join(f"{number} {state}" for state, number in result.counts.items())
     return [
@@ -61,7 +60,7 @@ def result_lines(result: "StudyResult", home: Path) -> list[str]:
         f"start-up: {_parts(result.start_up)}",
         f"machinery, mostly beside the training: {_parts(result.machinery)}",
         "next:",
-        *(f"  pipeline {words}{home_option(home)}" for words in _next_commands(result)),
+        *(f"  pipeline {words}{place}" for words in _next_commands(result)),
     ]
 
 
@@ -144,12 +143,12 @@ def _failure_lines(confirmed: "ConfirmedStudy") -> list[str]:
     ]
 
 
-def confirmed_lines(confirmed: "ConfirmedStudy", home: Path) -> list[str]:
+def confirmed_lines(confirmed: "ConfirmedStudy", place: str = "") -> list[str]:
     """Say who wins, or who cannot be told apart, and what to type next.
 
     Args:
         confirmed: The answer.
-        home: Where it was confirmed.
+        place: Options with which the next command finds the study.
     """
     answer = confirmed.answer
     lines = [confirmed_table(confirmed), *_failure_lines(confirmed), *answer.sentences]
@@ -161,16 +160,16 @@ def confirmed_lines(confirmed: "ConfirmedStudy", home: Path) -> list[str]:
         f"means over seeds with 95 % intervals; *: cannot be told apart from the {best} mean",
         *["the winner's interval allows for its having been chosen"] * answer.is_widened,
         f"the test part of this study has now been opened {times}",
-        *_after_confirmation(confirmed.study, answer, home),
+        *_after_confirmation(confirmed.study, answer, place),
     ]
 
 
-def _after_confirmation(study: str, answer: "Confirmation", home: Path) -> list[str]:
+def _after_confirmation(study: str, answer: "Confirmation", place: str) -> list[str]:
     """What to type next; a setting that no trial of the study had cannot be refitted."""
     if answer.winner == NO_DROPOUT:
         params = _params(answer.candidates[0].params)
         return [f"no trial had this setting; a new study can begin with it (trials: {params})"]
-    return ["next:", f"  pipeline refit {study} --trial {answer.winner}{home_option(home)}"]
+    return ["next:", f"  pipeline refit {study} --trial {answer.winner}{place}"]
 
 
 def reproduced_lines(answer: "Reproduction") -> list[str]:
@@ -313,18 +312,19 @@ def _drawn(table: Table) -> str:
     return text.getvalue().rstrip()
 
 
-def diagnosis_lines(diagnosis: "Diagnosis", *, home: Path, fix: bool) -> list[str]:
+def diagnosis_lines(diagnosis: "Diagnosis", *, home: Path, place: str = "", fix: bool) -> list[str]:
     """Say of each study what is off and what was done about it, and what to type next.
 
     Args:
         diagnosis: What was found.
         home: Where it was looked.
+        place: Options with which the next command finds the same.
         fix: Whether it was asked to fix.
     """
     if not diagnosis.studies:
         return [f"no study in {home}: nothing can be off"]
     lines = [line for name in diagnosis.studies for line in _study_lines(diagnosis, name)]
-    return [*lines, _last_line(diagnosis, home, fix=fix)]
+    return [*lines, _last_line(diagnosis, place, fix=fix)]
 
 
 def _study_lines(diagnosis: "Diagnosis", name: str) -> Iterator[str]:
@@ -344,7 +344,7 @@ def _finding_lines(finding: "Finding") -> Iterator[str]:
         yield f"    {'fixed' if finding.is_fixed else 'not fixed'}: {finding.how}"
 
 
-def _last_line(diagnosis: "Diagnosis", home: Path, *, fix: bool) -> str:
+def _last_line(diagnosis: "Diagnosis", place: str, *, fix: bool) -> str:
     n_found = len(diagnosis.findings)
     n_fixed = sum(finding.is_fixed for finding in diagnosis.findings)
     if not n_found:
@@ -352,6 +352,6 @@ def _last_line(diagnosis: "Diagnosis", home: Path, *, fix: bool) -> str:
     if diagnosis.is_healthy:
         return f"healthy: {counted(n_found, 'finding')}, all fixed"
     if not fix:
-        again = f"pipeline doctor --fix{home_option(home)}"
+        again = f"pipeline doctor --fix{place}"
         return f"{counted(n_found, 'finding')}, nothing was changed; `{again}` fixes what it can"
     return f"{counted(n_found, 'finding')}, {n_fixed} fixed, {n_found - n_fixed} left"

@@ -103,9 +103,7 @@ def test_result_and_table_say_which_setting_was_trained_again(trained: Path) -> 
     finalist = best.finalists[0]
     seconds = {"total": 1.0}
     shown = "\n".join(
-        result_lines(
-            type(result)(study="small", trials=result.trials, seconds=seconds), Path("mlruns")
-        )
+        result_lines(type(result)(study="small", trials=result.trials, seconds=seconds))
     )
     numbers = ", ".join(str(trial.number) for trial in finalist.trials)
     words = f"best: setting of trial {finalist.setting_of}, mean val_loss {best.value:.4f} over 3 "

@@ -30,7 +30,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A home in which the study was run."""
     home = tmp_path_factory.mktemp("highest")
     result = study_in(home, objective=HIGHEST, search=SEARCH).run(workers=2)
-    said = "\n".join(result_lines(result, home))
+    said = "\n".join(result_lines(result))
     assert "mean val_accuracy 0." in said
     assert "val_loss" not in said
     html = result._repr_html_()
@@ -104,7 +104,7 @@ def test_confirm_calls_the_highest_mean_the_winner(workspace: Workspace) -> None
     means = [one.value.mean for one in confirmed.answer.candidates if one.value.mean is not None]
     assert means == sorted(means, reverse=True)
     assert confirmed.answer.winner == confirmed.answer.candidates[0].number
-    said = "\n".join(confirmed_lines(confirmed, workspace.home))
+    said = "\n".join(confirmed_lines(confirmed))
     assert "val_accuracy" in said
     assert "cannot be told apart from the highest mean" in said
 

@@ -107,7 +107,7 @@ def test_both_ledgers_and_the_result_say_which_outcomes_the_table_followed_from(
     assert result.as_json()["warm_start"] == answer
     result = asked(trained).run(workers=1)
     assert result.as_json()["warm_start"] == answer
-    assert "  began with 14 outcomes of study other" in result_lines(result, trained)
+    assert "  began with 14 outcomes of study other" in result_lines(result)
     assert show_study(workspace(trained), "other").as_json()["warm_start"] is None
     assert examine(workspace(trained)).is_healthy
 

@@ -40,7 +40,7 @@ def call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., object]:
 
 def _told(*findings: Finding, fix: bool = True) -> list[str]:
     diagnosis = Diagnosis(studies=["mnist", "small"], running=["mnist"], findings=findings)
-    return diagnosis_lines(diagnosis, home=Path("there"), fix=fix)
+    return diagnosis_lines(diagnosis, home=Path("there"), place=" --home there", fix=fix)
 
 
 def test_healthy_home_is_said_to_be_healthy(

@@ -17,6 +17,7 @@ from pipeline.app.result import StudyResult
 from pipeline.app.study import Study
 from pipeline.app.workspace import Workspace
 from pipeline.cli import main
+from pipeline.cli.options import same_place
 from pipeline.cli.progress import Epochs, RepeatsProgress, StudyProgress
 from pipeline.cli.render import (
     answer_lines,
@@ -69,11 +70,31 @@ def test_trials_table_puts_the_layers_together() -> None:
     assert "dropout 0.25/0.1" in trials_table([_row(0, TrialState.COMPLETE, params=params)])
 
 
+@pytest.mark.parametrize(
+    ("home", "storage", "typed"),
+    [
+        ("mlruns", None, ""),
+        ("a home", None, " --home 'a home'"),
+        ("mlruns", "postgresql://me@host/db", " --storage postgresql://me@host/db"),
+        ("x", "postgresql://me:secret@h/db", " --home x --storage 'postgresql://…@h/db'"),
+        (
+            "mlruns",
+            "postgresql://h/db?password=secret",
+            " --storage 'postgresql://h/db?password=…'",
+        ),
+    ],
+)
+def test_next_commands_find_the_same_study_and_show_no_password(
+    home: str, storage: str | None, typed: str
+) -> None:
+    assert same_place(Workspace(home=Path(home), storage=storage)) == typed
+
+
 def test_result_names_best_trial_seconds_and_next_commands(home: Path) -> None:
     seconds = dict.fromkeys(PARTS, 1.0)
     rows = show_study(_workspace(home), "small").trials
     result = StudyResult(study="small", trials=rows, seconds=seconds | {"total": 7.0})
-    text = "\n".join(result_lines(result, Path("a home")))
+    text = "\n".join(result_lines(result, " --home 'a home'"))
     assert result.best is not None
     assert f"best trial {result.best.number}: val_loss {result.best.value:.4f}" in text
     parts = (
@@ -86,9 +107,9 @@ def test_result_names_best_trial_seconds_and_next_commands(home: Path) -> None:
 def test_result_warns_of_a_best_trial_whose_loss_without_dropout_does_not_fall() -> None:
     warned = replace(_row(0, TrialState.COMPLETE, value=0.5, best_epoch=2), warning="it rose")
     result = StudyResult(study="small", trials=[warned], seconds={"total": 1.0})
-    assert "  warning: it rose" in result_lines(result, Path("mlruns"))
+    assert "  warning: it rose" in result_lines(result)
     calm = replace(result, trials=[replace(warned, warning=None)])
-    assert not any("warning" in line for line in result_lines(calm, Path("mlruns")))
+    assert not any("warning" in line for line in result_lines(calm))
 
 
 def _summary(**given: Any) -> SearchSummary:
@@ -111,20 +132,18 @@ def test_result_says_below_the_best_trial_what_the_search_came_to() -> None:
     summary = _summary()
     rows = [_row(1, TrialState.COMPLETE, value=0.5, best_epoch=2)]
     result = StudyResult(study="small", trials=rows, search=summary, seconds={"total": 1.0})
-    lines = result_lines(result, Path("mlruns"))
+    lines = result_lines(result)
     begin = lines.index(f"warning: {summary.warning}")
     assert lines[begin - 2].startswith("best trial 1: ")
     assert lines[begin + 1 : begin + 3] == [f"search: {one}" for one in summary.sentences]
-    assert not any(
-        "search: " in line for line in result_lines(replace(result, search=None), Path())
-    )
+    assert not any("search: " in line for line in result_lines(replace(result, search=None)))
     assert "answer:" not in lines
 
 
 def test_result_says_what_each_parameter_wants(home: Path) -> None:
     result = show_study(_workspace(home), "small")
     answered = replace(result, search=_summary(effects=(effect(), effect("input_dropout"))))
-    lines = result_lines(replace(answered, seconds={"total": 1.0}), Path("mlruns"))
+    lines = result_lines(replace(answered, seconds={"total": 1.0}))
     begin = lines.index("answer:")
     assert lines[begin + 1].startswith("  layer 1 wants dropout 0.1 to 0.3; ")
     assert lines[begin + 2].startswith("  the input wants dropout 0.1 to 0.3; ")
@@ -148,7 +167,7 @@ def test_two_parameters_that_act_together_are_told_after_each_alone(home: Path) 
         search=_summary(effects=(effect(),), interactions=(both,)),
         seconds={"total": 1.0},
     )
-    lines = result_lines(result, Path("mlruns"))
+    lines = result_lines(result)
     told = lines[lines.index("answer:") + 2]
     assert "wants more dropout (0.4) than with 3 (0.1)" in told
     assert "\x1b" not in told
@@ -184,7 +203,7 @@ def _typed(
 def test_result_without_a_complete_trial_suggests_nothing_about_a_best_one() -> None:
     rows = [_row(0, TrialState.PRUNED, cause="asha: too high")]
     result = StudyResult(study="small", trials=rows, seconds={"total": 1.0})
-    text = "\n".join(result_lines(result, Path("mlruns")))
+    text = "\n".join(result_lines(result))
     assert "no trial is complete" in text
     assert text.endswith("next:\n  pipeline show small\n  pipeline ui")
 
@@ -264,14 +283,14 @@ def _confirmed(losses: dict[int, list[float | None]], accuracy: float | None) ->
 
 def test_confirmed_candidates_are_shown_with_intervals_and_a_star_for_the_tied() -> None:
     confirmed = _confirmed({3: [5.25, 5.16], 7: [0.2, 0.22], 1: [0.25, 0.16]}, 0.9)
-    head, *rows = confirmed_lines(confirmed, Path("there"))[0].splitlines()
+    head, *rows = confirmed_lines(confirmed, " --home there")[0].splitlines()
     titles = ["tied", "trial", "settings", "search", "val_loss", "seeds", "test", "accuracy"]
     assert head.split() == titles
     assert [row.split()[:2] for row in rows] == [["*", "1"], ["*", "7"], ["3", "dropout"]]
     assert "0.2100 [0.0829, 0.3371]" in rows[1]
     assert "0.9000 [0.9000, 0.9000]" in rows[1]
     assert "depth" not in head.join(rows), "what all share is left out"
-    told = confirmed_lines(confirmed, Path("there"))[1:]
+    told = confirmed_lines(confirmed, " --home there")[1:]
     assert told[0] == "trials 1 and 7 cannot be told apart at 2 seeds; 1 has the lowest mean"
     assert told[-1] == "  pipeline refit small --trial 1 --home there"
 
@@ -283,7 +302,7 @@ def test_what_else_a_confirmation_says_is_shown_below_its_table() -> None:
     dropped = replace(_confirmed({4: [0.7, 0.71]}, None).answer.candidates[0], dropped=lost)
     answer = judge([baseline, replace(best, is_search_best=True), dropped])
     confirmed = replace(_confirmed({}, None), answer=answer)
-    table, *told = confirmed_lines(confirmed, Path("mlruns"))
+    table, *told = confirmed_lines(confirmed)
     assert [line.split()[:3] for line in table.splitlines()[1:]] == [
         ["*", "7", "dropout"],
         ["0", "(baseline)", "dropout"],
@@ -303,17 +322,17 @@ def test_setting_without_dropout_that_wins_is_no_trial_to_refit() -> None:
     plain = replace(_confirmed({0: [0.1, 0.11]}, None).answer.candidates[0], number=NO_DROPOUT)
     other = _confirmed({7: [0.5, 0.51]}, None).answer.candidates
     answer = judge([replace(plain, is_baseline=True), *other])
-    lines = confirmed_lines(replace(_confirmed({}, None), answer=answer), Path("mlruns"))
+    lines = confirmed_lines(replace(_confirmed({}, None), answer=answer))
     assert "the baseline wins" in lines
     assert lines[-1].startswith("no trial had this setting; a new study can begin with it (trials:")
 
 
 def test_failed_candidate_is_shown_with_its_cause() -> None:
-    lines = confirmed_lines(_confirmed({3: [0.5, None], 7: [0.2, 0.22]}, None), Path("mlruns"))
+    lines = confirmed_lines(_confirmed({3: [0.5, None], 7: [0.2, 0.22]}, None))
     assert "test loss" in lines[0]
     assert "failed" in lines[0].splitlines()[-1]
     assert "trial 3 failed, repeat 2: diverged [nan]" in lines
-    closed = confirmed_lines(_confirmed({3: [0.5, None]}, None), Path("mlruns"))
+    closed = confirmed_lines(_confirmed({3: [0.5, None]}, None))
     assert closed[-1] == "the test part stayed closed"
 
 

@@ -140,7 +140,7 @@ def test_confirming_gives_an_interval_for_each_score_and_opens_the_test_part_onc
     error, accuracy = told["metrics"]["test/error"], told["test_accuracy"]
     assert error["low"] <= error["mean"] <= error["high"]
     assert error["mean"] == pytest.approx(1 - accuracy["mean"])
-    shown = "\n".join(confirmed_lines(confirmed, tmp_path))
+    shown = "\n".join(confirmed_lines(confirmed))
     assert "test/error" in shown
     metrics = client.get_run(confirmed.run_id).data.metrics
     assert metrics["test/error_mean"] == pytest.approx(error["mean"])
