@@ -18,11 +18,16 @@ from pipeline.trial import Event
 
 KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(2**32), "MALLOC_MMAP_THRESHOLD_": str(2**32)}
 """Make glibc retain freed memory: allocating it again takes 4 % of a step."""
+LEAVE_CUDA = {"PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
+"""Whoever asks torch for GPUs before a fork must not initialise CUDA, or no worker could."""
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+"""Names the GPUs that a process sees; it is read when CUDA is initialised."""
 
 
 @dataclass(eq=False, kw_only=True)
 class _Worker(Worker):
     connection: Connection
+    gpu: str | None
 
 
 class LocalEngine(Pool[_Worker]):
@@ -35,11 +40,14 @@ class LocalEngine(Pool[_Worker]):
     Args:
         fit: ``module:function`` of what a worker does with a cohort.
         n_workers: Processes.
+        gpus: Of each worker the one GPU that it sees, as ``CUDA_VISIBLE_DEVICES`` names it; none:
+            all see what this process does. A worker that dies is replaced on its GPU.
     """
 
-    def __init__(self, fit: str, *, n_workers: int) -> None:
+    def __init__(self, fit: str, *, n_workers: int, gpus: Sequence[str] = ()) -> None:
         super().__init__(n_workers)
         self._fit = fit
+        self._gpus: Sequence[str | None] = gpus or [None] * n_workers
         self._context: Any = None
         self._failed_starts = 0
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the engine
@@ -48,8 +56,8 @@ class LocalEngine(Pool[_Worker]):
     def open(self, context: Any) -> None:
         """Start the workers, each with the context that ``fit`` gets as its second argument."""
         self._context = context
-        for _ in range(self.n_workers):
-            self._start_worker()
+        for gpu in self._gpus:
+            self._start_worker(gpu)
 
     @property
     def fork_server_pid(self) -> int:
@@ -113,7 +121,7 @@ class LocalEngine(Pool[_Worker]):
             self._failed_starts += 1
             if self._failed_starts > MAX_RESTARTS * self.n_workers:  # they may fall together
                 raise EndOfEngineError(self._why_no_start())
-        self._start_worker()
+        self._start_worker(worker.gpu)
         if worker.cohort is None:
             return []
         if not worker.is_ready:
@@ -121,7 +129,7 @@ class LocalEngine(Pool[_Worker]):
             return []
         return [*self._waiting.died(worker.cohort, worker.pending)]
 
-    def _start_worker(self) -> None:
+    def _start_worker(self, gpu: str | None) -> None:
         ours, theirs = socket.socketpair()
         try:
             socket.send_fds(self._line, [b"+"], [theirs.fileno()])
@@ -130,8 +138,9 @@ class LocalEngine(Pool[_Worker]):
             socket.send_fds(self._line, [b"+"], [theirs.fileno()])
         theirs.close()
         connection = Connection(ours.detach())
-        self._workers.append(_Worker(connection=connection))
+        self._workers.append(_Worker(connection=connection, gpu=gpu))
         with contextlib.suppress(OSError):  # a dead worker is noticed when it is read
+            connection.send({} if gpu is None else {VISIBLE: gpu})
             connection.send(self._context)
 
     def _start_fork_server(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
@@ -145,7 +154,7 @@ class LocalEngine(Pool[_Worker]):
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
-            env=KEEP_MEMORY | os.environ | {"PYTHONPATH": path},
+            env=KEEP_MEMORY | LEAVE_CUDA | os.environ | {"PYTHONPATH": path},
         )
         theirs.close()
         self._has_forked = False

@@ -30,9 +30,9 @@ def resolve(reference: str) -> Any:
 def serve(connection: Connection, fit: Fit) -> None:
     """Fit cohorts until the driver goes away.
 
-    The first message is the context, each later one a cohort. Every answer is an
-    ``EpochScores`` or a ``TrialOutcome``; the first, once the context is there, is this
-    process's id.
+    The first message is what is set in the environment, the second the context, each later one a
+    cohort. Every answer is an ``EpochScores`` or a ``TrialOutcome``; the first, once the context is
+    there, is this process's id.
     """
     for theirs in (signal.SIGINT, signal.SIGHUP):  # Ctrl-C and a closed terminal are the driver's
         signal.signal(theirs, signal.SIG_IGN)
@@ -41,6 +41,7 @@ def serve(connection: Connection, fit: Fit) -> None:
     signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))
     threading.Thread(target=_end_with_driver, args=(connection.fileno(),), daemon=True).start()
     try:
+        os.environ |= connection.recv()
         context = connection.recv()
         connection.send(os.getpid())
         while True:

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from tests.engines.test_contract import news_until, outcomes
 
 FIT = "tests.engines.fits:fit"
 ROOT = Path(__file__).parents[2]
-Start = Callable[[str, int], LocalEngine]
+Start = Callable[..., LocalEngine]
 
 
 @pytest.fixture
@@ -26,8 +27,8 @@ def start() -> Iterator[Start]:
     """Starts engines; their processes end with the test, also when it fails."""
     engines: list[LocalEngine] = []
 
-    def start_engine(fit: str, n_workers: int) -> LocalEngine:
-        engines.append(LocalEngine(fit, n_workers=n_workers))
+    def start_engine(fit: str, n_workers: int, **more: Any) -> LocalEngine:
+        engines.append(LocalEngine(fit, n_workers=n_workers, **more))
         return engines[-1]
 
     yield start_engine
@@ -139,6 +140,27 @@ def test_idle_worker_that_is_killed_is_replaced(start: Start) -> None:
     engine.submit(cohort_of(1))
     assert outcomes(news_until(engine, 1))[1].state is TrialState.COMPLETE
     assert engine.worker_pids != [pid]
+
+
+def seen_by_each(engine: LocalEngine) -> dict[int, str]:
+    """The GPUs that each of three idle workers sees, by its process id."""
+    for number in (92, 192, 292):
+        engine.submit(cohort_of(number))
+    told = [(one.cause or "").split() for one in outcomes(news_until(engine, 3)).values()]
+    return {int(pid): gpu for gpu, pid in told}
+
+
+def test_each_worker_sees_its_gpu_alone_and_so_does_what_replaces_it(start: Start) -> None:
+    engine = start(FIT, 3, gpus=["0", "GPU-5f2", "0"])
+    engine.open(None)
+    wait_until(lambda: len(engine.worker_pids) == 3, engine)
+    first = seen_by_each(engine)
+    assert sorted(first.values()) == ["0", "0", "GPU-5f2"]
+    os.kill(lost := next(pid for pid, gpu in first.items() if gpu == "GPU-5f2"), signal.SIGKILL)
+    wait_until(lambda: lost not in engine.worker_pids and len(engine.worker_pids) == 3, engine)
+    again = seen_by_each(engine)
+    assert sorted(again.values()) == ["0", "0", "GPU-5f2"]
+    assert lost not in again
 
 
 def test_fork_server_that_is_killed_is_started_again_when_it_is_needed(start: Start) -> None:
