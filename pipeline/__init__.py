@@ -11,6 +11,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pipeline.app.cluster import Ray
     from pipeline.app.result import StudyResult
     from pipeline.app.study import Study
     from pipeline.app.use import load_model
@@ -27,6 +28,7 @@ __all__ = [
     "Autoencoder",
     "BadInputError",
     "DropoutSearchError",
+    "Ray",
     "Study",
     "StudyConfig",
     "StudyResult",
@@ -40,6 +42,7 @@ _MODULES = {
     "Study": "app.study",
     "StudyResult": "app.result",
     "Workspace": "app.workspace",
+    "Ray": "app.cluster",
     "StudyConfig": "config",
     "TrialConfig": "config",
     "MLP": "learning.modules.mlp",

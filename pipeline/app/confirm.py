@@ -1,10 +1,10 @@
 """Train a study's best few again on new seeds, and open the test part."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
+from pipeline.app.cluster import HERE, Job, Placement, start_engine
 from pipeline.app.confirmed import ConfirmedStudy
 from pipeline.app.inputs import Data, find_trial_classes, prepare_trial
 from pipeline.app.repair import read_stored_study
@@ -90,7 +90,7 @@ class Candidates:
         self,
         *,
         seeds: int = 5,
-        workers: int | None = None,
+        placement: Placement = HERE,
         watch: WatchTraining = ignore,
         plan: Plan = ignore,
     ) -> ConfirmedStudy:
@@ -103,7 +103,7 @@ class Candidates:
 
         Args:
             seeds: How many new seeds.
-            workers: Worker processes; by default one a core.
+            placement: Where they are trained.
             watch: Called with each epoch's scores and each outcome.
             plan: Called at the start, and when candidates were dropped.
 
@@ -114,20 +114,20 @@ class Candidates:
         from pipeline.analysis import judge, race
         from pipeline.tracking.confirmation import confirming
 
-        n_workers = workers or len(os.sched_getaffinity(0))
         objective = self.trials[0].record.trial.objective
         with self.workspace.hold(self.study):
             data = self._data()
+            job = Job.of_trial(self.trials[0], self.workspace, where=f"study {self.study!r}")
             with (
+                start_engine(placement, job, at_most=seeds * len(self.trials)) as engine,
                 confirming(self.trials, n_seeds=seeds) as run,
-                Workers(data, n_workers=min(n_workers, seeds * len(self.trials))) as pool,
             ):
                 configs = [trial.record.trial for trial in self.trials]
                 training = Repeats(
                     configs={config.shown_number: config for config in configs},
                     n_seeds=seeds,
                     run=run,
-                    workers=pool,
+                    workers=Workers(engine, data),
                     watch=watch,
                     plan=plan,
                 )

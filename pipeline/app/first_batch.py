@@ -1,10 +1,9 @@
 """A user's class is tried on one batch before a study begins: its faults cost seconds."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from pipeline.app.training import TICK_SECONDS
-from pipeline.config import Params, StudyConfig, TrainerConfig, usual_setting
+from pipeline.config import Params, StudyConfig, TrainerConfig, TrialConfig, usual_setting
 from pipeline.errors import BadInputError, visible
 from pipeline.trial import Assignment, Cohort, Engine, TrialOutcome, TrialState
 
@@ -34,7 +33,7 @@ def try_first_batch(study: StudyConfig, engine: Engine, *, where: str) -> None:
         BadInputError: The class raises, or does not log what decides.
     """
     params = first_params(study)
-    engine.submit(Cohort((_one_batch(study, params),)))
+    engine.submit(Cohort((_one_batch(study),)))
     outcome = None
     while outcome is None:
         events = engine.events(TICK_SECONDS)
@@ -62,10 +61,15 @@ def first_params(study: StudyConfig) -> Params:
     return {name: params[name] for name in study.space.active(params)}
 
 
-def _one_batch(study: StudyConfig, params: Mapping[str, Any]) -> Assignment:
+def first_trial(study: StudyConfig) -> TrialConfig:
+    """The trial that a study begins with, so far as the study file tells."""
     from pipeline.search.blocks import resolve
 
-    config = resolve(study, 0, params)
+    return resolve(study, 0, first_params(study))
+
+
+def _one_batch(study: StudyConfig) -> Assignment:
+    config = first_trial(study)
     trainer = config.training.trainer or TrainerConfig()
     training = config.training.model_copy(update={"trainer": trainer.model_copy(update=ONE_BATCH)})
     return Assignment(config=config.model_copy(update={"training": training}), epochs=1)

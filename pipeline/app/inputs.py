@@ -44,15 +44,22 @@ def find_study_classes(
     return code
 
 
-def find_trial_classes(config: TrialConfig, workspace: Workspace, *, where: str) -> None:
+def find_trial_classes(
+    config: TrialConfig, workspace: Workspace, *, where: str
+) -> list[trust.CustomCode]:
     """Let a recorded trial's classes be found in the working folder, if this user has run them.
+
+    Returns:
+        The code of the classes; none where the trial names no class.
 
     Raises:
         BadInputError: The record names code that this user has not run in its study.
     """
-    if names_custom_class(config):
-        trust.check_trial(config, workspace, where=where)
-        _extend_search_path()
+    if not names_custom_class(config):
+        return []
+    code = trust.check_trial(config, workspace, where=where)
+    _extend_search_path()
+    return code
 
 
 def _extend_search_path(*folders: Path) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from pipeline.app.cluster import HERE, Job, Placement, start_engine
 from pipeline.app.inputs import prepare_trial
 from pipeline.app.training import train_alone
 from pipeline.app.workspace import Workspace
@@ -47,6 +48,7 @@ def refit(
     study: str,
     *,
     trial: int | Literal["best"] = "best",
+    placement: Placement = HERE,
     watch: Watch = ignore,
 ) -> Refit:
     """Train a setting on its own seeds with the validation rows as well; no row of the test.
@@ -55,6 +57,7 @@ def refit(
         workspace: Where the ledger and the data are.
         study: Its name.
         trial: Its number.
+        placement: Where it is trained.
         watch: Called with each epoch's scores and the outcome.
 
     Raises:
@@ -75,7 +78,9 @@ def refit(
         from pipeline.learning.custom.datamodule import check_joins
 
         check_joins(config, where=f"study {study!r}")
-    outcome = train_alone(assignment, data, watch)
+    job = Job.of_trial(original, workspace, where=f"study {study!r}")
+    with start_engine(placement, job, at_most=1) as engine:
+        outcome = train_alone(engine, assignment, data, watch)
     logged = log_refit(original, config, outcome)
     return Refit(
         study=study,

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from pipeline.app.cluster import HERE, Job, Placement, start_engine
 from pipeline.app.inputs import prepare_trial
 from pipeline.app.training import train_alone
 from pipeline.app.workspace import Workspace
@@ -58,6 +59,7 @@ def reproduce(
     target: str,
     *,
     trial: int | Literal["best"] | None = None,
+    placement: Placement = HERE,
     watch: Watch = ignore,
 ) -> Reproduction:
     """Train a trial again from its MLflow record alone, in a fresh process, and compare.
@@ -67,6 +69,7 @@ def reproduce(
         target: A study's name or, where ``trial`` is not given, a run id (32 hex digits): of a
             trial, or of what ``confirm`` or ``refit`` trained.
         trial: Its number; ``best`` where only a study is named.
+        placement: Where it is trained.
         watch: Called with each epoch's scores and the outcome.
 
     Raises:
@@ -80,7 +83,7 @@ def reproduce(
     workspace.check_has_studies(target)
     workspace.check_home(to_write=True)
     original = read_recorded(workspace, target, trial)
-    again = _train_again(workspace, original, watch)
+    again = _train_again(workspace, original, placement, watch)
     comparison = compare(original, again)
     run_id = log_reproduction(
         original,
@@ -110,7 +113,9 @@ def read_recorded(
     return read_trial(workspace.ledger_uri, target, "best" if trial is None else trial)
 
 
-def _train_again(workspace: Workspace, original: "RecordedTrial", watch: Watch) -> TrialOutcome:
+def _train_again(
+    workspace: Workspace, original: "RecordedTrial", placement: Placement, watch: Watch
+) -> TrialOutcome:
     """Train as many epochs as the trial was trained; no rule stops it earlier.
 
     A failed trial may have failed during an epoch after the last one that it scored.
@@ -118,10 +123,13 @@ def _train_again(workspace: Workspace, original: "RecordedTrial", watch: Watch) 
     record = original.record
     config, has_failed = record.trial, record.state is TrialState.FAIL
     longest = config.training.epochs
-    data = prepare_trial(config, workspace, where=f"run {original.run_id}")
+    where = f"run {original.run_id}"
+    data = prepare_trial(config, workspace, where=where)
     assignment = Assignment(
         config=config,
         epochs=longest if has_failed else min(record.epochs_run, longest),
         is_refit=original.is_refit,
     )
-    return train_alone(assignment, data, watch)
+    job = Job.of_trial(original, workspace, where=where)
+    with start_engine(placement, job, at_most=1) as engine:
+        return train_alone(engine, assignment, data, watch)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pipeline.app import trust
-from pipeline.app.cluster import Ray, start_engine
+from pipeline.app.cluster import Job, Placement, Ray, start_engine
 from pipeline.app.first_batch import try_first_batch
 from pipeline.app.inputs import (
     Data,
@@ -117,20 +117,34 @@ class Study:
 
         return show_study(self.workspace, self.config.name)
 
-    def reproduce(self, *, trial: int | Literal["best"] = "best") -> "Reproduction":
+    def reproduce(
+        self,
+        *,
+        trial: int | Literal["best"] = "best",
+        cluster: Ray | None = None,
+        gpus: str | Sequence[int] | None = None,
+    ) -> "Reproduction":
         """Train a trial again from its record, and compare: see ``reproduce.reproduce``."""
         from pipeline.app.reproduce import reproduce
 
-        return reproduce(self.workspace, self.config.name, trial=trial)
+        placement = Placement(cluster=cluster, gpus=gpus)
+        return reproduce(self.workspace, self.config.name, trial=trial, placement=placement)
 
     def confirm(
-        self, *, top: int = 5, seeds: int = 5, workers: int | None = None
+        self,
+        *,
+        top: int = 5,
+        seeds: int = 5,
+        workers: int | None = None,
+        cluster: Ray | None = None,
+        gpus: str | Sequence[int] | None = None,
     ) -> "ConfirmedStudy":
         """Train the best trials again on new seeds, then open the test part: see ``Candidates``."""
         from pipeline.app.confirm import Candidates
 
+        placement = Placement(workers=workers, cluster=cluster, gpus=gpus)
         candidates = Candidates.read(self.workspace, self.config.name, top=top)
-        return candidates.confirm(seeds=seeds, workers=workers)
+        return candidates.confirm(seeds=seeds, placement=placement)
 
     def report(self, *, out: Path | None = None) -> "Report":
         """Write one HTML file that answers the study's question: see ``report.write_report``."""
@@ -138,11 +152,18 @@ class Study:
 
         return write_report(self.workspace, self.config.name, out=out)
 
-    def refit(self, *, trial: int | Literal["best"] = "best") -> "Refit":
+    def refit(
+        self,
+        *,
+        trial: int | Literal["best"] = "best",
+        cluster: Ray | None = None,
+        gpus: str | Sequence[int] | None = None,
+    ) -> "Refit":
         """Train a setting on training and validation rows together: see ``refit.refit``."""
         from pipeline.app.refit import refit
 
-        return refit(self.workspace, self.config.name, trial=trial)
+        placement = Placement(cluster=cluster, gpus=gpus)
+        return refit(self.workspace, self.config.name, trial=trial, placement=placement)
 
     @waiting_for_storage
     def run(  # noqa: PLR0913 - each is an option of the command, or looks on
@@ -150,6 +171,7 @@ class Study:
         *,
         workers: int | None = None,
         cluster: Ray | None = None,
+        gpus: str | Sequence[int] | None = None,
         max_cohort: int | None = None,
         retry_failed: bool = False,
         begun: Callable[[Sequence[TrialRow]], None] = ignore,
@@ -160,9 +182,11 @@ class Study:
         """Run the study to its end, or go on with it; a notebook shows how far it is.
 
         Args:
-            workers: Worker processes; by default one a core, of a cluster one for each share of
-                its ``resources``.
+            workers: Worker processes; by default one a core, of GPUs and of a cluster one for each
+                share of the study's ``resources``.
             cluster: Where the workers are; by default on this machine.
+            gpus: ``all``, or numbers among the machine's visible GPUs, ``[0, 1]``; each worker sees
+                one of them.
             max_cohort: The most trials of one shape to train together; by default what keeps
                 all workers busy. It changes no row of the table.
             retry_failed: Train the trials that failed in earlier runs again, as new attempts.
@@ -187,12 +211,13 @@ class Study:
         from pipeline.search.time_ledger import TimeLedger
 
         started = started or time.perf_counter()
+        placement = Placement(workers=workers, cluster=cluster, gpus=gpus)
         self.workspace.check_home(to_write=True)
         code = find_study_classes(self.config, self.workspace, self.file)
         with (
             hold_study(self.workspace.home, self.config.name),
             # Before all else: the workers' imports take longest, and the rest is done meanwhile.
-            start_engine(cluster, workers, self.config.resources, code) as engine,
+            start_engine(placement, self._job(code), tell=tell) as engine,
         ):
             seconds = TimeLedger(started, n_workers=engine.n_workers)
             with seconds.starting("checks"):
@@ -237,6 +262,10 @@ class Study:
         if problem := describe_failed_study(self.config.name, rows):
             raise StudyFailedError(problem, result)
         return result
+
+    def _job(self, code: Sequence[trust.CustomCode]) -> Job:
+        resources = self.config.resources
+        return Job(config=self.config, resources=resources, code=code, where=self.file)
 
     @contextmanager
     def _held_store(

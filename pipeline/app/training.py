@@ -1,13 +1,16 @@
-"""Train settings on this machine's workers, outside a study's search."""
+"""Train settings on the workers of an engine, outside a study's search."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from typing import Self
+from typing import TYPE_CHECKING
 
 from pipeline.app.inputs import Data
 from pipeline.config import TrialConfig
-from pipeline.trial import Assignment, Cohort, Engine, Event, TrialKey, TrialOutcome, Watch
+from pipeline.trial import Assignment, Cohort, Event, TrialKey, TrialOutcome, Watch
+
+if TYPE_CHECKING:
+    from pipeline.engines import LocalEngine
+    from pipeline.engines.ray import RayEngine
 
 TICK_SECONDS = 1.0
 
@@ -18,26 +21,22 @@ WatchTraining = Callable[[TrialConfig, Event], None]
 
 
 class Workers:
-    """Worker processes that are started with the first cohort, and stay until the block is left.
+    """The workers of an engine, which are handed their data with the first cohort.
 
     Args:
+        engine: Started; whoever started it ends it.
         data: What the workers open.
-        n_workers: At most so many processes.
     """
 
-    def __init__(self, data: Data, *, n_workers: int) -> None:
-        self.n_workers = n_workers
+    def __init__(self, engine: "LocalEngine | RayEngine", data: Data) -> None:
+        self._engine = engine
         self._data = data
-        self._engine: Engine | None = None
-        self._stack = ExitStack()
+        self._is_open = False
 
-    def __enter__(self) -> Self:
-        """Start nothing yet."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End the processes."""
-        self._stack.close()
+    @property
+    def n_workers(self) -> int:
+        """How many cohorts are trained at a time."""
+        return self._engine.n_workers
 
     def train(
         self, cohorts: Sequence[Cohort], watch: WatchTraining
@@ -57,8 +56,11 @@ class Workers:
         waiting = deque(cohorts)
         in_flight: dict[TrialKey, TrialConfig] = {}
         ended: list[tuple[TrialConfig, TrialOutcome]] = []
+        engine = self._engine
+        if waiting and not self._is_open:
+            self._is_open = True
+            engine.open(self._data)
         while waiting or in_flight:
-            engine = self._engine = self._engine or self._start()
             while waiting and engine.wants_work:
                 cohort = waiting.popleft()
                 in_flight |= {one.key: one.config for one in cohort.assignments}
@@ -70,28 +72,26 @@ class Workers:
                 watch(config, event)
         return ended
 
-    def _start(self) -> Engine:
-        from pipeline.engines import LocalEngine
-
-        engine = self._stack.enter_context(LocalEngine(FIT, n_workers=self.n_workers))
-        engine.open(self._data)
-        return engine
-
 
 def train(
     cohorts: Sequence[Cohort], data: Data, *, n_workers: int, watch: WatchTraining
 ) -> list[tuple[TrialConfig, TrialOutcome]]:
-    """Train cohorts in fresh processes and collect their outcomes: see ``Workers``."""
-    with Workers(data, n_workers=min(n_workers, len(cohorts))) as workers:
-        return workers.train(cohorts, watch)
+    """Train cohorts in fresh processes of this machine and collect their outcomes."""
+    from pipeline.engines import LocalEngine
+
+    with LocalEngine(FIT, n_workers=min(n_workers, len(cohorts))) as engine:
+        return Workers(engine, data).train(cohorts, watch)
 
 
-def train_alone(assignment: Assignment, data: Data, watch: Watch) -> TrialOutcome:
+def train_alone(
+    engine: "LocalEngine | RayEngine", assignment: Assignment, data: Data, watch: Watch
+) -> TrialOutcome:
     """Train one setting in a fresh process.
 
     Raises:
         WorkFailedError: No worker starts.
     """
     cohort = Cohort((assignment,))
-    [(_, outcome)] = train([cohort], data, n_workers=1, watch=lambda _config, event: watch(event))
+    workers = Workers(engine, data)
+    [(_, outcome)] = workers.train([cohort], lambda _config, event: watch(event))
     return outcome

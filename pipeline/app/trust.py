@@ -78,7 +78,7 @@ def check_study(config: StudyConfig, workspace: Workspace, file: str) -> list[Cu
     return code
 
 
-def check_trial(config: TrialConfig, workspace: Workspace, *, where: str) -> None:
+def check_trial(config: TrialConfig, workspace: Workspace, *, where: str) -> list[CustomCode]:
     """Refuse a recorded trial whose code this user has not run in its study.
 
     With ``--trust-code`` the code is remembered.
@@ -87,6 +87,9 @@ def check_trial(config: TrialConfig, workspace: Workspace, *, where: str) -> Non
         config: The record's.
         workspace: Where the record was read.
         where: What an error names.
+
+    Returns:
+        The code that may be imported.
 
     Raises:
         BadInputError: Naming the class and its file; nothing of it was imported.
@@ -101,6 +104,7 @@ def check_trial(config: TrialConfig, workspace: Workspace, *, where: str) -> Non
                     f"{one.path} ({one.files[-1]}) is code that you have not run in this study"
                 )
                 raise BadInputError(where=where, key=one.key, problem=f"{problem}; {TO_TRUST}")
+    return code
 
 
 def remember(study: str, code: Sequence[CustomCode], workspace: Workspace) -> None:

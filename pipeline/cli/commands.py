@@ -18,6 +18,7 @@ from pipeline.cli.options import (
     File,
     Trial,
     same_place,
+    with_placement,
     with_training_workspace,
     with_trial,
     with_workers,
@@ -27,6 +28,7 @@ from pipeline.cli.signals import end_on_signals, exit_code_of
 from pipeline.errors import DropoutSearchError, visible, without_password
 
 if TYPE_CHECKING:
+    from pipeline.app.cluster import Placement
     from pipeline.app.workspace import Workspace
 
 STARTED = time.perf_counter()
@@ -96,6 +98,7 @@ def commands() -> None:
     help="The study's total of trials, in place of the file's.",
 )
 @with_workers
+@with_placement
 @click.option(
     "--max-cohort",
     type=click.IntRange(1, 1024),
@@ -113,20 +116,6 @@ def commands() -> None:
     help="Log processor, memory, disk and network to MLflow meanwhile.",
 )
 @click.option(
-    "--engine",
-    type=click.Choice(["local", "ray"]),
-    default="local",
-    show_default=True,
-    help="Where trials are trained: on this machine, or on a Ray cluster.",
-)
-@click.option(
-    "--ray-address",
-    envvar="RAY_ADDRESS",
-    show_envvar=True,
-    metavar="HOST:PORT",
-    help="The cluster's head; by default the cluster of this machine, or one that is started.",
-)
-@click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Replace a value of the file."
 )
 @with_training_workspace
@@ -134,18 +123,15 @@ def run(  # noqa: PLR0913 - one argument an option
     *,
     file: Path,
     trials: int | None,
-    workers: int | None,
+    placement: "Placement",
     max_cohort: int | None,
     retry_failed: bool,
     system_metrics: bool,
-    engine: str,
-    ray_address: str | None,
     overrides: tuple[str, ...],
     workspace: "Workspace",
     as_json: bool,
 ) -> None:
     """Run the study in FILE to its end, or go on with it."""
-    from pipeline.app.cluster import Ray
     from pipeline.app.result import StudyFailedError
     from pipeline.app.study import Study
     from pipeline.cli.progress import StudyProgress
@@ -159,8 +145,9 @@ def run(  # noqa: PLR0913 - one argument an option
     with StudyProgress(study.config) as progress:
         try:
             result = study.run(
-                workers=workers,
-                cluster=Ray(address=ray_address) if engine == "ray" else None,
+                workers=placement.workers,
+                cluster=placement.cluster,
+                gpus=placement.gpus,
                 max_cohort=max_cohort,
                 retry_failed=retry_failed,
                 begun=progress.take_up,
@@ -233,15 +220,23 @@ def schema(*, as_json: bool) -> None:  # noqa: ARG001 - it prints nothing but JS
 @commands.command()
 @click.argument("target", metavar="STUDY|RUN_ID")
 @with_trial
+@with_placement
 @with_training_workspace
-def reproduce(*, target: str, trial: Trial | None, workspace: "Workspace", as_json: bool) -> None:
+def reproduce(
+    *,
+    target: str,
+    trial: Trial | None,
+    placement: "Placement",
+    workspace: "Workspace",
+    as_json: bool,
+) -> None:
     """Train a trial again from its MLflow record and compare it bit for bit."""
     from pipeline.app.reproduce import reproduce as reproduce_
     from pipeline.cli.progress import Epochs
     from pipeline.cli.render import reproduced_lines
 
     with Epochs() as epochs:
-        answer = reproduce_(workspace, target, trial=trial, watch=epochs.watch)
+        answer = reproduce_(workspace, target, trial=trial, placement=placement, watch=epochs.watch)
     _print(answer.as_json(), reproduced_lines(answer), as_json=as_json)
     if answer.comparison.verdict != "identical":
         sys.exit(1)
@@ -266,13 +261,14 @@ def reproduce(*, target: str, trial: Trial | None, workspace: "Workspace", as_js
     help="On how many new seeds each is trained.",
 )
 @with_workers
+@with_placement
 @with_training_workspace
 def confirm(
     *,
     study: str,
     top: int,
     seeds: int,
-    workers: int | None,
+    placement: "Placement",
     workspace: "Workspace",
     as_json: bool,
 ) -> None:
@@ -284,7 +280,7 @@ def confirm(
     candidates = Candidates.read(workspace, study, top=top)
     with RepeatsProgress(study, n_candidates=len(candidates.trials), n_seeds=seeds) as progress:
         confirmed = candidates.confirm(
-            seeds=seeds, workers=workers, watch=progress.watch, plan=progress.plan
+            seeds=seeds, placement=placement, watch=progress.watch, plan=progress.plan
         )
     lines = confirmed_lines(confirmed, same_place(workspace))
     _print(confirmed.as_json(), lines, as_json=as_json)
@@ -315,17 +311,24 @@ def report(*, study: str, out: Path | None, workspace: "Workspace", as_json: boo
 @commands.command()
 @click.argument("study")
 @with_trial
+@with_placement
 @with_training_workspace
-def refit(*, study: str, trial: Trial | None, workspace: "Workspace", as_json: bool) -> None:
+def refit(
+    *,
+    study: str,
+    trial: Trial | None,
+    placement: "Placement",
+    workspace: "Workspace",
+    as_json: bool,
+) -> None:
     """Train a trial's setting on training and validation rows together and keep the weights."""
     from pipeline.app.refit import refit as refit_
     from pipeline.cli.progress import Epochs
     from pipeline.cli.render import refit_lines
 
     with Epochs() as epochs:
-        answer = refit_(
-            workspace, study, trial="best" if trial is None else trial, watch=epochs.watch
-        )
+        chosen: Trial = "best" if trial is None else trial
+        answer = refit_(workspace, study, trial=chosen, placement=placement, watch=epochs.watch)
     _print(answer.as_json(), refit_lines(answer), as_json=as_json)
 
 

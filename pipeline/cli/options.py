@@ -91,8 +91,52 @@ with_workers = click.option(
     "--workers",
     type=click.IntRange(1, 1024),
     metavar="N",
-    help="Worker processes; by default one a core.",
+    help="Worker processes; by default one a core, or one for each share of a GPU or cluster.",
 )
+
+
+ENGINE = click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Where trials are trained: on this machine, or on a Ray cluster.",
+)
+RAY_ADDRESS = click.option(
+    "--ray-address",
+    envvar="RAY_ADDRESS",
+    show_envvar=True,
+    metavar="HOST:PORT",
+    help="The cluster's head; by default the cluster of this machine, or one that is started.",
+)
+GPUS = click.option(
+    "--gpus",
+    metavar="all|0,1",
+    help="GPUs of this machine, as they are visible; each worker trains on one of them.",
+)
+
+
+def with_placement(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say where trials are trained; the command gets a ``placement``.
+
+    One that has ``with_workers``, too, has the number in it.
+    """
+
+    @wraps(command)
+    def call(
+        *,
+        engine: str,
+        ray_address: str | None,
+        gpus: str | None,
+        workers: int | None = None,
+        **others: Any,
+    ) -> None:
+        from pipeline.app.cluster import Placement, Ray
+
+        cluster = Ray(address=ray_address) if engine == "ray" else None
+        command(placement=Placement(workers=workers, cluster=cluster, gpus=gpus), **others)
+
+    return ENGINE(RAY_ADDRESS(GPUS(call)))
 
 
 def _number(_ctx: click.Context, _param: click.Parameter, text: str | None) -> Trial | None:

@@ -5,8 +5,9 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any, Final
 
 os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".*")  # read when Ray is imported; else
@@ -17,23 +18,37 @@ from ray.exceptions import RayError, RayTaskError
 from pipeline.config import Resources
 from pipeline.engines.dispatch import MAX_RESTARTS
 from pipeline.engines.pool import Pool, Worker
-from pipeline.engines.ray_worker import RayWorker, differing, installation
+from pipeline.engines.ray_nodes import WHERE, Delivery, Nodes, faults_in
+from pipeline.engines.ray_worker import RayWorker
 from pipeline.errors import BadInputError, EndOfEngineError, WorkFailedError, first_line
-from pipeline.trial import Event
+from pipeline.trial import Event, Tell, ignore
 
 ADDRESS: Final = "RAY_ADDRESS"
 CONNECT_SECONDS: Final = 5.0
 PLACE_SECONDS: Final = 300.0
 """A cluster that grows by itself has a node for the first worker by then."""
-WHERE: Final = "--ray-address"
+
+
+class _Step(Enum):
+    PLACE = auto()
+    NODE = auto()
+    START = auto()
 
 
 @dataclass(eq=False, kw_only=True)
 class _Worker(Worker):
-    """An actor, and the call of it that has no answer yet."""
+    """An actor, and the call that it waits for.
+
+    Attributes:
+        call: Of the actor, or the question that its node is asked; ``None`` while it is idle.
+        awaits: What the call answers until it is ready.
+        node_id: Where Ray has placed it.
+    """
 
     actor: Any
-    call: Any = None
+    call: Any
+    awaits: _Step = _Step.PLACE
+    node_id: str = ""
 
 
 class RayEngine(Pool[_Worker]):
@@ -41,20 +56,23 @@ class RayEngine(Pool[_Worker]):
 
     An actor that is lost, with its node or alone, is asked for again, and Ray places it where
     there is room; its cohort is trained again, which by promise 1 changes nothing. Nodes may come
-    and go: a worker for which there is no room waits for it.
+    and go: a worker for which there is no room waits for it. A node is asked what it has before it
+    trains; one that lacks something ends no study that others can train.
 
     Args:
         fit: ``module:function`` of what a worker does with a cohort.
         n_workers: Actors; by default as many as the cluster has room for now, one at least.
+        at_most: So many actors, though there were room for more.
         address: ``host:port`` of the head; by default ``RAY_ADDRESS``, or a cluster on this
             machine, or one that is started here and ends with the engine.
         resources: What a worker takes of a node.
-        pack: Makes what travels to the nodes of the context that ``open`` is given.
-        unpack: ``module:function`` that makes the context of it again.
-        code: A folder that is brought to the nodes and searched for modules.
+        delivery: What is brought to the nodes, and what they are asked.
+        tell: Called with one line for each node that joins and lacks something.
 
     Raises:
-        BadInputError: Nothing answers at the address, or another version of Ray or Python does.
+        BadInputError: Nothing answers at the address, or another version of Ray or Python does, or
+            a node lacks something.
+        WorkFailedError: No node has room for a worker.
     """
 
     def __init__(
@@ -62,31 +80,33 @@ class RayEngine(Pool[_Worker]):
         fit: str,
         *,
         n_workers: int | None = None,
+        at_most: int | None = None,
         address: str | None = None,
         resources: Resources | None = None,
-        pack: Callable[[Any], Any],
-        unpack: str,
-        code: str | None = None,
+        delivery: Delivery,
+        tell: Tell = ignore,
     ) -> None:
         super().__init__(n_workers or 1)
-        self._fit, self._pack, self._unpack = fit, pack, unpack
+        self._fit, self._delivery, self._tell = fit, delivery, tell
         self._resources = resources or Resources()
         self._packed: Any = None
         self._failed_starts = 0
-        _connect(address, code)
+        _connect(address, delivery.code)
         try:
-            self.n_workers = n_workers or max(1, _room(self._resources, ray.cluster_resources()))
+            self._nodes = Nodes(self._resources, delivery)
+            self._nodes.check(PLACE_SECONDS)
+            n_workers = n_workers or max(1, self._nodes.room)
+            self.n_workers = min(n_workers, at_most or n_workers)
             self._workers = [self._make_worker() for _ in range(self.n_workers)]
-            self._check_installation()
+            self._check_first()
         except BaseException:
             self.close()
             raise
 
     def open(self, context: Any) -> None:
         """Send the workers what trials are trained on; they start as there is room."""
-        self._packed = ray.put(self._pack(context))
-        for worker in self._workers:
-            self._open_worker(worker)
+        self._packed = ray.put(self._delivery.pack(context))
+        self.events(0.0)
 
     def events(self, timeout_seconds: float) -> Sequence[Event]:
         """Wait for news, at most so long.
@@ -114,21 +134,19 @@ class RayEngine(Pool[_Worker]):
         ray.shutdown()
 
     def _make_worker(self) -> _Worker:
-        remote = ray.remote(RayWorker)
         options = self._resources.of_ray | {"scheduling_strategy": "SPREAD", "max_restarts": 0}
-        return _Worker(actor=remote.options(**options).remote(self._fit))
+        options["label_selector"] = self._nodes.label_selector
+        actor = ray.remote(RayWorker).options(**options).remote(self._fit)
+        return _Worker(actor=actor, call=actor.node_id.remote())
 
-    def _open_worker(self, worker: _Worker) -> None:
-        worker.call = worker.actor.open.remote(self._unpack, self._packed)
-
-    def _check_installation(self) -> None:
-        """Refuse a cluster that would give another table, before anything is written.
+    def _check_first(self) -> None:
+        """Wait until a worker has a place, and ask its node if it has joined just now.
 
         Raises:
-            BadInputError: Its first worker's node has other versions.
+            BadInputError: The node lacks something.
             WorkFailedError: No node has room for a worker.
         """
-        calls = [worker.actor.installation.remote() for worker in self._workers]
+        calls = [worker.call for worker in self._workers]
         done, _ = ray.wait(calls, num_returns=1, timeout=PLACE_SECONDS)
         if not done:
             message = (
@@ -137,25 +155,21 @@ class RayEngine(Pool[_Worker]):
             )
             raise WorkFailedError(message)
         try:
-            there = ray.get(done[0])
+            node_id = ray.get(done[0])
         except RayError as error:
             raise EndOfEngineError(_why_no_start(error)) from None
-        if differs := differing(installation(), there):
-            raise BadInputError(
-                where=WHERE,
-                got=f"a node with {', '.join(differs)}",
-                expected="nodes with what is installed here",
-            )
+        if not self._nodes.is_sound(node_id):
+            self._nodes.check_answer(node_id, self._nodes.ask(node_id))
 
     def _news_of(self, worker: _Worker) -> list[Event]:
         """Take what a worker's call has come to, and replace a worker that is lost."""
         call, worker.call = worker.call, None
         try:
-            news = ray.get(call)
+            news: Any = faults_in(call) if worker.awaits is _Step.NODE else ray.get(call)
         except (RayError, EndOfEngineError) as error:
             return self._replace(worker, error)
         if not worker.is_ready:
-            worker.pid, self._failed_starts = news, 0
+            self._start(worker, news)
             return []
         for event in news:
             self._waiting.note(event)
@@ -163,6 +177,45 @@ class RayEngine(Pool[_Worker]):
         if worker.cohort is not None:
             worker.call = worker.actor.exchange.remote([])
         return [*news]
+
+    def _start(self, worker: _Worker, answer: Any) -> None:
+        """Bring a worker a step on: it is placed, its node is asked, its process starts."""
+        match worker.awaits:
+            case _Step.PLACE:
+                worker.node_id = answer
+            case _Step.NODE:
+                self._hear(worker.node_id, answer)
+            case _Step.START:
+                worker.pid, self._failed_starts = answer, 0
+                return
+        if self._nodes.is_refused(worker.node_id):
+            self._place_elsewhere(worker)
+        elif self._nodes.is_sound(worker.node_id):
+            worker.awaits = _Step.START
+            worker.call = worker.actor.open.remote(self._delivery.unpack, self._packed)
+        else:
+            worker.awaits = _Step.NODE
+            worker.call = self._nodes.ask(worker.node_id)
+
+    def _hear(self, node_id: str, faults: Sequence[str]) -> None:
+        """Take a node's answer; what it lacks is told once, though several workers are on it."""
+        if not self._nodes.is_refused(node_id) and (line := self._nodes.note(node_id, faults)):
+            self._tell(line)
+
+    def _place_elsewhere(self, worker: _Worker) -> None:
+        """Ask Ray for a worker on another node in place of one whose node lacks something.
+
+        Raises:
+            EndOfEngineError: No other node has room for one, and none is ready.
+        """
+        self._workers.remove(worker)
+        _kill(worker)
+        if not self._nodes.has_other and not self.worker_pids:
+            message = (
+                f"no node of the Ray cluster is left: {self._nodes.why_refused(worker.node_id)}"
+            )
+            raise EndOfEngineError(message)
+        self._workers.append(self._make_worker())
 
     def _feed(self) -> None:
         """Give cohorts to workers that are ready; there may never be room for the others."""
@@ -179,9 +232,7 @@ class RayEngine(Pool[_Worker]):
             self._failed_starts += 1
             if self._failed_starts > MAX_RESTARTS * self.n_workers:  # they may fall together
                 raise EndOfEngineError(_why_no_start(error))
-        fresh = self._make_worker()
-        self._workers.append(fresh)
-        self._open_worker(fresh)
+        self._workers.append(self._make_worker())
         if worker.cohort is None:
             return []
         return [*self._waiting.died(worker.cohort, worker.pending)]
@@ -224,12 +275,6 @@ def _check_answers(address: str) -> None:
     except (OSError, OverflowError) as error:
         got = f"{address} ({getattr(error, 'strerror', None) or error})"
         raise BadInputError(where=WHERE, got=got, expected="a Ray head that answers") from None
-
-
-def _room(wanted: Resources, there: Mapping[str, float]) -> int:
-    """For how many workers a cluster has room."""
-    needs = {"CPU": wanted.cpus, "GPU": wanted.gpus, "memory": wanted.memory or 0}
-    return min(int(there.get(name, 0) / need) for name, need in needs.items() if need)
 
 
 def _kill(worker: _Worker) -> None:

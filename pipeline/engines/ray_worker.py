@@ -12,6 +12,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
+import ray
+
 import pipeline
 from pipeline.engines.local import LocalEngine
 from pipeline.engines.worker import resolve
@@ -24,8 +26,15 @@ TICK_SECONDS: Final = 1.0
 
 def installation() -> dict[str, str]:
     """What is installed here, by what it is: packages' versions, and a digest of the project."""
-    versions = {name: metadata.version(name) for name in PACKAGES}
+    versions = {name: _version(name) for name in PACKAGES}
     return versions | {"python": platform.python_version(), "project": _sources_sha256()}
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "none"
 
 
 def _sources_sha256() -> str:
@@ -50,6 +59,18 @@ def differing(here: Mapping[str, str], there: Mapping[str, str]) -> list[str]:
     ]
 
 
+def faults_of_node(here: Mapping[str, str], check: str | None, asked: Any) -> list[str]:
+    """Name what the node that this is lacks.
+
+    Args:
+        here: What is installed on the driver's machine.
+        check: ``module:function`` that names what is lacking beside; it may take imports.
+        asked: Its argument.
+    """
+    faults = differing(here, installation())
+    return faults if faults or check is None else [*resolve(check)(asked)]
+
+
 class RayWorker:
     """What the driver calls by Ray.
 
@@ -60,9 +81,9 @@ class RayWorker:
     def __init__(self, fit: str) -> None:
         self._engine = LocalEngine(fit, n_workers=1)
 
-    def installation(self) -> dict[str, str]:
-        """What is installed on the node."""
-        return installation()
+    def node_id(self) -> str:
+        """The node on which Ray has placed it."""
+        return str(ray.get_runtime_context().get_node_id())
 
     def open(self, unpack: str, packed: Any) -> int:
         """Start the process, with what the study's trials are trained on, and wait for it.

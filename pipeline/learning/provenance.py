@@ -66,7 +66,7 @@ def collect_facts(
         processor=processor(),
         threads=torch.get_num_threads(),
         precision=training.precision,
-        device=resolve_device(training.device),
+        device=name_device(resolve_device(training.device)),
         stack_index=stack_index,
         stack_size=stack_size,
         alone_because=alone_because,
@@ -83,6 +83,11 @@ def resolve_device(device: str) -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def name_device(device: str) -> str:
+    """Name what a trial was trained on: of GPUs the kind, since the bits may differ by it."""
+    return f"cuda ({torch.cuda.get_device_name()})" if device == "cuda" else device
 
 
 def source_digests(package: Path) -> dict[str, str]:

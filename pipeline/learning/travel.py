@@ -36,22 +36,23 @@ class Packed:
             reads it by itself. The test part stays where it is.
         meta: Of the data's folder.
         mark: A file of the home and its text: a node that finds both has the home's file system.
+            None where no checkpoints are kept.
     """
 
-    context: Resumable
+    context: Context
     arrays: Arrays
     meta: Meta | None
-    mark: tuple[Path, str]
+    mark: tuple[Path, str] | None
 
 
-def pack(context: Resumable) -> Packed:
-    """Gather what the workers of a study need, wherever they are.
+def pack(context: Context) -> Packed:
+    """Gather what workers need, wherever they are.
 
     Args:
-        context: The study's; it is held, by a file that names this process.
+        context: Where checkpoints are kept, the study is held by a file that names this process.
     """
-    mark = _mark_of(context)
-    data = context.data
+    mark = _mark_of(context) if isinstance(context, Resumable) else None
+    data = data_of(context)
     if not isinstance(data, PreparedData):
         return Packed(context=context, arrays={}, meta=None, mark=mark)
     arrays = dict(zip(NAMES, open_train(data), strict=True))
@@ -65,13 +66,20 @@ def unpack(packed: Packed) -> Context:
     machine, which its first worker writes. Checkpoints are kept where the home is seen; elsewhere
     a trial whose node is lost is trained from the start.
     """
-    path, text = packed.mark
-    is_home_here = path.is_file() and path.read_text(encoding="utf-8") == text
-    context = packed.context
-    if is_home_here:
-        return context
-    data = context.data
+    if packed.mark is not None and is_here(*packed.mark):
+        return packed.context
+    data = data_of(packed.context)
     return replace_folder(data, packed) if isinstance(data, PreparedData) else data
+
+
+def data_of(context: Context) -> "PreparedData | CustomData":
+    """What trials are trained on, with checkpoints or without."""
+    return context.data if isinstance(context, Resumable) else context
+
+
+def is_here(path: Path, text: str) -> bool:
+    """Whether a file is seen on this machine, with this text."""
+    return path.is_file() and path.read_text(encoding="utf-8") == text
 
 
 def replace_folder(data: PreparedData, packed: Packed) -> PreparedData:

@@ -9,6 +9,8 @@ from pipeline.trial import EpochScores
 STUDY = "study"
 STUDY_DIGEST = "study_digest"
 STUDY_RUN = "study_run"
+RESOURCES = "resources"
+"""Of a study run: what a worker took when the study was run last, as JSON."""
 WARM_START_SHA256 = "warm_start_sha256"
 """Of a study run: the digest of ``WARM_START``."""
 TRIAL_NUMBER = "trial_number"

@@ -11,6 +11,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from pydantic import ValidationError
 
+from pipeline.config import Resources
 from pipeline.errors import BadInputError, WorkFailedError, first_line, without_password
 from pipeline.tracking import names, runs
 from pipeline.tracking.client import connect, explained
@@ -67,6 +68,24 @@ def read_run(tracking_uri: str, run_id: str) -> RecordedTrial:
         got = f"the run {run.info.run_name!r}"
         raise BadInputError(where=f"run {run_id}", got=got, expected=expected)
     return _recorded(client, run, tracking_uri)
+
+
+@explained
+def read_resources(trial: RecordedTrial) -> Resources:
+    """Read what a worker took when a trial's study was run last; by default one processor.
+
+    Raises:
+        WorkFailedError: The tag of the study's run was changed.
+    """
+    client = connect(trial.tracking_uri)
+    run = runs.study_run(client, client.get_run(trial.run_id).info.experiment_id)
+    said = run.data.tags.get(names.RESOURCES) if run else None
+    if run is None or said is None:
+        return Resources()
+    try:
+        return Resources.model_validate_json(said)
+    except ValidationError:
+        raise damaged(run, "these are no resources", f"tag {names.RESOURCES}") from None
 
 
 @explained

@@ -52,6 +52,8 @@ def take_study_run(
         client.update_run(run.info.run_id, status="RUNNING")
     text = yaml.safe_dump(study.document, sort_keys=False, allow_unicode=True)
     runs.put(client, run.info, names.STUDY_FILE, text.encode())
+    if run.data.tags.get(names.RESOURCES) != (resources := _resources_of(study)):
+        client.set_tag(run.info.run_id, names.RESOURCES, resources)
     if warm_start is not None:
         runs.put(client, run.info, names.WARM_START, warm_start.file)
         client.set_tag(run.info.run_id, names.WARM_START_SHA256, warm_start.sha256)
@@ -94,8 +96,13 @@ def _create(client: MlflowClient, study: StudyConfig, experiment_id: str) -> Run
         names.STUDY: study.name,
         names.STUDY_RUN: "true",
         names.STUDY_DIGEST: digest(study),
+        names.RESOURCES: _resources_of(study),
     }
     return client.create_run(experiment_id, tags=tags, run_name=study.name)
+
+
+def _resources_of(study: StudyConfig) -> str:
+    return study.resources.model_dump_json(exclude_none=True)
 
 
 def _refuse_another(client: MlflowClient, run: Run, study: StudyConfig, where: str) -> None:

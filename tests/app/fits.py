@@ -62,6 +62,13 @@ def set_clock_back() -> None:
     time.time_ns = lambda: REAL_TIME_NS() - shift() * 10**9
 
 
+def fit_and_tell_gpu(cohort: Cohort, data: PreparedData, report: Report) -> Sequence[TrialOutcome]:
+    """Note which GPU this process sees."""
+    with Path(os.environ["GPUS_SEEN"]).open("a") as seen:
+        seen.write(f"{os.getpid()} {os.environ.get('CUDA_VISIBLE_DEVICES')}\n")
+    return fit_cohort(cohort, data, report)
+
+
 def fit_and_die_once(cohort: Cohort, data: PreparedData, report: Report) -> Sequence[TrialOutcome]:
     """Be killed from outside in trial 5 or later, once."""
     mark = Path(os.environ["KILLED_ONCE"])

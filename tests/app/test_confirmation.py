@@ -15,6 +15,7 @@ import pytest
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
+from pipeline.app.cluster import Placement
 from pipeline.app.confirm import Candidates, _rank_by_prediction
 from pipeline.app.confirmed import ConfirmedStudy
 from pipeline.app.reproduce import reproduce
@@ -54,7 +55,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def confirmed(home: Path) -> ConfirmedStudy:
     """The study's best two and its fixed trial on three new seeds."""
-    return candidates(home).confirm(seeds=3, workers=2)
+    return candidates(home).confirm(seeds=3, placement=Placement(workers=2))
 
 
 def candidates(home: Path, name: str = "small", *, top: int = 2) -> Candidates:
@@ -138,7 +139,9 @@ def test_pruned_candidate_is_trained_past_the_epoch_that_stopped_it(home: Path) 
         key=lambda pruned: pruned[1],
     )
     pruned = read_trial(tracking_uri(home), "small", number)
-    answer = replace(candidates(home), trials=[pruned]).confirm(seeds=1, workers=1)
+    answer = replace(candidates(home), trials=[pruned]).confirm(
+        seeds=1, placement=Placement(workers=1)
+    )
     (run,) = repeats_of(home, answer.run_id, number)
     history = MlflowClient(tracking_uri(home)).get_metric_history(run.info.run_id, "val_loss")
     assert len(history) > n_epochs
@@ -148,7 +151,7 @@ def test_answer_is_the_same_for_any_number_of_workers(
     home: Path, confirmed: ConfirmedStudy
 ) -> None:
     before = openings(home)
-    again = candidates(home).confirm(seeds=3, workers=1)
+    again = candidates(home).confirm(seeds=3, placement=Placement(workers=1))
     assert again.answer == confirmed.answer
     assert again.test_openings == before + 1 == openings(home)
 
@@ -211,7 +214,7 @@ def test_opening_is_on_record_before_the_test_part_is_opened(
 
     monkeypatch.setattr("pipeline.learning.sealed_scores.open_test", refuse)
     with pytest.raises(WorkFailedError, match="it cannot be read"):
-        candidates(home, top=1).confirm(seeds=1, workers=1)
+        candidates(home, top=1).confirm(seeds=1, placement=Placement(workers=1))
     assert seen == [before + 1], "all were trained, then the opening was noted, then it was opened"
     run = tagged(home, "confirm_of_study")[-1]
     assert run.info.run_id != confirmed.run_id
@@ -226,7 +229,7 @@ def test_failed_repeat_is_recorded_and_its_candidate_cannot_win(
     monkeypatch.setattr("pipeline.app.training.FIT", FAILING_FIT)
     loser = confirmed.answer.winner
     monkeypatch.setenv("FAILING", f"{loser}/2")
-    answer = candidates(home).confirm(seeds=2, workers=2)
+    answer = candidates(home).confirm(seeds=2, placement=Placement(workers=2))
     last = answer.answer.candidates[-1]
     assert last.number == loser
     assert answer.answer.winner not in (None, loser)
@@ -244,7 +247,7 @@ def test_test_part_stays_closed_where_every_candidate_fails(
     monkeypatch.setattr("pipeline.app.training.FIT", FAILING_FIT)
     monkeypatch.setenv("FAILING", "all")
     before = openings(home)
-    answer = candidates(home, top=1).confirm(seeds=2, workers=1)
+    answer = candidates(home, top=1).confirm(seeds=2, placement=Placement(workers=1))
     assert (answer.answer.winner, answer.answer.tied) == (None, ())
     assert answer.test_openings == openings(home) == before
     check_nothing_runs(home)
@@ -253,7 +256,7 @@ def test_test_part_stays_closed_where_every_candidate_fails(
 def test_study_that_runs_elsewhere_is_refused_with_its_process(home: Path) -> None:
     n_before = len(tagged(home, "confirm_of_study"))
     with hold_study(home, "small"), pytest.raises(WorkFailedError, match=f"process {os.getpid()}"):
-        candidates(home).confirm(seeds=1, workers=1)
+        candidates(home).confirm(seeds=1, placement=Placement(workers=1))
     assert len(tagged(home, "confirm_of_study")) == n_before
 
 
@@ -264,7 +267,7 @@ def test_other_data_than_the_study_was_searched_on_is_refused(home: Path) -> Non
     facts = first.record.facts.model_copy(update={"data_sha256": "0" * 64})
     other = replace(first, record=first.record.model_copy(update={"facts": facts}))
     with pytest.raises(BadInputError, match=r"data set digits: got content of SHA-256 .* 0000"):
-        replace(chosen, trials=[other]).confirm(seeds=1, workers=1)
+        replace(chosen, trials=[other]).confirm(seeds=1, placement=Placement(workers=1))
 
 
 @pytest.mark.parametrize(
@@ -351,7 +354,7 @@ def test_confirmation_that_was_killed_goes_on_to_the_answer_of_an_undisturbed_on
     planned: list[tuple[int, int]] = []
     again = candidates(home).confirm(
         seeds=3,
-        workers=1,
+        placement=Placement(workers=1),
         watch=lambda _config, event: trained.append(isinstance(event, TrialOutcome)),
         plan=lambda n_done, n_most: planned.append((n_done, n_most)),
     )
@@ -364,7 +367,7 @@ def test_confirmation_that_was_killed_goes_on_to_the_answer_of_an_undisturbed_on
 
 def test_more_seeds_go_on_with_what_is_trained(home: Path, confirmed: ConfirmedStudy) -> None:
     n_openings = openings(home)
-    more = candidates(home).confirm(seeds=4, workers=2)
+    more = candidates(home).confirm(seeds=4, placement=Placement(workers=2))
     before = {one.number: one for one in confirmed.answer.candidates}
     for one in more.answer.candidates:
         assert one.repeats[:3] == before[one.number].repeats

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.app.cluster import Placement
 from pipeline.app.confirm import Candidates
 from pipeline.app.reproduce import reproduce
 from pipeline.app.workspace import Workspace
@@ -34,7 +35,9 @@ def test_an_own_module_is_searched_reproduced_and_confirmed(
     check_ledgers_agree(tmp_path, 3)
     workspace = Workspace(home=tmp_path, tracking_uri=None)
     assert reproduce(workspace, "small", trial="best").comparison.verdict == "identical"
-    confirmed = Candidates.read(workspace, "small", top=1).confirm(seeds=2, workers=1)
+    confirmed = Candidates.read(workspace, "small", top=1).confirm(
+        seeds=2, placement=Placement(workers=1)
+    )
     candidate, *_ = confirmed.answer.candidates
     assert candidate.number == confirmed.answer.winner
     assert candidate.test_loss is not None

@@ -7,6 +7,7 @@ import optuna
 import pytest
 
 from pipeline.app.browse import list_studies, show_study
+from pipeline.app.cluster import Placement
 from pipeline.app.confirm import Candidates
 from pipeline.app.doctor import examine
 from pipeline.app.reproduce import reproduce
@@ -100,7 +101,9 @@ def test_reproduction_is_identical_from_the_record_alone(
 
 
 def test_confirm_calls_the_highest_mean_the_winner(workspace: Workspace) -> None:
-    confirmed = Candidates.read(workspace, "small", top=3).confirm(seeds=2, workers=2)
+    confirmed = Candidates.read(workspace, "small", top=3).confirm(
+        seeds=2, placement=Placement(workers=2)
+    )
     means = [one.value.mean for one in confirmed.answer.candidates if one.value.mean is not None]
     assert means == sorted(means, reverse=True)
     assert confirmed.answer.winner == confirmed.answer.candidates[0].number

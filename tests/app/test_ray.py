@@ -1,6 +1,8 @@
 """Studies on a real Ray cluster of several nodes on this machine."""
 
+import json
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -8,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from pipeline.app.browse import show_study
+from pipeline.app.cluster import Placement, Ray
+from pipeline.app.confirm import Candidates
 from pipeline.app.workspace import Workspace
 from tests.app.studies import (
     PRUNED_TOO,
@@ -18,6 +23,7 @@ from tests.app.studies import (
     check_ledgers_agree,
     command,
     file_of,
+    run_command,
     searched,
     table,
     with_store,
@@ -55,6 +61,30 @@ class Net(LightningModule):
 
     def configure_optimizers(self):
         return torch.optim.SGD(self.parameters(), lr=self.learning_rate)
+"""
+DATA = """
+import os
+from pathlib import Path
+
+import torch
+from pytorch_lightning import LightningDataModule
+from torch.utils.data import DataLoader, TensorDataset
+
+
+class Rows(LightningDataModule):
+    def __init__(self, root):
+        super().__init__()
+        self.root = Path(os.environ.get("OWN_ROOT", root))
+
+    def setup(self, stage):
+        rows = torch.load(self.root / "rows.pt")
+        self.rows = TensorDataset(rows, (rows.sum(1) > 0).long())
+
+    def train_dataloader(self):
+        return DataLoader(self.rows, batch_size=8)
+
+    def val_dataloader(self):
+        return DataLoader(self.rows, batch_size=8)
 """
 LAYERS = """
 from torch import nn
@@ -148,3 +178,46 @@ def test_own_classes_are_brought_to_the_nodes_with_what_lies_beside_them(
     rows = show_study(Workspace(home=home, tracking_uri=None), "own").trials
     assert [row.state.name for row in rows] == ["COMPLETE"] * 3, [row.cause for row in rows]
     assert "runtime_resources" in (tmp_path / "mark").read_text()
+
+
+def test_a_node_that_lacks_the_data_is_refused_before_anything_is_written(
+    start: Start, nodes: Any, tmp_path: Path
+) -> None:
+    code, home = tmp_path / "code", tmp_path / "home"
+    code.mkdir()
+    (code / "own_rows.py").write_text(DATA)
+    torch.save(torch.randn(32, 64), code / "rows.pt")
+    data = {"class_path": "own_rows.Rows", "init_args": {"root": str(code)}}
+    space = {"depth": 0, "batch_size": 8, "learning_rate": 0.1}
+    study = PRUNED_TOO | {"name": "own", "data": data, "space": space, "trials": []}
+    file = file_of(tmp_path, study)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    node = add_node(nodes, 1, OWN_ROOT="/nowhere")
+    try:
+        driver = start(file, home, cwd=code, env=environment)
+        _, said = driver.communicate(timeout=200)
+    finally:
+        nodes.remove_node(node)
+    assert driver.returncode == 2, said
+    assert "cannot train this study: reading own_rows.Rows raises FileNotFoundError" in said
+    assert "/nowhere/rows.pt" in said
+    assert not home.exists()
+
+
+def test_a_trial_is_reproduced_and_confirmed_on_a_cluster_as_on_one_machine(
+    nodes: Any, home: Path, tmp_path: Path
+) -> None:
+    places = {
+        "machine": Placement(workers=1),
+        "cluster": Placement(cluster=Ray(address=nodes.address)),
+    }
+    values = {}
+    for name, placement in places.items():
+        shutil.copytree(home, tmp_path / name)
+        workspace = Workspace(home=tmp_path / name, tracking_uri=None)
+        confirmed = Candidates.read(workspace, "small", top=1).confirm(seeds=1, placement=placement)
+        values[name] = [(one.number, one.value.mean) for one in confirmed.answer.candidates]
+    assert values["cluster"] == values["machine"]
+    words = ("reproduce", "small", "--home", tmp_path / "cluster", "--json")
+    told = run_command(*words, "--engine", "ray", "--ray-address", nodes.address)
+    assert json.loads(told.stdout)["verdict"] == "identical"

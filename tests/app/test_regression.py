@@ -13,6 +13,7 @@ from sklearn.datasets import load_diabetes
 from sklearn.metrics import r2_score
 
 from pipeline import load_model
+from pipeline.app.cluster import Placement
 from pipeline.app.confirm import Candidates
 from pipeline.app.confirmed import ConfirmedStudy
 from pipeline.app.refit import refit
@@ -69,7 +70,9 @@ def home(npz: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def confirmed(home: Path) -> ConfirmedStudy:
     """Its best two settings on three new seeds."""
     workspace = Workspace(home=home, tracking_uri=None)
-    return Candidates.read(workspace, "diabetes", top=2).confirm(seeds=3, workers=2)
+    return Candidates.read(workspace, "diabetes", top=2).confirm(
+        seeds=3, placement=Placement(workers=2)
+    )
 
 
 def test_each_epoch_has_its_error_and_what_is_explained_in_mlflow(home: Path) -> None:

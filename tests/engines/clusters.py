@@ -24,7 +24,7 @@ def cluster(*cpus: int) -> Iterator[Any]:
         started.shutdown()
 
 
-def add_node(started: Any, cpus: int) -> Any:
-    """Add a node to a cluster."""
+def add_node(started: Any, cpus: int, **environment: str) -> Any:
+    """Add a node to a cluster, whose processes have so much more in their environment."""
     node = {name: value for name, value in NODE.items() if name != "include_dashboard"}
-    return started.add_node(num_cpus=cpus, **node)
+    return started.add_node(num_cpus=cpus, env_vars=environment, **node)

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.engines import LocalEngine
 from pipeline.engines.ray import RayEngine
+from pipeline.engines.ray_nodes import Delivery
 from pipeline.trial import Event, TrialOutcome, TrialState
 from tests.engines.clusters import cluster
 from tests.engines.fits import cohort_of, fit
@@ -45,9 +46,8 @@ def opened(request: pytest.FixtureRequest, n_workers: int, folder: Path) -> Iter
             engine = LocalEngine(FIT, n_workers=n_workers)
         case "ray":
             head = request.getfixturevalue("address")
-            engine = RayEngine(
-                FIT, n_workers=n_workers, address=head, pack=str, unpack="pathlib:Path"
-            )
+            delivery = Delivery(pack=str, unpack="pathlib:Path")
+            engine = RayEngine(FIT, n_workers=n_workers, address=head, delivery=delivery)
         case _:
             engine = FakeEngine(fit, n_workers=n_workers, seed=1)
     try:

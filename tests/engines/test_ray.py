@@ -1,6 +1,7 @@
 """What only an engine on a cluster has to stand: lost nodes, strange ones, none at all."""
 
 import os
+import re
 import signal
 import socket
 import time
@@ -13,7 +14,7 @@ import pytest
 from pipeline.config import Resources
 from pipeline.engines import ray as engines_ray
 from pipeline.engines.ray import RayEngine
-from pipeline.engines.ray_worker import installation
+from pipeline.engines.ray_nodes import Delivery
 from pipeline.errors import BadInputError, EndOfEngineError, WorkFailedError
 from pipeline.trial import TrialOutcome, TrialState
 from tests.engines.clusters import add_node, cluster
@@ -22,6 +23,7 @@ from tests.engines.processes import are_gone
 from tests.engines.test_contract import news_until, outcomes
 
 FIT = "tests.engines.fits:fit"
+DELIVERY = Delivery(pack=str, unpack="pathlib:Path")
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,7 @@ def start(nodes: Any) -> Iterator[Start]:
     engines: list[RayEngine] = []
 
     def start_engine(fit: str = FIT, **more: Any) -> RayEngine:
-        more = {"address": nodes.address, "pack": str, "unpack": "pathlib:Path"} | more
+        more = {"address": nodes.address, "delivery": DELIVERY} | more
         engines.append(RayEngine(fit, **more))
         return engines[-1]
 
@@ -100,11 +102,46 @@ def test_a_share_for_which_no_node_has_room_is_refused(
         start(resources=Resources(gpus=0.5))
 
 
-def test_another_installation_is_refused(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    here = installation() | {"torch": "2.99.0"}
-    monkeypatch.setattr(engines_ray, "installation", lambda: here)
-    with pytest.raises(BadInputError, match=r"a node with torch .* instead of 2\.99\.0"):
-        start()
+@pytest.fixture
+def other_torch(tmp_path: Path) -> str:
+    """A folder in which Python finds another version of torch to be installed."""
+    told = tmp_path / "torch-2.99.0.dist-info" / "METADATA"
+    told.parent.mkdir()
+    told.write_text("Metadata-Version: 2.1\nName: torch\nVersion: 2.99.0\n")
+    return str(tmp_path)
+
+
+LACKS = r"node [0-9.]+ cannot train this study: torch 2\.99\.0 instead of "
+
+
+def test_a_cluster_of_which_one_node_has_another_version_is_refused(
+    start: Start, nodes: Any, other_torch: str
+) -> None:
+    node = add_node(nodes, 1, PYTHONPATH=other_torch)
+    try:
+        with pytest.raises(BadInputError, match=f"--ray-address: {LACKS}"):
+            start(n_workers=1)
+    finally:
+        nodes.remove_node(node)
+
+
+def test_a_node_that_joins_with_another_version_trains_nothing_and_is_told_once(
+    start: Start, nodes: Any, other_torch: str, tmp_path: Path
+) -> None:
+    told: list[str] = []
+    engine = start(n_workers=3, tell=told.append)
+    engine.open(tmp_path)
+    node = add_node(nodes, 1, PYTHONPATH=other_torch)
+    try:
+        until(lambda: bool(told), engine)
+        for number in range(6):
+            engine.submit(cohort_of(number))
+        news_until(engine, 6)
+        assert 1 <= len(engine.worker_pids) <= 2
+        (line,) = told
+        assert re.match(LACKS, line)
+    finally:
+        nodes.remove_node(node)
 
 
 def test_worker_that_never_starts_ends_the_engine_with_its_reason(
@@ -130,5 +167,18 @@ def test_an_address_where_no_cluster_answers_is_refused_at_once(address: str, me
         free = probe.getsockname()[1]
     began = time.monotonic()
     with pytest.raises(BadInputError, match=f"--ray-address: {message}"):
-        RayEngine(FIT, address=address.format(free=free), pack=str, unpack="pathlib:Path")
+        RayEngine(FIT, address=address.format(free=free), delivery=DELIVERY)
     assert time.monotonic() - began < 6
+
+
+def test_a_study_ends_where_only_a_node_that_lacks_something_is_left(
+    start: Start, nodes: Any, other_torch: str, tmp_path: Path
+) -> None:
+    engine = start(n_workers=1)
+    for node in [*nodes.worker_nodes]:
+        nodes.remove_node(node, allow_graceful=False)
+    engine.open(tmp_path)
+    add_node(nodes, 1, PYTHONPATH=other_torch)
+    engine.submit(cohort_of(1))
+    with pytest.raises(EndOfEngineError, match=f"no node of the Ray cluster is left: {LACKS}"):
+        news_until(engine, 1)

@@ -45,7 +45,7 @@ def test_elsewhere_the_training_part_is_written_once_and_nothing_of_the_home_is_
     again = travel.unpack(packed)
     assert isinstance(there, PreparedData)
     assert there == again
-    here = packed.context.data
+    here = travel.data_of(packed.context)
     assert isinstance(here, PreparedData)
     assert replace(there, folder=here.folder) == here
     for ours, theirs in zip(open_train(here), open_train(there), strict=True):
@@ -62,6 +62,6 @@ def test_a_damaged_copy_is_written_again(
     assert isinstance(there, PreparedData)
     (there.folder / "train-images.npy").write_bytes(b"no array")
     assert travel.unpack(packed) == there
-    here = packed.context.data
+    here = travel.data_of(packed.context)
     assert isinstance(here, PreparedData)
     assert np.array_equal(open_train(here)[0], open_train(there)[0])

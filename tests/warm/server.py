@@ -26,7 +26,10 @@ from typing import Any, NoReturn
 
 PATH = list(sys.path)
 """Where modules are found, after the working folder and ``PYTHONPATH``."""
-NOT_IMPORTED = ("pipeline.cli", "pipeline.__main__", "pipeline.engines.fork_server")
+NOT_IMPORTED = (
+    *("pipeline.cli", "pipeline.__main__", "pipeline.engines.fork_server"),
+    "pipeline.learning.gpus",
+)
 """What notes the time when it is imported, or is run as a script."""
 LIBRARIES = ("mlflow.store.tracking.sqlalchemy_store", "mlflow.store.db.utils", "sklearn.datasets")
 

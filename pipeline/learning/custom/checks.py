@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from pipeline.config import StudyConfig
+from pipeline.config import StudyConfig, TrialConfig
 from pipeline.config.arguments import fault_of_name
 from pipeline.config.domain import when_of
 from pipeline.config.sections import parameters_of
@@ -17,7 +17,9 @@ from pipeline.learning.custom.classes import (
     find_objects,
     takes,
 )
+from pipeline.learning.custom.datamodule import arguments_of, flat_loaders, open_module
 from pipeline.learning.custom.own_callbacks import make_callbacks
+from pipeline.learning.failures import describe_user_failure
 from pipeline.learning.lightning import LightningDataModule
 
 BATCH_SIZE: Final = "batch_size"
@@ -56,6 +58,33 @@ def check_has_test(path: str, where: str) -> None:
     if custom.cls.test_dataloader is LightningDataModule.test_dataloader:
         problem = f"{path} has no test_dataloader, which confirming needs"
         raise BadInputError(where=where, key="data.class_path", problem=problem)
+
+
+def faults_of_machine(config: TrialConfig) -> list[str]:
+    """Name what a machine that is to train lacks: a class, or what the data module reads.
+
+    The data module is set up for fitting, and a batch of each loader is read.
+
+    Args:
+        config: A trial of the study.
+    """
+    path = config.data.class_path
+    try:
+        find_classes(config, "node")
+        find_objects(config, where="node")
+        if path is not None:
+            _read_first_batches(open_module(path, arguments_of(config), seed=config.seeds["split"]))
+    except BadInputError as error:
+        return [f"{error.key}: {error.problem}"]
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's code may raise anything
+        return [f"reading {path} raises {describe_user_failure(error, str(path))}"]
+    return []
+
+
+def _read_first_batches(module: LightningDataModule) -> None:
+    for loaders in (module.train_dataloader(), module.val_dataloader()):
+        for loader in flat_loaders(loaders):
+            next(iter(loader), None)
 
 
 def _check_data_arguments(config: StudyConfig, custom: CustomClass | None, *, where: str) -> None:
