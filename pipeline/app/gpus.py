@@ -16,7 +16,7 @@ from pipeline.errors import BadInputError, counted
 OPTION: Final = "--gpus"
 GIB: Final = 2**30
 CONTEXT_BYTES: Final = GIB // 2
-"""What a process takes of a GPU for CUDA itself, before its first tensor."""
+"""What a process is counted with for CUDA itself, before its first tensor."""
 SECONDS_TO_LOOK: Final = 120.0
 
 

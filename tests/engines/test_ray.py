@@ -21,6 +21,7 @@ from tests.engines.clusters import add_node, cluster
 from tests.engines.fits import cohort_of
 from tests.engines.processes import are_gone
 from tests.engines.test_contract import news_until, outcomes
+from tests.long_form import long_form
 
 FIT = "tests.engines.fits:fit"
 DELIVERY = Delivery(pack=str, unpack="pathlib:Path")
@@ -171,6 +172,7 @@ def test_an_address_where_no_cluster_answers_is_refused_at_once(address: str, me
     assert time.monotonic() - began < 6
 
 
+@long_form
 def test_a_study_ends_where_only_a_node_that_lacks_something_is_left(
     start: Start, nodes: Any, other_torch: str, tmp_path: Path
 ) -> None:

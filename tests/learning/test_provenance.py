@@ -15,6 +15,7 @@ from pipeline.learning.provenance import (
     SOURCES,
     DataFacts,
     collect_facts,
+    name_device,
     project_commit,
     resolve_device,
 )
@@ -113,3 +114,8 @@ def test_a_named_device_is_taken_at_its_word(device: str) -> None:
 
 def test_an_automatic_device_is_one_that_can_be_used() -> None:
     assert torch.ones(1, device=resolve_device("auto")).item() == 1
+
+
+def test_a_gpu_is_named_by_its_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "NVIDIA H100")
+    assert [name_device(device) for device in ("cpu", "cuda")] == ["cpu", "cuda (NVIDIA H100)"]

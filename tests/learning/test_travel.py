@@ -37,6 +37,18 @@ def test_where_the_home_is_seen_the_context_is_the_drivers(
         assert travel.unpack(travel.pack(context)) == context
 
 
+def test_where_no_checkpoints_are_kept_the_training_part_travels_alone(
+    context: Resumable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    here = travel.data_of(context)
+    assert isinstance(here, PreparedData)
+    there = travel.unpack(travel.pack(here))
+    assert isinstance(there, PreparedData)
+    assert replace(there, folder=here.folder) == here
+    assert np.array_equal(open_train(here)[0], open_train(there)[0])
+
+
 def test_elsewhere_the_training_part_is_written_once_and_nothing_of_the_home_is_touched(
     packed: travel.Packed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,10 +8,10 @@ from typing import Any, Literal
 import pytest
 from mlflow.tracking import MlflowClient
 
-from pipeline.config import Finalist
+from pipeline.config import Finalist, Resources
 from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.tracking.ledger import MlflowLedger
-from pipeline.tracking.reader import read_rows, read_run, read_trial
+from pipeline.tracking.reader import read_resources, read_rows, read_run, read_trial
 from pipeline.tracking.store import artifact_root, tracking_uri
 from pipeline.trial import TrialRecord, TrialState, curve_sha256
 from tests.tracking.builders import PARAMS, config, curve, folder_of, outcome, scores, study
@@ -48,6 +48,22 @@ def test_a_trial_reads_back_as_it_was_written(home: Path, ledger: MlflowLedger) 
         assert trial.curve == curve(0)
         assert trial.weights == outcome(0).weights
         assert curve_sha256(trial.curve) == trial.record.curves_sha256
+
+
+def test_the_resources_of_a_study_are_those_of_its_last_run(
+    home: Path, ledger: MlflowLedger
+) -> None:
+    ledger.start(config(0))
+    ledger.finish(config(0), outcome(0))
+    trial = read_trial(tracking_uri(home), "digits", 0)
+    assert read_resources(trial) == Resources()
+    MlflowLedger(tracking_uri(home), artifact_root(home)).open(study(resources={"gpus": 0.25}))
+    assert read_resources(trial) == Resources(gpus=0.25)
+    client = MlflowClient(tracking_uri(home))
+    parent = client.get_run(trial.run_id).data.tags["mlflow.parentRunId"]
+    client.set_tag(parent, "resources", '{"gpus": "all"}')
+    with pytest.raises(WorkFailedError, match=r"digits\): tag resources is damaged"):
+        read_resources(trial)
 
 
 def test_a_curve_that_lost_an_epoch_is_not_whole(home: Path, ledger: MlflowLedger) -> None:

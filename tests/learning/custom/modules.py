@@ -327,6 +327,15 @@ class Unprepared(Blobs):
         raise OSError(message)
 
 
+class Elsewhere(Blobs):
+    """Reads its rows from a file that is on another machine, when they are asked for."""
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Raise."""
+        torch.load("rows.pt", weights_only=True)
+        return super().train_dataloader()
+
+
 class Takes(Plain):
     """Takes whatever is given."""
 
