@@ -48,6 +48,7 @@ PEERS: Final = {
     "alone": Peer(label="(e1) this project, alone", words=("ours", "alone")),
     "fused": Peer(label="(e2) this project, fused", words=("ours", "fused")),
     "bf16": Peer(label="(e3) this project, fused, bfloat16", words=("ours", "bf16")),
+    "ray": Peer(label="(e4) this project, fused, on Ray", words=("ours", "ray"), needs=("ray",)),
 }
 
 

@@ -19,6 +19,7 @@ FORMS: Final[dict[str, tuple[dict[str, Any], list[str]]]] = {
     "alone": ({}, ["--max-cohort", "1"]),
     "fused": ({}, []),
     "bf16": ({"precision": "bf16-mixed"}, []),
+    "ray": ({}, ["--engine", "ray", "--ray-address", "local"]),
 }
 """What each form adds to the study's training section and to the command."""
 

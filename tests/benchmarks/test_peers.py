@@ -12,7 +12,7 @@ from benchmarks.rows import Rows
 from benchmarks.task import Result, Task
 
 N_TRIALS = 3
-FUSED = ("fused", "bf16")
+FUSED = ("fused", "bf16", "ray")
 """The command of ``alone`` without an option: its studies are checked in ``test_settings``."""
 
 
