@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from pipeline.config import Params, StudyConfig, derive_seed, usual_setting
 from pipeline.search.acquisition import next_place
-from pipeline.search.encoding import Encoding
+from pipeline.search.encoding import Encoding, Matrix
 from pipeline.search.known import MIN_OUTCOMES, Known
 from pipeline.search.surrogate import GaussianProcess, fit
 from pipeline.search.transfer import Transfer
@@ -17,6 +17,8 @@ from pipeline.trial import TrialRow, WarmStart
 
 MODEL_FREE: Final = 4
 """Where the model knows another study's outcomes, one in so many trials of the first design is."""
+LEAST_ROOM: Final = 64
+"""For the places of so many trials there is room from the start."""
 
 
 class BayesianSearch:
@@ -37,7 +39,8 @@ class BayesianSearch:
     def __init__(self, study: StudyConfig, warm_start: WarmStart | None = None) -> None:
         self._study = study
         self._encoding = Encoding(study.space)
-        self._places = np.empty((0, self._encoding.n_columns))
+        self._room = np.empty((LEAST_ROOM, self._encoding.n_columns))
+        self._n_trials = 0
         self._known = Known()
         self._model: GaussianProcess | None = None
         self._transfer = Transfer(warm_start, study, self._encoding) if warm_start else None
@@ -52,7 +55,15 @@ class BayesianSearch:
     def restore(self, number: int, params: Params) -> None:
         """Add a trial that an earlier run suggested."""
         del number
-        self._places = np.vstack([self._places, self._encoding.encode([params])])
+        if self._n_trials == len(self._room):  # doubled, so that a trial is not copied each time
+            self._room = np.vstack([self._room, np.empty_like(self._room)])
+        self._room[self._n_trials] = self._encoding.encode([params])[0]
+        self._n_trials += 1
+
+    @property
+    def _places(self) -> Matrix:
+        """Of the settings of all trials, by number, float [trials, columns]."""
+        return self._room[: self._n_trials]
 
     def tell(self, trial: TrialRow) -> None:
         """Make a trial's outcome visible."""

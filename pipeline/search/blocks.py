@@ -156,8 +156,9 @@ class Blocks:
         self._n_seen = n_visible
 
     def _settle(self) -> Settled | None:
-        visible = [self._finished[number] for number in range(self._n_seen)]
-        return self._ending.settle(self._next, self._settings, visible)
+        return self._ending.settle(
+            self._next, self._settings, self._finished, n_visible=self._n_seen
+        )
 
     @property
     def _finalists(self) -> Mapping[int, Finalist]:

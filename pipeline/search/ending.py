@@ -78,19 +78,26 @@ class Ending:
         }
 
     def settle(
-        self, begin: int, suggested: Sequence[Params], visible: Sequence[TrialRow]
+        self,
+        begin: int,
+        suggested: Sequence[Params],
+        finished: Mapping[int, TrialRow],
+        *,
+        n_visible: int,
     ) -> Settled | None:
         """Decide whether the search ends here; asked once for each trial that begins a block.
 
         Args:
             begin: A number.
             suggested: The parameters of all trials before it, by number.
-            visible: The outcomes that it sees.
+            finished: Trials that have ended, by number.
+            n_visible: It sees the outcomes of so many first ones.
         """
         is_asked = self._study.search.until == "settled" and self.settled is None
         if not is_asked or self.sees_all(begin) or begin % self._study.search.block:
             return None
         from pipeline.search.settled import find_settled  # scipy takes 1 s to import
 
+        visible = [finished[number] for number in range(n_visible)]
         self.settled = find_settled(self._study, suggested, visible, at=begin)
         return self.settled

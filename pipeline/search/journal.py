@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from io import FileIO
 from pathlib import Path
@@ -63,6 +63,11 @@ class BatchedJournal(JournalFileBackend):
             self._held = None
         if held:  # of no lines Optuna makes an empty one, which nothing can read
             self.append_logs(held)
+
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
+        """Read the lines from a number on; none while lines are buffered, since none is new."""
+        if self._held is None:
+            yield from super().read_logs(log_number_from)
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Write lines, or buffer them.

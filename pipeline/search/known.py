@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Final, Self
 
 import numpy as np
@@ -32,24 +33,28 @@ class Known:
 
     def __init__(self) -> None:
         self._finished: dict[int, TrialRow] = {}
-        self._peeked: dict[int, Sequence[float]] = {}
+        self._lowest: dict[int, Sequence[float]] = {}
+        self._n_without_gap = 0
 
     def __len__(self) -> int:
         """How many trials something is known of."""
-        return len(self._finished) + len(self._peeked)
+        return len(self._lowest)
 
     def tell(self, trial: TrialRow) -> None:
         """Take in a finished trial."""
-        self._peeked.pop(trial.number, None)
         self._finished[trial.number] = trial
+        self._lowest[trial.number] = trial.lowest_so_far
 
     def peek(self, number: int, losses: Sequence[float]) -> None:
         """Take in the lowest losses so far, by epoch, of a trial that is not finished."""
-        self._peeked[number] = losses
+        if number not in self._finished:
+            self._lowest[number] = losses
 
     def pending(self, n_trials: int) -> list[int]:
         """The trials of the first ``n_trials`` that nothing is known of."""
-        return [n for n in range(n_trials) if n not in self._finished and n not in self._peeked]
+        while self._n_without_gap in self._lowest:  # what is known once stays known
+            self._n_without_gap += 1
+        return [n for n in range(self._n_without_gap, n_trials) if n not in self._lowest]
 
     @classmethod
     def of(cls, trials: Iterable[TrialRow]) -> Self:
@@ -95,15 +100,14 @@ class Known:
     def values(self) -> tuple[dict[int, float], dict[int, float]]:
         """Each known trial's value or forecast, by number, and the doubt of it."""
         curves = [
-            trial.lowest_so_far
-            for _, trial in sorted(self._finished.items())
+            self._lowest[number]
+            for number, trial in sorted(self._finished.items())
             if trial.state is TrialState.COMPLETE
         ]
         lines: dict[int, Forecast] = {}
         values, doubts = {}, {}
-        for number in sorted([*self._finished, *self._peeked]):
+        for number, losses in sorted(self._lowest.items(), key=itemgetter(0)):
             trial = self._finished.get(number)
-            losses = trial.lowest_so_far if trial else self._peeked[number]
             if trial is not None and trial.state is TrialState.COMPLETE:
                 values[number], doubts[number] = losses[-1], 0.0
             elif not losses or (trial is not None and trial.state is TrialState.FAIL):
@@ -126,7 +130,8 @@ def most_telling(values: Mapping[int, float], n_outcomes: int) -> list[int]:
     if len(values) <= n_outcomes:
         return list(values)
     best = sorted(values, key=lambda number: (values[number], number))[: n_outcomes // 2]
-    latest = [number for number in values if number not in set(best)][-n_outcomes // 2 :]
+    chosen = set(best)
+    latest = [number for number in values if number not in chosen][-n_outcomes // 2 :]
     return sorted([*best, *latest])
 
 

@@ -13,10 +13,10 @@ from optuna.trial import TrialState as OptunaState
 
 from pipeline.config import Params, StudyConfig, derive_seed, usual_setting
 from pipeline.search.distributions import constants, only_value, searched
-from pipeline.search.samplers import make_sampler
+from pipeline.search.samplers import Internals, make_sampler
 from pipeline.trial import TrialRow, WarmStart
 
-SamplerOf = Callable[[StudyConfig, int, Mapping[str, BaseDistribution]], BaseSampler]
+SamplerOf = Callable[[StudyConfig, int, Mapping[str, BaseDistribution], Internals], BaseSampler]
 
 
 class Suggester(Protocol):
@@ -76,6 +76,7 @@ class SampledView:
         self._space = searched(study)
         only = {name: only_value(inner) for name, inner in self._space.items() if inner.single()}
         self._constants = constants(study) | only
+        self._internals = Internals(self._space)
         self._storage = InMemoryStorage()
         self._view = optuna.create_study(storage=self._storage, study_name=study.name)
         self._study_id = self._storage.get_study_id_from_name(study.name)
@@ -83,7 +84,7 @@ class SampledView:
     def ask(self, number: int) -> Params:
         """Suggest the next trial."""
         trial = self._storage.get_trial(self._storage.create_new_trial(self._study_id))
-        sampler = self._sampler_of(self._study, number, self._space)
+        sampler = self._sampler_of(self._study, number, self._space, self._internals)
         return self._write(trial, self._draw(sampler, trial, self._fixed(number)))
 
     def _fixed(self, number: int) -> Params:
@@ -105,6 +106,7 @@ class SampledView:
 
     def _write(self, trial: FrozenTrial, values: Params) -> Params:
         """Bind a trial of the view to its values."""
+        self._internals.add(values)
         trial_id = trial._trial_id  # noqa: SLF001 - no public name for it
         for name, inner in self._space.items():
             internal = inner.to_internal_repr(values[name])
@@ -115,6 +117,7 @@ class SampledView:
         """Add a trial that an earlier run suggested."""
         del number
         values = {name: params[name] for name in self._space}
+        self._internals.add(values)
         self._view.add_trial(
             create_trial(state=OptunaState.RUNNING, params=values, distributions=self._space)
         )

@@ -122,8 +122,12 @@ class GaussianProcess:
         covariance = self._covariance(places * self._stretch)
         shared = solve_triangular(self._factor, covariance.T, lower=True)
         variances = np.maximum(self._scale - (shared**2).sum(axis=0), LEAST_SD)
-        mean, sd = self.hyperparameters.mean, self.hyperparameters.sd
-        return covariance @ self._weights * sd + mean, np.sqrt(variances) * sd
+        return self._means(covariance), np.sqrt(variances) * self.hyperparameters.sd
+
+    def _means(self, covariance: Matrix) -> Vector:
+        """What settings come to, by their covariance with the known ones, float [m, n]."""
+        means: Vector = covariance @ self._weights * self.hyperparameters.sd
+        return means + self.hyperparameters.mean
 
     def compare(self, places: Matrix, place: Vector) -> tuple[Vector, Vector]:
         """Predict by how much settings are above another one, in the mean over seeds.
@@ -167,7 +171,7 @@ class GaussianProcess:
     @cached_property
     def means(self) -> Vector:
         """What the known settings come to, float [n], without their noise."""
-        return self.predict(self.outcomes.places)[0]
+        return self._means(self._covariance(self.outcomes.places * self._stretch))
 
     @property
     def lowest(self) -> float:

@@ -154,3 +154,24 @@ def test_the_model_knows_the_best_and_the_latest_of_many_trials() -> None:
     outcomes = known.outcomes(encoding.encode([setting] * n_trials), encoding.owner)
     assert len(outcomes.values) == MAX_OUTCOMES
     assert outcomes.values.min() == 1.0  # the last loss of each curve
+
+
+def test_pending_trials_are_those_that_nothing_is_known_of_in_whatever_order_they_end() -> None:
+    known = Known()
+    for number in (1, 0, 4):
+        known.tell(ended(number, TrialState.COMPLETE, 1.0, (1.0,)))
+    known.peek(6, (2.0,))
+    assert known.pending(8) == [2, 3, 5, 7]
+    known.tell(ended(2, TrialState.FAIL, None, (), "diverged"))
+    known.tell(ended(6, TrialState.COMPLETE, 1.0, (2.0, 1.0)))
+    assert known.pending(8) == [3, 5, 7]
+    assert len(known) == 5
+
+
+def test_the_places_of_many_trials_are_those_of_their_settings_in_order() -> None:
+    asked = study(space=SPACE, trials=200)
+    draws, search = SampledView(study(space=SPACE, sampler="random")), BayesianSearch(asked)
+    settings = [draws.ask(number) for number in range(200)]
+    for number, setting in enumerate(settings):
+        search.restore(number, setting)
+    assert search._places.tolist() == search._encoding.encode(settings).tolist()

@@ -35,6 +35,19 @@ def test_what_is_set_together_is_written_at_once_in_its_order(path: Path) -> Non
     assert again.get_trial(trial_id).user_attrs == {"later": 1}
 
 
+def test_what_another_process_writes_meanwhile_is_read_after_what_is_set_together(
+    path: Path,
+) -> None:
+    storage = open_journal(path, to_write=True)
+    trial_id, other = trial_in(storage), open_journal(path, to_write=False)
+    with written_together(storage):
+        storage.set_trial_intermediate_value(trial_id, 1, 0.5)
+        other.set_trial_user_attr(trial_id, "other", 1)
+        assert storage.get_trial(trial_id).user_attrs == {}
+    assert storage.get_trial(trial_id).user_attrs == {"other": 1}
+    assert storage.get_trial(trial_id).intermediate_values == {1: 0.5}
+
+
 def test_nothing_set_together_writes_nothing(path: Path) -> None:
     storage = open_journal(path, to_write=True)
     trial_in(storage)

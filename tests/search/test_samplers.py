@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial
 
 from pipeline.config import StudyConfig, derive_seed
 from pipeline.search.distributions import constants, searched
-from pipeline.search.samplers import make_sampler
+from pipeline.search.samplers import Internals, make_sampler
 from pipeline.search.suggest import SampledView, make_suggester
 from pipeline.trial import TrialState
 from tests.search.studies import SPACE, ended, study
@@ -43,9 +43,9 @@ def test_tpe_samples_nothing_on_its_own_after_startup_though_the_depth_varies() 
     asked, calls, depths = study(trials=60, sampler="tpe"), list[tuple[int, str]](), set[int]()
 
     def sampler_of(
-        config: StudyConfig, number: int, space: Mapping[str, BaseDistribution]
+        config: StudyConfig, number: int, space: Mapping[str, BaseDistribution], known: Internals
     ) -> BaseSampler:
-        del space
+        del space, known
         return RecordingTPESampler(derive_seed(config.search.seed, number, "sampler"), calls)
 
     view = SampledView(asked, sampler_of)
@@ -111,7 +111,7 @@ def test_restored_trials_lead_to_the_suggestions_that_asked_ones_do() -> None:
 @pytest.mark.parametrize("name", ["grid", "gp"])
 def test_what_optuna_does_not_sample_has_no_sampler_of_optunas(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} is not a sampler of Optuna's"):
-        make_sampler(study(sampler=name), 0, {})
+        make_sampler(study(sampler=name), 0, {}, Internals({}))
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "gp"])
@@ -119,3 +119,20 @@ def test_space_of_constants_alone_is_sampled(sampler: str) -> None:
     space = {"depth": 1, "width": 8, "dropout": 0.5, "batch_size": 8, "learning_rate": 0.1}
     view = make_suggester(study(space=space, sampler=sampler))
     assert view.ask(0) == view.ask(1) == space | {"input_dropout": 0.0, "weight_decay": 0.0}
+
+
+def test_trials_converted_once_are_those_that_optuna_converts_each_time() -> None:
+    asked = study(trials=40, sampler="tpe")
+    view = SampledView(asked)
+    for number in range(30):
+        view.ask(number)
+    space = dict(searched(asked))
+    sampler = make_sampler(asked, 30, space, view._internals)
+    assert isinstance(sampler, TPESampler)
+    trials = view._view.get_trials(deepcopy=False)[3::2]
+    ours = sampler._get_internal_repr(trials, space, view._view)
+    theirs = TPESampler._get_internal_repr(sampler, trials, space, view._view)
+    assert ours.keys() == theirs.keys()
+    for name, values in theirs.items():
+        assert ours[name].dtype == values.dtype
+        assert ours[name].tolist() == values.tolist()
