@@ -9,7 +9,7 @@ SEARCHES := build/search
 QUICK := tests/analysis tests/config tests/docs/test_docs.py tests/test_house.py tests/test_locks.py \
 	$(filter-out %/test_driver.py %/test_store.py %/test_lease.py %/test_retry_failed.py,$(wildcard tests/search/test_*.py))
 
-.PHONY: demo install quick test check coverage format bench bench-search torture clean
+.PHONY: demo install quick test check coverage format bench bench-search simulate torture clean
 
 demo: $(VENV)/.installed  ## Run the study of the README to its end
 	$(BIN)/pipeline run studies/mnist_5k_mlp.yaml
@@ -49,6 +49,10 @@ bench-search: $(VENV)/.installed-bench-search  ## Search beside what a user coul
 	$(BIN)/python -m benchmarks.search.report --out $(SEARCHES)
 	$(BIN)/python -m benchmarks.search.surrogate --out $(SEARCHES)/table.jsonl
 	$(if $(LCBENCH),$(BIN)/python -m benchmarks.search.lcbench --part decide --lcbench $(LCBENCH) --out $(SEARCHES)/lcbench.jsonl)
+
+simulate: $(VENV)/.installed  ## Run the driver with 1,000 simulated workers and 100,000 trials; SIMULATE="--trials 10000 --sampler tpe"
+	$(BIN)/python -m benchmarks.simulate.suggestions
+	$(BIN)/python -m benchmarks.simulate $(SIMULATE)
 
 torture: $(VENV)/.installed-dev  ## Attack the promises for 40 minutes: kill -9, a server away, full disks, fuzz, 100 reproductions
 	$(BIN)/python -m benchmarks.torture --kills 200

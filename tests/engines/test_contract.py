@@ -1,4 +1,4 @@
-"""What every engine does, the one that trains and the double."""
+"""What every engine does, those that train and the doubles."""
 
 import time
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.simulate.engine import SimulatedEngine
 from pipeline.engines import LocalEngine
 from pipeline.engines.ray import RayEngine
 from pipeline.engines.ray_nodes import Delivery
@@ -14,9 +15,9 @@ from tests.engines.clusters import cluster
 from tests.engines.fits import cohort_of, fit
 from tests.fakes import FakeEngine
 
-AnyEngine = LocalEngine | RayEngine | FakeEngine
+AnyEngine = LocalEngine | RayEngine | FakeEngine | SimulatedEngine
 FIT = "tests.engines.fits:fit"
-KINDS = ["local", "ray", "fake"]
+KINDS = ["local", "ray", "fake", "simulated"]
 SECONDS = 120.0
 
 
@@ -48,6 +49,8 @@ def opened(request: pytest.FixtureRequest, n_workers: int, folder: Path) -> Iter
             head = request.getfixturevalue("address")
             delivery = Delivery(pack=str, unpack="pathlib:Path")
             engine = RayEngine(FIT, n_workers=n_workers, address=head, delivery=delivery)
+        case "simulated":
+            engine = SimulatedEngine(fit, n_workers=n_workers)
         case _:
             engine = FakeEngine(fit, n_workers=n_workers, seed=1)
     try:
