@@ -177,7 +177,7 @@ def parser() -> argparse.ArgumentParser:
     add("--block", type=int, metavar="N", help="as in a study file; by default one a worker")
     add("--mlflow", action="store_true", help="write MLflow's ledger, too")
     add("--storage", metavar="URL", help="of a database instead of Optuna's journal")
-    add("--lcbench", type=Path, metavar="FOLDER", help="with the surrogate: its curves")
+    add("--lcbench", type=Path, metavar="FOLDER", help="its curves; needs onnxruntime")
     add("--home", type=Path, metavar="FOLDER", help="keep the stores here")
     add("--out", type=Path, metavar="FILE", help="write the report as JSON, too")
     return parser
