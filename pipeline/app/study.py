@@ -291,14 +291,17 @@ class Study:
         """The study's trials as earlier runs left them; ``None`` where there was none.
 
         Raises:
+            BadInputError: The storage cannot be written to.
             WorkFailedError: A process of another home runs the study.
         """
+        from pipeline.search.database import check_writable
         from pipeline.search.lease import refuse_held
         from pipeline.search.storage import open_storage
         from pipeline.search.store import TrialStore
 
         storage = open_storage(self.workspace.storage, self.workspace.journal, to_write=False)
         refuse_held(storage, self.config.name, self.workspace.home)
+        check_writable(storage)
         return TrialStore.find(storage, self.config.name)
 
     def _find_warm_start(self) -> WarmStart | None:

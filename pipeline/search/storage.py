@@ -25,10 +25,10 @@ from pipeline.errors import (
     StorageAwayError,
     WorkFailedError,
     first_line,
-    without_password,
     wrap_errors,
 )
 from pipeline.locks import locked
+from pipeline.search.database import has_tables, refused
 from pipeline.search.journal import open_journal
 
 COPY: Final = "~copy"
@@ -99,18 +99,17 @@ def open_storage(address: str | None, journal: Path, *, to_write: bool) -> BaseS
             _check_folder(address)
             return None
         with _alone(address):
-            storage = RDBStorage(address, engine_kwargs=engine_kwargs)
+            is_made = not _is_file(address) and has_tables(address)
+            if not (is_made or to_write or _is_file(address)):
+                return None
+            # Of tables of another version, none that it lacks is made before it is refused.
+            storage = RDBStorage(address, engine_kwargs=engine_kwargs, skip_table_creation=is_made)
             weakref.finalize(storage, storage.engine.dispose)  # a server sees connections closed
             return storage
     except BadInputError:
         raise
     except Exception as error:  # noqa: BLE001 - each database driver raises its own
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise BadInputError(
-            where="--storage",
-            got=f"{without_password(address)} ({reason})",
-            expected="a database URL within reach",
-        ) from None
+        raise refused(address, first_line(error)) from None
 
 
 def answers(address: str | None, journal: Path) -> bool:
@@ -125,27 +124,25 @@ def answers(address: str | None, journal: Path) -> bool:
 def _alone(address: str) -> AbstractContextManager[None]:
     """Let one process at a time make the tables of a SQLite file; two would spoil it for each."""
     database = make_url(address).database or ""
-    is_file = address.startswith("sqlite") and database not in ("", ":memory:")
-    if not is_file or not os.access(Path(database).parent, os.W_OK):
+    if not _is_file(address) or not os.access(Path(database).parent, os.W_OK):
         return nullcontext()
     return locked(Path(f"{database}.lock"))
 
 
-def _is_missing_file(address: str) -> bool:
+def _is_file(address: str) -> bool:
     url = make_url(address)
-    is_file = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
-    return is_file and not Path(str(url.database)).exists()
+    return url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
+
+
+def _is_missing_file(address: str) -> bool:
+    return _is_file(address) and not Path(str(make_url(address).database)).exists()
 
 
 def _check_folder(address: str) -> None:
     """Refuse a file that could not be made, before anything else is."""
     folder = Path(str(make_url(address).database)).absolute().parent
     if not (folder.is_dir() and os.access(folder, os.W_OK)):
-        raise BadInputError(
-            where="--storage",
-            got=f"{address} (no folder {folder} to write to)",
-            expected="a database URL within reach",
-        )
+        raise refused(address, f"no folder {folder} to write to")
 
 
 def study_names(storage: BaseStorage) -> list[str]:

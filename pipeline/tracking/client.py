@@ -15,6 +15,7 @@ from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.errors import BadInputError, first_line, without_password, wrap_errors
+from pipeline.tracking.refusals import check_tables, refusal, unreachable
 from pipeline.tracking.store import check_readable, database_of, ensure_schema
 
 FIRST_CALL = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
@@ -43,7 +44,7 @@ def connect(uri: str, artifact_root: Path | None = None) -> MlflowClient:
                 client = MlflowClient(uri)
                 client.search_experiments(max_results=1)
         except Exception as error:  # noqa: BLE001 - MLflow passes on its drivers' own errors
-            raise _unreachable(uri, first_line(error)) from None
+            raise refusal(uri, error) from None
     return client
 
 
@@ -75,27 +76,26 @@ def _check_before(uri: str, artifact_root: Path | None) -> None:
         )
     database = database_of(uri)
     if database is None:
-        _check_port(uri)
+        _check_server(uri, is_database=not scheme.startswith("http"))
     elif artifact_root is None:
         check_readable(database)
     else:
         ensure_schema(database, artifact_root)
 
 
-def _check_port(uri: str) -> None:
-    """MLflow tries for minutes to reach a database that is down; a socket knows at once."""
+def _check_server(uri: str, *, is_database: bool) -> None:
+    """MLflow tries for minutes to reach a database that is down or refuses; we know at once."""
     try:
         parts = urlsplit(uri)
         port = parts.port or DATABASE_PORTS.get(parts.scheme.partition("+")[0])
         if parts.hostname and port:
             socket.create_connection((parts.hostname, port), timeout=5).close()
-    except (OSError, ValueError) as error:
-        raise _unreachable(uri, first_line(error)) from None
-
-
-def _unreachable(uri: str, reason: str) -> BadInputError:
-    expected = "the address of a running MLflow server or of its database"
-    return BadInputError(where=without_password(uri), got=reason, expected=expected)
+        if is_database:
+            check_tables(uri)
+    except BadInputError:
+        raise
+    except Exception as error:  # noqa: BLE001 - each database driver raises its own
+        raise unreachable(uri, first_line(error)) from None
 
 
 @contextmanager

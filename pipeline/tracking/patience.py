@@ -1,6 +1,5 @@
 """PatientLedger: a ledger behind a network, whose server may not answer for a while."""
 
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -11,6 +10,7 @@ from typing import Final, TypeVar
 from pipeline.config import StudyConfig, TrialConfig
 from pipeline.errors import DropoutSearchError, WorkFailedError
 from pipeline.tracking.client import failing_fast, is_away
+from pipeline.tracking.refusals import STATUS
 from pipeline.trial import (
     NO_RUNS,
     EpochScores,
@@ -26,8 +26,6 @@ from pipeline.trial import (
 )
 
 SECONDS_BETWEEN_TRIES: Final = 1.0
-STATUS: Final = re.compile(r"failed with error code (\d{3})")
-"""How MLflow's client words an answer that is an error."""
 
 T = TypeVar("T")
 

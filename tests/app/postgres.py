@@ -7,7 +7,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,10 +35,14 @@ class Postgres:
     Attributes:
         folder: Of the data and the socket.
         port: On 127.0.0.1.
+        password: Of the user ``postgres``; empty: nobody is asked for one.
+        options: More words of the server's command line.
     """
 
     folder: Path
     port: int
+    password: str = ""
+    options: Sequence[str] = ()
     _server: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     def address(self, database: str, *, user: str = "postgres", password: str = "") -> str:
@@ -49,7 +53,7 @@ class Postgres:
         """Start it, and wait until it answers."""
         words = ["-D", "data", "-p", str(self.port), "-h", "127.0.0.1", "-k", str(self.folder)]
         quick = ["-c", "fsync=off", "-c", "shared_buffers=16MB"]
-        line = [str(program("postgres")), *words, *quick]
+        line = [str(program("postgres")), *words, *quick, *self.options]
         with (self.folder / "log").open("ab") as log:
             self._server = subprocess.Popen(
                 line, cwd=self.folder, stdout=log, stderr=log, user=_user()
@@ -66,11 +70,23 @@ class Postgres:
             self._server.wait(SECONDS)
             self._server = None
 
+    def dump(self, database: str) -> str:
+        """All that a database holds."""
+        host = ["-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres"]
+        environment = os.environ | {"PGPASSWORD": self.password}
+        line = [str(program("pg_dump")), *host, "--inserts", database]
+        return subprocess.run(
+            line, env=environment, capture_output=True, text=True, check=True
+        ).stdout
+
     def query(self, sql: str, database: str = "postgres") -> str:
         """What ``psql`` prints of a statement."""
         host = ["-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-d", database]
         line = [str(program("psql")), *host, "-XAtc", sql]
-        return subprocess.run(line, capture_output=True, text=True, check=True).stdout.strip()
+        environment = os.environ | {"PGPASSWORD": self.password}
+        done = subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
 
     def _answers(self) -> bool:
         line = [str(program("pg_isready")), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
@@ -83,17 +99,27 @@ def _user() -> str | None:
 
 
 @contextmanager
-def postgres(*databases: str) -> Iterator[Postgres]:
-    """Make and start a server with these databases; it ends and goes in any case."""
+def postgres(
+    *databases: str, password: str = "", options: Sequence[str] = ()
+) -> Iterator[Postgres]:
+    """Make and start a server with these databases; it ends and goes in any case.
+
+    Args:
+        databases: Their names.
+        password: Of the user ``postgres``; with one, every user is asked for a password.
+        options: More words of the server's command line.
+    """
     folder = Path(tempfile.mkdtemp(prefix="postgres"))
     try:
         if user := _user():
             shutil.chown(folder, user)
-        line = [str(program("initdb")), "-D", "data", "-U", "postgres", "-A", "trust", "-N"]
+        line = [str(program("initdb")), "-D", "data", "-U", "postgres", "-N"]
+        line += ["-A", "scram-sha-256", "--pwfile=password"] if password else ["-A", "trust"]
+        (folder / "password").write_text(password)
         subprocess.run(line, cwd=folder, check=True, capture_output=True, user=_user())
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            server = Postgres(folder, probe.getsockname()[1])
+            server = Postgres(folder, probe.getsockname()[1], password, options)
         server.start()
         try:
             for database in databases:

@@ -25,13 +25,13 @@ class Server:
         with socket.socket() as probe:
             probe.bind((HOST, 0))
             self._port = int(probe.getsockname()[1])
-        self._home = home
+        self.home = home
         self._process: subprocess.Popen[bytes] | None = None
         self.address = f"http://{HOST}:{self._port}"
 
     def __enter__(self) -> Self:
         """Start it."""
-        self._home.mkdir(parents=True, exist_ok=True)
+        self.home.mkdir(parents=True, exist_ok=True)
         self.start()
         return self
 
@@ -39,18 +39,28 @@ class Server:
         """Kill it, if it lives."""
         self.kill()
 
+    @property
+    def command(self) -> list[str]:
+        """Its command line."""
+        return [*server_command(self.home, self._port), *self._store]  # the last one counts
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Its environment."""
+        return server_environment()
+
     def start(self) -> None:
         """Start it and wait for its first answer."""
-        with (self._home / "server.log").open("ab") as log:
+        with (self.home / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*server_command(self._home, self._port), *self._store],  # the last one counts
-                env=server_environment(),
+                self.command,
+                env=self.environment,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
         while not self._listens():
-            assert self._process.poll() is None, (self._home / "server.log").read_text()
+            assert self._process.poll() is None, (self.home / "server.log").read_text()
             time.sleep(0.05)
 
     def kill(self) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from pipeline.config import Resources
@@ -21,6 +22,7 @@ from tests.engines.clusters import add_node, cluster
 from tests.engines.fits import cohort_of
 from tests.engines.processes import are_gone
 from tests.engines.test_contract import news_until, outcomes
+from tests.listening import is_reachable, listening
 from tests.long_form import long_form
 
 FIT = "tests.engines.fits:fit"
@@ -50,6 +52,16 @@ def start(nodes: Any) -> Iterator[Start]:
     yield start_engine
     for engine in engines:
         engine.close()
+
+
+def test_rays_own_processes_listen_on_addresses_that_others_reach(nodes: Any, start: Start) -> None:
+    """As the table of docs/cluster.md says, which names them since they cannot be closed."""
+    start()
+    pids = [node.all_processes["raylet"][0].process.pid for node in nodes.list_all_nodes()]
+    for pid in pids:
+        found = listening(psutil.Process(pid))
+        assert any(is_reachable(host) for host, _ in found), found
+        assert 2 <= len(found) <= 8, found
 
 
 def until(condition: Callable[[], bool], engine: RayEngine) -> None:

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from urllib.error import HTTPError
+from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
+import psutil
 import pytest
 
 from pipeline.errors import BadInputError, WorkFailedError
@@ -17,6 +19,7 @@ from pipeline.tracking.reader import read_trial
 from pipeline.tracking.report import read_report_source, write_report
 from pipeline.tracking.ui import serve, server_command, server_environment
 from pipeline.trial import RunTime, TimeSpent, TrialRecord
+from tests.listening import is_reachable, listening
 from tests.tracking.builders import config, curve, outcome, row, scores, study
 
 SPENT = RunTime(began="now", n_workers=1, seconds={"total": 1.0}, start_up={}, machinery={})
@@ -31,6 +34,13 @@ def address(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         assert len(servers(home)) >= 2  # the server and its worker
         yield served
     assert servers(home) == set()
+
+
+def test_page_listens_on_one_port_of_this_machine_alone(address: str) -> None:
+    """As the table of docs/cluster.md says."""
+    found = listening(psutil.Process())
+    assert {f"{host}:{port}" for host, port in found} == {urlsplit(address).netloc}
+    assert not any(is_reachable(host) for host, _ in found)
 
 
 def test_serve_yields_the_page_in_machine_learning_mode(address: str) -> None:
