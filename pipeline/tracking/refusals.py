@@ -16,6 +16,12 @@ STATUS: Final = re.compile(r"failed with error code (\d{3})")
 """How MLflow's client words an answer that is an error."""
 NOT_JSON: Final = "was not in a valid JSON format"
 """How it words an answer that MLflow's server does not give."""
+NOT_MLFLOW: Final = (
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.METHOD_NOT_ALLOWED,
+    HTTPStatus.NOT_IMPLEMENTED,
+)
+"""How other servers answer a call of MLflow's."""
 FOREIGN_NAME: Final = "Invalid Host header"
 """How MLflow's server answers who calls it by a name that it does not have."""
 USER: Final = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD of one of the server's users"
@@ -37,7 +43,7 @@ def refusal(uri: str, error: Exception) -> BadInputError:
     if FOREIGN_NAME in message:
         got = f"a server that does not answer to {urlsplit(uri).netloc.rpartition('@')[2]!r}"
         return unreachable(uri, got, "a name that `mlflow server --allowed-hosts` has")
-    if NOT_JSON in message or (found and status < HTTPStatus.INTERNAL_SERVER_ERROR):
+    if NOT_JSON in message or (found and status in NOT_MLFLOW):
         how = f"HTTP status {status}" if found else "no JSON"
         return unreachable(uri, f"an answer that is not MLflow's ({how})")
     return unreachable(uri, message)

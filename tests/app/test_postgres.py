@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.app.browse import show_study
+from pipeline.app.browse import list_studies, show_study
 from pipeline.app.doctor import examine
 from pipeline.app.reproduce import reproduce
 from pipeline.app.workspace import Workspace
 from pipeline.errors import BadInputError, StorageAwayError
+from pipeline.search.storage import open_storage
 from pipeline.trial import TrialOutcome
 from tests.app.postgres import Postgres, needs_postgres, postgres
 from tests.app.servers import Server
@@ -25,7 +26,7 @@ AWAY_SECONDS = 30.0 if TORTURE else 3.0
 @pytest.fixture(scope="module")
 def server() -> Iterator[Postgres]:
     """PostgreSQL with a database for each ledger."""
-    with postgres("optuna", "mlflow", "other") as started:
+    with postgres("optuna", "mlflow", "other", "empty", "old", "older") as started:
         yield started
 
 
@@ -107,3 +108,62 @@ def test_what_postgresql_refuses_is_refused_before_anything_is_written(
         study.run(workers=1)
     assert "not-told" not in str(refused.value)
     assert not (tmp_path / "new").exists()
+
+
+TABLES = "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'"
+
+
+def run_in(folder: Path, storage: str, tracking_uri: str | None = None) -> None:
+    """Run the small study in a home that is new, and see that nothing is written there."""
+    workspace = Workspace(home=folder / "new", storage=storage, tracking_uri=tracking_uri)
+    try:
+        replace(study_in(folder / "unused"), workspace=workspace).run(workers=1)
+    finally:
+        assert not (folder / "new").exists()
+
+
+def test_reader_of_an_empty_database_makes_no_tables(server: Postgres, tmp_path: Path) -> None:
+    assert open_storage(server.address("empty"), tmp_path / "unused", to_write=False) is None
+    assert server.query(TABLES, "empty") == "0"
+
+
+def test_user_who_may_not_make_tables_is_refused(server: Postgres, tmp_path: Path) -> None:
+    server.query("CREATE ROLE reader LOGIN")
+    with pytest.raises(BadInputError, match=r"--storage: .*permission denied .* may write"):
+        run_in(tmp_path, server.address("empty", user="reader"))
+    assert server.query(TABLES, "empty") == "0"
+
+
+def test_user_who_may_only_read_optunas_tables_lists_studies_and_runs_none(
+    server: Postgres, tmp_path: Path
+) -> None:
+    open_storage(server.address("old"), tmp_path / "unused", to_write=True)
+    server.query("CREATE ROLE onlooker LOGIN")
+    server.query("GRANT SELECT ON ALL TABLES IN SCHEMA public TO onlooker", "old")
+    address = server.address("old", user="onlooker")
+    assert list_studies(Workspace(home=tmp_path, storage=address)) == []
+    with pytest.raises(BadInputError, match=r"--storage: .*permission denied .* may write"):
+        run_in(tmp_path, address)
+
+
+def test_tables_of_another_optuna_are_refused_and_stay_as_they_are(
+    server: Postgres, tmp_path: Path
+) -> None:
+    open_storage(server.address("old"), tmp_path / "unused", to_write=True)
+    server.query("UPDATE alembic_version SET version_num = 'v3.0.0.a'", "old")
+    server.query("DROP TABLE IF EXISTS trial_heartbeats", "old")
+    before = server.query(TABLES, "old")
+    with pytest.raises(BadInputError, match=r"--storage: .*no longer compatible with the table"):
+        run_in(tmp_path, server.address("old"))
+    assert server.query(TABLES, "old") == before
+
+
+def test_tables_of_an_older_mlflow_are_refused_and_not_migrated(
+    server: Postgres, tmp_path: Path
+) -> None:
+    server.query("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)", "older")
+    server.query("INSERT INTO alembic_version VALUES ('cc1f77228345')", "older")
+    with pytest.raises(BadInputError, match=r"got tables of version 'cc1f77228345', expected '"):
+        run_in(tmp_path, server.address("empty"), server.address("older"))
+    assert server.query(TABLES, "older") == "1"
+    assert server.query(TABLES, "empty") == "0"

@@ -5,8 +5,10 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -176,3 +178,17 @@ def test_a_home_whose_name_ends_an_address_is_refused() -> None:
 def test_an_address_is_shown_without_its_password() -> None:
     assert without_password("postgresql://user:secret@host/db") == "postgresql://…@host/db"
     assert without_password("sqlite:////a@b/mlflow.db") == "sqlite:////a@b/mlflow.db"
+
+
+def test_server_of_something_else_is_refused_as_no_mlflow() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as other:
+        thread = threading.Thread(target=other.serve_forever)
+        thread.start()
+        try:
+            with pytest.raises(
+                BadInputError, match=r"not MLflow's .HTTP status 501"
+            ):
+                connect(f"http://127.0.0.1:{other.server_port}")
+        finally:
+            other.shutdown()
+            thread.join()
