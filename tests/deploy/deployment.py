@@ -92,7 +92,7 @@ class DeployedMlflow(Server):
         """The service's environment."""
         settings = self.home / "basic_auth.ini"
         settings.write_text(self._here((DEPLOY / "mlflow/basic_auth.ini").read_text()))
-        given = compose()["services"]["mlflow"]["environment"]
+        given: dict[str, str] = compose()["services"]["mlflow"]["environment"]
         here = {"MLFLOW_AUTH_CONFIG_PATH": str(settings), "SECRETS": str(self._secrets)}
         return os.environ | given | here
 

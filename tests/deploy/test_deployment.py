@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from optuna.storages import RDBStorage
 
 from pipeline.app.browse import show_study
 from pipeline.app.doctor import examine
 from pipeline.app.workspace import Workspace
 from pipeline.errors import BadInputError, WorkFailedError
-from pipeline.search.lease import EXPIRY_SECONDS, hold
+from pipeline.search import lease
 from pipeline.search.storage import open_storage
 from pipeline.trial import TrialOutcome
 from tests.app.postgres import needs_postgres
@@ -136,21 +137,24 @@ def test_second_home_is_refused_by_name_and_goes_on_once_the_first_is_lost(
     """The lease of a driver that is gone with its machine runs out by the database's own clock."""
     first, second = tmp_path / "first", tmp_path / "second"
     study = study_in(first, name="held")
-    ledger = {"storage": deployed.storage, "tracking_uri": deployed.mlflow.address}
     storage = open_storage(deployed.storage, Path("unused"), to_write=True)
     assert storage is not None
-    elsewhere = replace(study, workspace=Workspace(home=second, **ledger))
-    here = replace(study, workspace=Workspace(home=first, **ledger))
+    workspace = Workspace(
+        home=first, storage=deployed.storage, tracking_uri=deployed.mlflow.address
+    )
+    here = replace(study, workspace=workspace)
+    elsewhere = replace(study, workspace=replace(workspace, home=second))
     with pytest.raises(_LostError):
         here.run(workers=2, watch=_at_fifth_outcome)
-    with hold(storage, "held", first):  # as a driver that was cut off has left it
-        with pytest.raises(WorkFailedError, match=r"'held' is being run by process \d+ on .+ free"):
-            elsewhere.run(workers=1)
-        assert not second.exists()
-        assert EXPIRY_SECONDS == 60
-        age = "UPDATE pipeline_holders SET renewed_at = now() - interval '60 s'"
-        deployed.postgres.query(age, "optuna")
-        result = elsewhere.run(workers=2)
+    assert isinstance(storage, RDBStorage)
+    lease._take_lease(storage.engine, "held", lease._name(first))  # as it is left by one cut off
+    with pytest.raises(WorkFailedError, match=r"'held' is being run by process \d+ on .+ free in"):
+        elsewhere.run(workers=1)
+    assert not second.exists()
+    assert lease.EXPIRY_SECONDS == 60
+    age = "UPDATE pipeline_holders SET renewed_at = now() - interval '60 s'"
+    deployed.postgres.query(age, "optuna")
+    result = elsewhere.run(workers=2)
     expected = table_of(Workspace(home=home, tracking_uri=None))
     found = show_study(elsewhere.workspace, "held").trials
     assert [(row.number, row.scores, row.weights_sha256) for row in found] == [

@@ -185,9 +185,7 @@ def test_server_of_something_else_is_refused_as_no_mlflow() -> None:
         thread = threading.Thread(target=other.serve_forever)
         thread.start()
         try:
-            with pytest.raises(
-                BadInputError, match=r"not MLflow's .HTTP status 501"
-            ):
+            with pytest.raises(BadInputError, match=r"not MLflow's .HTTP status 501"):
                 connect(f"http://127.0.0.1:{other.server_port}")
         finally:
             other.shutdown()
