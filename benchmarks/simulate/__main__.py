@@ -35,6 +35,7 @@ from pipeline.config import StudyConfig
 from pipeline.search.driver import Driver
 from pipeline.search.lease import hold
 from pipeline.search.storage import open_storage
+from pipeline.search.summary import summary_of
 from pipeline.trial import Ledger, Tell, Watch, ignore
 
 MILESTONES: Final = (100, 1_000, 10_000, 100_000)
@@ -107,7 +108,7 @@ class Simulation:
                 watch=watch or self.probe,
                 max_cohort=1,
             )
-            driver.run()
+            driver.run(summary_of)
         last = self.probe.states[-1]
         self.probe.note()
         now = self.probe.states.pop()
