@@ -3,22 +3,23 @@
 import json
 import shutil
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from pipeline.app.inputs import Data
 from pipeline.app.workspace import Workspace
-from pipeline.config import TrialConfig
 from pipeline.learning.cohort.fit import fit_cohort
 from pipeline.tracking.store import tracking_uri
-from pipeline.trial import Cohort, EpochScores, TrialOutcome, sha256_of
+from pipeline.trial import sha256_of
 from tests.app.studies import study_in, trial_runs
+from tests.fakes import FakeEngine
 
 DATA = "digits.npz"
 STUDY: dict[str, Any] = {
@@ -106,15 +107,11 @@ class Planted:
         self.tag(record_sha256=str(sha256_of(self.file("record.json").read_bytes())))
 
 
-def train_here(
-    cohorts: Sequence[Cohort],
-    data: Data,
-    *,
-    n_workers: int,
-    watch: Callable[[TrialConfig, EpochScores | TrialOutcome], None],
-) -> list[tuple[TrialConfig, TrialOutcome]]:
-    """Train for real, but in this process: a fresh one takes five seconds to import torch."""
-    del n_workers, watch
-    ((assignment,),) = [cohort.assignments for cohort in cohorts]
-    (outcome,) = fit_cohort(cohorts[0], data, lambda _scores: None)
-    return [(assignment.config, outcome)]
+def train_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let ``reproduce`` train in this process: a fresh one takes five seconds to import torch."""
+    monkeypatch.setattr("pipeline.app.reproduce.start_engine", _engine_here)
+
+
+@contextmanager
+def _engine_here(*_job: object, **_limits: object) -> Iterator[FakeEngine]:
+    yield FakeEngine(fit_cohort)

@@ -40,7 +40,7 @@ def planted(sound: Path, tmp_path: Path) -> Planted:
 
 def reproduced(planted: Planted, monkeypatch: pytest.MonkeyPatch) -> Comparison:
     """Train the first trial again, in this process."""
-    monkeypatch.setattr("pipeline.app.training.train", train_here)
+    train_here(monkeypatch)
     return reproduce(workspace_of(planted.home), "small", trial=0).comparison
 
 

@@ -188,7 +188,7 @@ def test_repeat_is_reproduced_from_its_own_run_with_the_test_part_closed(
     home: Path, confirmed: ConfirmedStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = openings(home)
-    monkeypatch.setattr("pipeline.app.training.train", train_here)
+    train_here(monkeypatch)
     original = repeats_of(home, confirmed.run_id, 0)[1]
     answer = reproduce(Workspace(home=home, tracking_uri=None), original.info.run_id)
     assert (answer.comparison.verdict, answer.comparison.differences) == ("identical", ())

@@ -92,7 +92,7 @@ def test_every_kind_of_study_keeps_the_promises(
         check_ledgers_agree(home, 6)
         tables.append(table(home))
     assert tables[0] == tables[1]
-    monkeypatch.setattr("pipeline.app.training.train", train_here)
+    train_here(monkeypatch)
     workspace = Workspace(home=tmp_path / "2", tracking_uri=None)
     answer = reproduce(workspace, "small", trial="best")
     assert answer.comparison.verdict == "identical", answer.comparison

@@ -95,7 +95,7 @@ def test_doctor_finds_a_best_score_that_is_gone(workspace: Workspace) -> None:
 def test_reproduction_is_identical_from_the_record_alone(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.app.training.train", train_here)
+    train_here(monkeypatch)
     answer = reproduce(workspace, "small", trial="best")
     assert answer.comparison.verdict == "identical", answer.comparison
 
