@@ -17,7 +17,7 @@ from pipeline.errors import BadInputError, first_line, without_password
 WHERE: Final = "--storage"
 OF_OPTUNA: Final = "version_info"
 """Optuna's own table; ``alembic_version`` alone is any program's, MLflow's among them."""
-EXPECTED: Final = f"a database within reach, with tables of Optuna {optuna_version} or empty"
+EXPECTED: Final = f"a database URL within reach, with tables of Optuna {optuna_version} or none"
 TRIED: Final = {
     True: "INSERT INTO studies (study_name) SELECT study_name FROM studies WHERE 1 = 0",
     False: "CREATE TABLE pipeline_tried (number INTEGER)",
