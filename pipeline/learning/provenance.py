@@ -87,7 +87,8 @@ def resolve_device(device: str) -> str:
 
 def name_device(device: str) -> str:
     """Name what a trial was trained on: of GPUs the kind, since the bits may differ by it."""
-    return f"cuda ({torch.cuda.get_device_name()})" if device == "cuda" else device
+    has_kind = device == "cuda" and torch.cuda.is_available()
+    return f"cuda ({torch.cuda.get_device_name()})" if has_kind else device
 
 
 def source_digests(package: Path) -> dict[str, str]:
