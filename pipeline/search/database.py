@@ -49,6 +49,19 @@ def has_tables(address: str) -> bool:
     return False
 
 
+def check_version(storage: RDBStorage, address: str) -> None:
+    """Refuse tables that another version of Optuna made, and close the connections to them.
+
+    Raises:
+        BadInputError: Naming both versions.
+    """
+    found, expected = storage.get_current_version(), storage.get_head_version()
+    if found != expected:
+        storage.engine.dispose()
+        how = f"which Optuna {optuna_version} makes (`optuna storage upgrade`, after a backup)"
+        raise refused(address, f"tables of version {found}", f"tables of version {expected}, {how}")
+
+
 def check_writable(storage: BaseStorage | None) -> None:
     """Refuse a database to which a study could not be written.
 

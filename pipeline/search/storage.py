@@ -28,7 +28,7 @@ from pipeline.errors import (
     wrap_errors,
 )
 from pipeline.locks import locked
-from pipeline.search.database import has_tables, refused
+from pipeline.search.database import check_version, has_tables, refused
 from pipeline.search.journal import open_journal
 
 COPY: Final = "~copy"
@@ -102,9 +102,16 @@ def open_storage(address: str | None, journal: Path, *, to_write: bool) -> BaseS
             is_made = not _is_file(address) and has_tables(address)
             if not (is_made or to_write or _is_file(address)):
                 return None
-            # Of tables of another version, none that it lacks is made before it is refused.
-            storage = RDBStorage(address, engine_kwargs=engine_kwargs, skip_table_creation=is_made)
+            storage = RDBStorage(
+                address,
+                engine_kwargs=engine_kwargs,
+                # Optuna would leave its connections open where it refuses another version, ...
+                skip_compatibility_check=True,
+                # ... and make the tables that it lacks first.
+                skip_table_creation=is_made,
+            )
             weakref.finalize(storage, storage.engine.dispose)  # a server sees connections closed
+            check_version(storage, address)
             return storage
     except BadInputError:
         raise
