@@ -17,6 +17,9 @@ SECRETS: Final = (
 )
 
 
+USER_ALONE: Final = re.compile(r"://[^:/\s@]+@")
+
+
 def without_password(text: str) -> str:
     """A text as errors may show it: its addresses without users and passwords.
 
@@ -26,6 +29,15 @@ def without_password(text: str) -> str:
     for pattern, shown in SECRETS:
         text = pattern.sub(shown, text)
     return text
+
+
+def holds_password(text: str) -> bool:
+    """Whether a text has more to hide than the user of an address.
+
+    >>> [holds_password(f"postgresql://{text}") for text in ("me@host/db", "me:a/b@host/db")]
+    [False, True]
+    """
+    return without_password(text) != USER_ALONE.sub("://…@", text)
 
 
 def visible(text: str) -> str:

@@ -1,6 +1,5 @@
 """Options that several commands share, and the types of their values."""
 
-import re
 import shlex
 from collections.abc import Callable
 from functools import wraps
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from pipeline.errors import without_password
+from pipeline.errors import holds_password, without_password
 
 if TYPE_CHECKING:
     from pipeline.app.workspace import Workspace
@@ -163,11 +162,7 @@ def same_place(workspace: "Workspace") -> str:
         Options that begin with a space, a password left out; empty where all is by default.
     """
     home, storage = str(workspace.home), workspace.storage
-    told = {"--home": home if home != "mlruns" else "", "--storage": _typed(storage or "")}
+    if storage and holds_password(storage):
+        storage = without_password(storage)
+    told = {"--home": home if home != "mlruns" else "", "--storage": storage or ""}
     return "".join(f" {name} {shlex.quote(value)}" for name, value in told.items() if value)
-
-
-def _typed(storage: str) -> str:
-    """An address as it may be shown: whole where it holds no password."""
-    has_password = re.search(r"://[^/@]*:[^/@]*@|password", storage)
-    return without_password(storage) if has_password else storage

@@ -76,6 +76,8 @@ def test_trials_table_puts_the_layers_together() -> None:
         ("mlruns", None, ""),
         ("a home", None, " --home 'a home'"),
         ("mlruns", "postgresql://me@host/db", " --storage postgresql://me@host/db"),
+        ("x", "postgresql://me:se/c@ret@h/db", " --home x --storage 'postgresql://…@h/db'"),
+        ("mlruns", "postgresql://me@h/db?pwd=secret", " --storage 'postgresql://…@h/db?pwd=…'"),
         ("x", "postgresql://me:secret@h/db", " --home x --storage 'postgresql://…@h/db'"),
         (
             "mlruns",
