@@ -117,5 +117,11 @@ def test_an_automatic_device_is_one_that_can_be_used() -> None:
 
 
 def test_a_gpu_is_named_by_its_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "NVIDIA H100")
     assert [name_device(device) for device in ("cpu", "cuda")] == ["cpu", "cuda (NVIDIA H100)"]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has such a device")
+def test_a_gpu_that_is_not_there_has_no_kind() -> None:
+    assert name_device("cuda") == "cuda"
