@@ -1,5 +1,5 @@
 """The command line; the only room that prints."""
 
-from pipeline.cli.commands import commands, main
+from pipeline.cli.entry import main
 
-__all__ = ["commands", "main"]
+__all__ = ["main"]

@@ -16,7 +16,7 @@ from rich.progress import (
 )
 
 from pipeline.app.progress import Tally
-from pipeline.cli.render import STATES
+from pipeline.cli.render.studies import STATES
 from pipeline.config import label_of
 from pipeline.errors import counted
 from pipeline.trial import EpochScores, TrialOutcome, TrialRow

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.cli.commands import main
+from pipeline.cli import main
 from pipeline.tracking.ledger import MlflowLedger
 from pipeline.tracking.store import artifact_root, confine_artifacts, tracking_uri
 from tests.tracking.builders import config, outcome, row, study

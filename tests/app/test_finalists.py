@@ -15,7 +15,7 @@ from pipeline.app.reproduce import reproduce
 from pipeline.app.study import Study
 from pipeline.app.use import load_model
 from pipeline.app.workspace import Workspace
-from pipeline.cli.render import result_lines, trials_table
+from pipeline.cli.render.studies import result_lines, trials_table
 from pipeline.config import Finalist
 from pipeline.tracking.reader import read_rows, read_trial
 from pipeline.tracking.store import tracking_uri

@@ -12,7 +12,8 @@ from pipeline.app.confirm import Candidates
 from pipeline.app.doctor import examine
 from pipeline.app.reproduce import reproduce
 from pipeline.app.workspace import Workspace
-from pipeline.cli.render import confirmed_lines, result_lines
+from pipeline.cli.render.retrainings import confirmed_lines
+from pipeline.cli.render.studies import result_lines
 from pipeline.errors import BadInputError
 from pipeline.search.storage import open_storage
 from pipeline.tracking.client import connect

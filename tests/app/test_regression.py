@@ -20,7 +20,7 @@ from pipeline.app.refit import refit
 from pipeline.app.reproduce import reproduce
 from pipeline.app.study import Study
 from pipeline.app.workspace import Workspace
-from pipeline.cli.render import confirmed_table
+from pipeline.cli.render.retrainings import confirmed_table
 from pipeline.errors import BadInputError
 from pipeline.tracking.store import tracking_uri
 from tests.app.studies import check_ledgers_agree, run_command, study_in, table, trial_runs

@@ -11,7 +11,7 @@ from threading import Thread
 import pytest
 import yaml
 
-from pipeline.cli.commands import main
+from pipeline.cli import main
 from pipeline.errors import BadInputError, WorkFailedError, without_password
 from pipeline.learning.failures import describe_failure
 from tests.app.studies import command

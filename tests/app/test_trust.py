@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.app import trust
 from pipeline.app.workspace import Workspace
-from pipeline.cli.commands import main
+from pipeline.cli import main
 from pipeline.config import StudyConfig, TrialConfig, check_study
 from pipeline.errors import BadInputError
 from pipeline.learning.custom.sources import source_files

@@ -13,7 +13,7 @@ from pipeline.app.browse import show_study
 from pipeline.app.doctor import examine
 from pipeline.app.study import Study
 from pipeline.app.workspace import Workspace
-from pipeline.cli.render import result_lines
+from pipeline.cli.render.studies import result_lines
 from pipeline.errors import BadInputError
 from pipeline.search.storage import open_storage
 from pipeline.search.store import TrialStore

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cli.commands import main
+from pipeline.cli import main
 from tests.cli.typed import Answer, TypeIn, snapshot
 
 

@@ -10,7 +10,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import OperationalError
 
 from pipeline.app import browse
-from pipeline.cli import commands
+from pipeline.cli.commands import group
 from tests.cli.typed import TypeIn
 
 UNEXPECTED = (
@@ -73,9 +73,9 @@ def test_json_is_valid_whatever_a_name_holds(
     assert "\x1b" not in type_in("list").stdout
 
 
-@pytest.mark.parametrize("name", sorted(commands.commands))
+@pytest.mark.parametrize("name", sorted(group.commands))
 def test_every_option_of_a_command_has_a_sentence_of_help(name: str) -> None:
-    command = commands.commands[name]
+    command = group.commands[name]
     assert command.help
     assert command.help.rstrip().endswith(".")
     for parameter in command.params:
@@ -84,10 +84,10 @@ def test_every_option_of_a_command_has_a_sentence_of_help(name: str) -> None:
             assert parameter.help.endswith("."), parameter.name
 
 
-@pytest.mark.parametrize("name", sorted(commands.commands))
+@pytest.mark.parametrize("name", sorted(group.commands))
 def test_every_option_is_named_in_the_documents(name: str) -> None:
     root = Path(__file__).parents[2]
     text = (root / "README.md").read_text() + (root / "docs/security.md").read_text()
-    for parameter in commands.commands[name].params:
+    for parameter in group.commands[name].params:
         if isinstance(parameter, click.Option):
             assert f"`{parameter.opts[0]}" in text or f" {parameter.opts[0]}" in text

@@ -14,7 +14,7 @@ from pipeline.analysis import Finding, Kind
 from pipeline.app.doctor import Diagnosis
 from pipeline.cli import main
 from pipeline.cli.progress import Steps
-from pipeline.cli.render import diagnosis_lines
+from pipeline.cli.render.diagnosis import diagnosis_lines
 
 LOST = Finding(
     kind=Kind.DAMAGED_WEIGHTS,

@@ -17,7 +17,7 @@ import yaml
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from pipeline.cli.commands import main
+from pipeline.cli import main
 from pipeline.config import StudyConfig, check_study, digest, load_study
 from pipeline.errors import BadInputError
 from tests.config.documents import MODELS, SMALLEST, SPACES, changed

@@ -19,14 +19,8 @@ from pipeline.app.workspace import Workspace
 from pipeline.cli import main
 from pipeline.cli.options import same_place
 from pipeline.cli.progress import Epochs, RepeatsProgress, StudyProgress
-from pipeline.cli.render import (
-    answer_lines,
-    confirmed_lines,
-    reproduced_lines,
-    result_lines,
-    studies_lines,
-    trials_table,
-)
+from pipeline.cli.render.retrainings import confirmed_lines, reproduced_lines
+from pipeline.cli.render.studies import answer_lines, result_lines, studies_lines, trials_table
 from pipeline.config import NO_DROPOUT
 from pipeline.trial import (
     EpochScores,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cli.commands import main
+from pipeline.cli import main
 from tests.app.studies import file_of
 from tests.deploy.deployment import Deployment, deployment
 

@@ -7,7 +7,7 @@ import click
 import pytest
 import yaml
 
-from pipeline.cli import commands
+from pipeline.cli.commands import group
 from pipeline.config import MODELS, StudyConfig, check_study, load_study
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +30,7 @@ def test_readme_shows_the_study_that_the_demo_runs() -> None:
     assert shown == load_study(ROOT / "studies/mnist_5k_mlp.yaml")
 
 
-@pytest.mark.parametrize("name", sorted(commands.commands))
+@pytest.mark.parametrize("name", sorted(group.commands))
 def test_readme_documents_each_command(name: str) -> None:
     assert f"| `pipeline {name}" in README
 
@@ -40,10 +40,10 @@ def test_page_names_only_commands_and_options_that_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     quoted = " ".join(re.findall(r"`[^`\n]+`", text))
     named = set(re.findall(r"`pipeline ([a-z]+)\b", quoted))
-    assert named <= set(commands.commands)
+    assert named <= set(group.commands)
     known = {
         option
-        for command in commands.commands.values()
+        for command in group.commands.values()
         for parameter in command.params
         if isinstance(parameter, click.Option)
         for option in parameter.opts

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from mlflow.tracking import MlflowClient
 
-from pipeline.cli.render import confirmed_lines
+from pipeline.cli.render.retrainings import confirmed_lines
 from pipeline.config import TrialConfig
 from pipeline.errors import WorkFailedError
 from pipeline.learning.custom.load import load_module

@@ -1,0 +1,115 @@
+"""The commands that train trials of a study again."""
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from pipeline.cli.answer import print_answer
+from pipeline.cli.options import (
+    Trial,
+    same_place,
+    with_placement,
+    with_training_workspace,
+    with_trial,
+    with_workers,
+)
+
+if TYPE_CHECKING:
+    from pipeline.app.cluster import Placement
+    from pipeline.app.workspace import Workspace
+
+
+@click.command()
+@click.argument("target", metavar="STUDY|RUN_ID")
+@with_trial
+@with_placement
+@with_training_workspace
+def reproduce(
+    *,
+    target: str,
+    trial: Trial | None,
+    placement: "Placement",
+    workspace: "Workspace",
+    as_json: bool,
+) -> None:
+    """Train a trial again from its MLflow record and compare it bit for bit."""
+    from pipeline.app.reproduce import reproduce as reproduce_
+    from pipeline.cli.progress import Epochs
+    from pipeline.cli.render.retrainings import reproduced_lines
+
+    with Epochs() as epochs:
+        answer = reproduce_(workspace, target, trial=trial, placement=placement, watch=epochs.watch)
+    print_answer(answer.as_json(), reproduced_lines(answer), as_json=as_json)
+    if answer.comparison.verdict != "identical":
+        sys.exit(1)
+
+
+@click.command()
+@click.argument("study")
+@click.option(
+    "--top",
+    type=click.IntRange(1, 1_000),
+    default=5,
+    show_default=True,
+    metavar="K",
+    help="How many of the best trials; a baseline and what the study file names come on top.",
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(1, 1_000),
+    default=5,
+    show_default=True,
+    metavar="S",
+    help="On how many new seeds each is trained.",
+)
+@with_workers
+@with_placement
+@with_training_workspace
+def confirm(
+    *,
+    study: str,
+    top: int,
+    seeds: int,
+    placement: "Placement",
+    workspace: "Workspace",
+    as_json: bool,
+) -> None:
+    """Train the best trials of STUDY again on new seeds, then open the test part."""
+    from pipeline.app.confirm import Candidates
+    from pipeline.cli.progress import RepeatsProgress
+    from pipeline.cli.render.retrainings import confirmed_lines
+
+    candidates = Candidates.read(workspace, study, top=top)
+    with RepeatsProgress(study, n_candidates=len(candidates.trials), n_seeds=seeds) as progress:
+        confirmed = candidates.confirm(
+            seeds=seeds, placement=placement, watch=progress.watch, plan=progress.plan
+        )
+    lines = confirmed_lines(confirmed, same_place(workspace))
+    print_answer(confirmed.as_json(), lines, as_json=as_json)
+    if confirmed.answer.winner is None:
+        sys.exit(1)
+
+
+@click.command()
+@click.argument("study")
+@with_trial
+@with_placement
+@with_training_workspace
+def refit(
+    *,
+    study: str,
+    trial: Trial | None,
+    placement: "Placement",
+    workspace: "Workspace",
+    as_json: bool,
+) -> None:
+    """Train a trial's setting on training and validation rows together and keep the weights."""
+    from pipeline.app.refit import refit as refit_
+    from pipeline.cli.progress import Epochs
+    from pipeline.cli.render.retrainings import refit_lines
+
+    with Epochs() as epochs:
+        chosen: Trial = "best" if trial is None else trial
+        answer = refit_(workspace, study, trial=chosen, placement=placement, watch=epochs.watch)
+    print_answer(answer.as_json(), refit_lines(answer), as_json=as_json)

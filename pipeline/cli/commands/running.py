@@ -1,0 +1,90 @@
+"""The command that runs a study."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pipeline.cli.answer import print_answer
+from pipeline.cli.options import same_place, with_placement, with_training_workspace, with_workers
+
+if TYPE_CHECKING:
+    from pipeline.app.cluster import Placement
+    from pipeline.app.workspace import Workspace
+
+STARTED = time.perf_counter()
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--trials",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="The study's total of trials, in place of the file's.",
+)
+@with_workers
+@with_placement
+@click.option(
+    "--max-cohort",
+    type=click.IntRange(1, 1024),
+    help="Train at most N trials of one shape together; 1: each alone.",
+    metavar="N",
+)
+@click.option(
+    "--retry-failed",
+    is_flag=True,
+    help="Train the trials that failed again, once the cause is mended.",
+)
+@click.option(
+    "--system-metrics",
+    is_flag=True,
+    help="Log processor, memory, disk and network to MLflow meanwhile.",
+)
+@click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Replace a value of the file."
+)
+@with_training_workspace
+def run(  # noqa: PLR0913 - one argument an option
+    *,
+    file: Path,
+    trials: int | None,
+    placement: "Placement",
+    max_cohort: int | None,
+    retry_failed: bool,
+    system_metrics: bool,
+    overrides: tuple[str, ...],
+    workspace: "Workspace",
+    as_json: bool,
+) -> None:
+    """Run the study in FILE to its end, or go on with it."""
+    from pipeline.app.result import StudyFailedError
+    from pipeline.app.study import Study
+    from pipeline.cli.progress import StudyProgress
+    from pipeline.cli.render.studies import result_lines
+
+    if trials is not None:
+        overrides = (*overrides, f"search.trials={trials}")
+    workspace = replace(workspace, system_metrics=system_metrics)
+    study = Study.load(file, overrides=overrides, workspace=workspace)
+    failure = None
+    with StudyProgress(study.config) as progress:
+        try:
+            result = study.run(
+                workers=placement.workers,
+                cluster=placement.cluster,
+                gpus=placement.gpus,
+                max_cohort=max_cohort,
+                retry_failed=retry_failed,
+                begun=progress.take_up,
+                watch=progress.watch,
+                tell=progress.tell,
+                started=STARTED,
+            )
+        except StudyFailedError as error:
+            failure, result = error, error.result
+    print_answer(result.as_json(), result_lines(result, same_place(workspace)), as_json=as_json)
+    if failure:
+        raise failure

@@ -1,0 +1,1 @@
+"""What a terminal shows when work is done: tables and a few lines."""
