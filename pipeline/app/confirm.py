@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 from pipeline.app.cluster import HERE, Job, Placement, start_engine
 from pipeline.app.confirmed import ConfirmedStudy
 from pipeline.app.inputs import Data, find_trial_classes, prepare_trial
+from pipeline.app.registration import Registered, register_winner
 from pipeline.app.repair import read_stored_study
 from pipeline.app.repeats import Plan, Repeats
 from pipeline.app.training import WatchTraining, Workers
@@ -132,7 +133,8 @@ class Candidates:
                     plan=plan,
                 )
                 raced = race(self._candidates(), training.train, n_seeds=seeds, objective=objective)
-                return _finish(judge(raced, objective), training, data, self.study)
+                confirmed = _finish(judge(raced, objective), training, data, self.study)
+        return replace(confirmed, models=self._register(confirmed.answer, training, data))
 
     def _candidates(self) -> "list[Candidate]":
         from pipeline.analysis import Candidate
@@ -148,6 +150,23 @@ class Candidates:
             )
             for index, config in enumerate(configs)
         ]
+
+    def _register(self, answer: "Confirmation", training: Repeats, data: Data) -> Registered | None:
+        """Make the winner's network the champion; of a setting that no trial had, a repeat's."""
+        if answer.winner is None or not self.workspace.registers_models:
+            return None
+        from pipeline.learning.export import export_program, open_network
+        from pipeline.tracking.reader import read_run
+
+        number = number_of(answer.winner)
+        winner = next(one for one in self.trials if one.record.trial.number == number)
+        if answer.winner == NO_DROPOUT:
+            repeats = answer.candidates[0].repeats
+            best = min(repeats, key=lambda repeat: answer.objective.loss(repeat.value or 0.0))
+            winner = read_run(self.workspace.ledger_uri, training.run.run_of(number, best.repeat))
+        return register_winner(
+            self.workspace, winner, lambda network: export_program(open_network(network, data))
+        )
 
     def _data(self) -> Data:
         """Decode the study's data, and refuse other data than the trials were trained on."""

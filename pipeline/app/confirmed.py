@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pipeline.app.registration import Registered
+
 if TYPE_CHECKING:
     from pipeline.analysis import Candidate, Confirmation
 
@@ -15,6 +17,8 @@ class ConfirmedStudy:
         n_seeds: How many new seeds the winner was trained on.
         run_id: The run ``confirm`` below the study's run.
         test_openings: How often the study's test part was opened, this time included.
+        models: The registered networks, the winner's as ``champion``; ``None`` where nobody won or
+            nothing was to be registered.
     """
 
     study: str
@@ -22,6 +26,7 @@ class ConfirmedStudy:
     n_seeds: int
     run_id: str
     test_openings: int
+    models: Registered | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The answer as ``confirm --json`` prints it."""
@@ -31,6 +36,7 @@ class ConfirmedStudy:
             "seeds": self.n_seeds,
             "run_id": self.run_id,
             "test_openings": self.test_openings,
+            **({"models": self.models.as_json()} if self.models else {}),
         }
 
     @property

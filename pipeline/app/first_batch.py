@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from pipeline.app.training import TICK_SECONDS
+from pipeline.app.training import run_assignment
 from pipeline.config import Params, StudyConfig, TrainerConfig, TrialConfig, usual_setting
 from pipeline.errors import BadInputError, visible
-from pipeline.trial import Assignment, Cohort, Engine, TrialOutcome, TrialState
+from pipeline.trial import Assignment, Engine, TrialState
 
 OF_THE_SETTING: Final = ("diverged: ", "out of memory: ")
 """Begin causes that another setting may not have: such a trial is recorded, no more."""
@@ -33,11 +33,7 @@ def try_first_batch(study: StudyConfig, engine: Engine, *, where: str) -> None:
         BadInputError: The class raises, or does not log what decides.
     """
     params = first_params(study)
-    engine.submit(Cohort((_one_batch(study),)))
-    outcome = None
-    while outcome is None:
-        events = engine.events(TICK_SECONDS)
-        outcome = next((event for event in events if isinstance(event, TrialOutcome)), None)
+    outcome = run_assignment(engine, _one_batch(study))
     cause = outcome.cause or ""
     if outcome.state is TrialState.FAIL and not cause.startswith(OF_THE_SETTING):
         section = "model" if study.model.class_path else "data"

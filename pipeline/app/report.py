@@ -1,6 +1,5 @@
 """Write a study's report: one HTML file that opens offline, also beside the study in MLflow."""
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.app.browse import open_study
+from pipeline.app.output_file import check_writable, replacing
 from pipeline.app.repair import read_stored_study
 from pipeline.app.workspace import Workspace
 from pipeline.config import Params, StudyConfig
-from pipeline.errors import BadInputError
 from pipeline.trial import Curve, Effect, Tell, TrialRow, ignore
 
 if TYPE_CHECKING:
@@ -78,12 +77,13 @@ def write_report(
     workspace.check_home(to_write=True)
     store = open_study(workspace, study)
     if out is not None:
-        _check_writable(out)
+        check_writable(out)
     path = out or workspace.home / FOLDER / f"{study}.html"
     content = _read(workspace, store, tell)
     tell(f"{study}: drawing")
     page = render_page(content).encode()
-    _write(path, page)
+    with replacing(path) as file:
+        file.write_bytes(page)
     run_id = log_report(workspace.ledger_uri, study, page, draw_pictures(content))
     return Report(
         study=study,
@@ -153,27 +153,3 @@ def _find_gap(
         by_epoch([curves[number] for number in scores.gaps]),
         effects,
     )
-
-
-def _check_writable(path: Path) -> None:
-    """Refuse a file that cannot be written, before anything is done for it."""
-    folder = path.parent
-    if path.is_dir():
-        raise BadInputError(where="--out", got=f"{path} (a folder)", expected="a file to write")
-    if not folder.is_dir():
-        got = f"{path} in a folder that is not there"
-        raise BadInputError(where="--out", got=got, expected="a file in a folder that exists")
-    if not os.access(folder, os.W_OK):
-        got = f"{folder} (read-only)"
-        raise BadInputError(where="--out", got=got, expected="a folder to write to")
-
-
-def _write(path: Path, page: bytes) -> None:
-    """Put the page in place of an older one, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        unfinished.write_bytes(page)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)

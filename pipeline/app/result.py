@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
+from pipeline.app.registration import Registered
 from pipeline.app.workspace import Workspace
 from pipeline.errors import WorkFailedError
 from pipeline.trial import (
@@ -39,6 +40,7 @@ class StudyResult:
         warm_start: What the study has taken over from another one; ``None``: nothing.
         search: What the search has come to; ``None`` where no trial is complete or nothing is
             searched.
+        models: The networks that are registered in MLflow; ``None`` where none was to be.
         seconds: Where the wall time of this run went; ``total`` is the sum of the others.
         start_up: What the start-up waited for, in seconds that sum to its own.
         machinery: Seconds that the machinery took, whether or not a worker waited for it.
@@ -50,6 +52,7 @@ class StudyResult:
     settled: Settled | None = None
     warm_start: WarmStart | None = None
     search: SearchSummary | None = None
+    models: Registered | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     start_up: Mapping[str, float] = field(default_factory=dict)
     machinery: Mapping[str, float] = field(default_factory=dict)
@@ -85,6 +88,7 @@ class StudyResult:
             "settled": self.settled and self.settled.as_json(),
             "warm_start": self.warm_start and self.warm_start.as_json(),
             "search": self.search and self.search.as_json(),
+            "models": self.models and self.models.as_json(),
             "answer": self.search and answer_json(self.search.effects, self.search.interactions),
             "seconds": _rounded(self.seconds),
             "start_up": _rounded(self.start_up),

@@ -21,6 +21,7 @@ from pipeline.app.inputs import (
 )
 from pipeline.app.outage import waiting_for_storage
 from pipeline.app.progress import NotebookProgress
+from pipeline.app.registration import StudyModels
 from pipeline.app.result import StudyFailedError, StudyResult
 from pipeline.app.workspace import Workspace
 from pipeline.config import StudyConfig, check_study, differences, digest, load_study
@@ -40,6 +41,7 @@ from pipeline.trial import (
 
 if TYPE_CHECKING:
     from pipeline.app.confirmed import ConfirmedStudy
+    from pipeline.app.export import Exported, Format, Target
     from pipeline.app.refit import Refit
     from pipeline.app.report import Report
     from pipeline.app.reproduce import Reproduction
@@ -146,6 +148,18 @@ class Study:
         candidates = Candidates.read(self.workspace, self.config.name, top=top)
         return candidates.confirm(seeds=seeds, placement=placement)
 
+    def export(
+        self,
+        format: "Format" = "pt2",  # noqa: A002 - the option of the command
+        *,
+        trial: "Target" = "best",
+        out: Path | None = None,
+    ) -> "Exported":
+        """Give a trial's network away, checked in another process: see ``export.export``."""
+        from pipeline.app.export import export
+
+        return export(self.workspace, self.config.name, trial=trial, format=format, out=out)
+
     def report(self, *, out: Path | None = None) -> "Report":
         """Write one HTML file that answers the study's question: see ``report.write_report``."""
         from pipeline.app.report import write_report
@@ -245,8 +259,9 @@ class Study:
                     watch=_removing(checkpoints, watch),
                     max_cohort=max_cohort,
                 )
+                models = StudyModels(self.workspace, self.config, engine)
                 with _only_unfinished(checkpoints, store), _imports_frozen():
-                    rows = driver.run(_summarise)
+                    rows = driver.run(_summarise, models.register)
                 settled, warm_start = store.settled, store.warm_start
         result = StudyResult(
             study=self.config.name,
@@ -254,6 +269,7 @@ class Study:
             settled=settled,
             warm_start=warm_start,
             search=driver.summary,
+            models=models.registered,
             seconds=seconds.summary(),
             start_up=seconds.start_up(),
             machinery=seconds.machinery(),

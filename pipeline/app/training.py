@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.app.inputs import Data
 from pipeline.config import TrialConfig
-from pipeline.trial import Assignment, Cohort, Event, TrialKey, TrialOutcome, Watch
+from pipeline.trial import Assignment, Cohort, Engine, Event, TrialKey, TrialOutcome, Watch
 
 if TYPE_CHECKING:
     from pipeline.engines import LocalEngine
@@ -81,6 +81,23 @@ def train(
 
     with LocalEngine(FIT, n_workers=min(n_workers, len(cohorts))) as engine:
         return Workers(engine, data).train(cohorts, watch)
+
+
+def run_assignment(engine: Engine, assignment: Assignment) -> TrialOutcome:
+    """Have an idle worker of an engine do one thing, and wait for what comes of it.
+
+    Args:
+        engine: With its data opened.
+        assignment: What to do; epochs that it reports are passed over.
+
+    Raises:
+        EndOfEngineError: No worker can be started.
+    """
+    engine.submit(Cohort((assignment,)))
+    while True:
+        for event in engine.events(TICK_SECONDS):
+            if isinstance(event, TrialOutcome):
+                return event
 
 
 def train_alone(

@@ -10,7 +10,7 @@ from pipeline.trial import sha256_of
 
 if TYPE_CHECKING:
     from pipeline.learning.lightning import LightningModule
-    from pipeline.trial import TrialRecord
+    from pipeline.trial import RecordedTrial, TrialRecord
 
 
 def load_model(
@@ -38,17 +38,28 @@ def load_model(
     workspace = workspace or Workspace()
     workspace.check_has_studies(target)
     recorded = read_recorded(workspace, target, trial)
+    where, weights = f"run {recorded.run_id}", sound_weights(recorded)
+    find_trial_classes(recorded.record.trial, workspace, where=where)
+    try:
+        return _load(recorded.record, weights, fold)
+    except ValueError as error:
+        raise BadInputError(where=where, key="trial", problem=str(error)) from None
+
+
+def sound_weights(recorded: "RecordedTrial") -> bytes:
+    """The weights of a trial's best epoch, once they are known to be those of its record.
+
+    Raises:
+        BadInputError: The trial has none.
+        WorkFailedError: They are damaged.
+    """
     where, weights = f"run {recorded.run_id}", recorded.weights
     if weights is None:
         raise BadInputError(where=where, key="trial", problem="the trial has no weights")
     if sha256_of(weights) != recorded.record.weights_sha256:
         message = f"{where}: the weights do not have the SHA-256 of the record"
         raise WorkFailedError(message)
-    find_trial_classes(recorded.record.trial, workspace, where=where)
-    try:
-        return _load(recorded.record, weights, fold)
-    except ValueError as error:
-        raise BadInputError(where=where, key="trial", problem=str(error)) from None
+    return weights
 
 
 def _load(record: "TrialRecord", weights: bytes, fold: int | None) -> "LightningModule":

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pipeline.search.lease import Lease
     from pipeline.trial import Ledger, Tell
 
+NO_MODELS = "PIPELINE_NO_MODELS"
+"""The environment variable of ``run --no-models``."""
 PATIENCE_SECONDS = 120.0
 """A server that restarts is back in less; waiting for longer wastes the workers."""
 
@@ -32,6 +34,8 @@ class Workspace:
             waited for.
         trusts_code: Whether code that is not the user's own may be imported (``--trust-code``).
         system_metrics: Whether a study's run gets what the machine does while it runs.
+        registers_models: Whether a study's best network is registered in MLflow; by default unless
+            the environment sets ``PIPELINE_NO_MODELS``.
 
     Raises:
         BadInputError: System metrics cannot be measured here.
@@ -46,6 +50,7 @@ class Workspace:
     patience_seconds: float = PATIENCE_SECONDS
     trusts_code: bool = False
     system_metrics: bool = False
+    registers_models: bool = field(default_factory=lambda: not os.environ.get(NO_MODELS))
 
     def __post_init__(self) -> None:
         """Refuse to measure without the package that MLflow measures with."""

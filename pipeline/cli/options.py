@@ -147,6 +147,29 @@ def _number(_ctx: click.Context, _param: click.Parameter, text: str | None) -> T
     return int(text)
 
 
+ALIASES = ("champion", "baseline")
+"""What else of a study can be exported: what MLflow's registry calls so."""
+
+
+def _number_or_alias(
+    context: click.Context, parameter: click.Parameter, text: str | None
+) -> Trial | str | None:
+    if text in ALIASES:
+        return text
+    if text is None or text == "best" or text.isdecimal():
+        return _number(context, parameter, text)
+    message = f"got {text[:50]!r}, expected a trial's number, 'best', 'champion' or 'baseline'"
+    raise click.BadParameter(message, param_hint="--trial")
+
+
+with_trial_or_alias = click.option(
+    "--trial",
+    metavar="N|best|champion|baseline",
+    callback=_number_or_alias,
+    help="Which trial of the study; by default the best.",
+)
+
+
 with_trial = click.option(
     "--trial",
     metavar="N|best",

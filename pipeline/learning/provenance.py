@@ -14,6 +14,7 @@ import torch
 import pipeline
 from pipeline.config import TrainingConfig
 from pipeline.learning.data import PreparedData
+from pipeline.learning.data.labels import Classes, Targets
 from pipeline.trial import Facts
 
 PACKAGES = ("torch", "pytorch-lightning", "numpy", "safetensors")
@@ -30,12 +31,24 @@ class DataFacts(NamedTuple):
     n_classes: int | None
     scale: float | None = None
     n_targets: int | None = None
+    class_names: tuple[str, ...] | None = None
+    target_mean: tuple[float, ...] | None = None
+    target_std: tuple[float, ...] | None = None
 
     @classmethod
-    def of(cls, data: PreparedData, split_sha256: str) -> "DataFacts":
-        """The facts of a decoded data set."""
+    def of(cls, data: PreparedData, split_sha256: str, labels: Classes | Targets) -> "DataFacts":
+        """The facts of a decoded data set.
+
+        Args:
+            data: The data set.
+            split_sha256: Of its split.
+            labels: What the training rows' labels are; of folds, the first one's.
+        """
         sizes = data.image_shape, data.n_classes, data.scale, data.n_targets
-        return cls(data.sha256, split_sha256, *sizes)
+        facts = cls(data.sha256, split_sha256, *sizes, class_names=data.class_names)
+        if isinstance(labels, Classes):
+            return facts
+        return facts._replace(target_mean=labels.mean, target_std=labels.std)
 
 
 def collect_facts(

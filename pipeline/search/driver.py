@@ -38,6 +38,7 @@ from pipeline.trial import (
 TICK_SECONDS = 0.5
 """The driver waits at most so long for news, since the ledger's buffer is flushed in between."""
 Summarise = Callable[[StudyConfig, TrialStore], SearchSummary | None]
+Conclude = Callable[[Sequence[TrialRow]], None]
 
 
 class Driver:
@@ -94,7 +95,9 @@ class Driver:
         self._deadline = self._find_deadline()
         self.summary: SearchSummary | None = None
 
-    def run(self, summarise: Summarise | None = None) -> list[TrialRow]:
+    def run(
+        self, summarise: Summarise | None = None, conclude: Conclude = ignore
+    ) -> list[TrialRow]:
         """Train what is left to train.
 
         On an interruption (Ctrl-C, an engine that ends) unfinished trials are set to WAITING in
@@ -102,6 +105,7 @@ class Driver:
 
         Args:
             summarise: Finds what the search has come to, once it has run; the ledger is given it.
+            conclude: Called then with the table, while the engine's workers are idle.
 
         Returns:
             The study's table.
@@ -119,6 +123,9 @@ class Driver:
                 if summarise:
                     with self._spent("sampling"):
                         self.summary = summarise(self._study, self._store)
+                self._store.keep()
+                with self._spent("mlflow"):
+                    conclude(self._store.rows())
             except LeaseLostError:
                 raise
             except BaseException:

@@ -40,8 +40,8 @@ def connect(uri: str, artifact_root: Path | None = None) -> MlflowClient:
     with _import_warnings_ignored():
         _check_before(uri, artifact_root)
         try:
-            with _environment(FIRST_CALL):
-                client = MlflowClient(uri)
+            with environment(FIRST_CALL):
+                client = MlflowClient(uri, registry_uri=uri)
                 client.search_experiments(max_results=1)
         except Exception as error:  # noqa: BLE001 - MLflow passes on its drivers' own errors
             raise refusal(uri, error) from None
@@ -54,7 +54,7 @@ explained = wrap_errors("MLflow", MlflowException, SQLAlchemyError, sqlite3.Erro
 
 def failing_fast() -> AbstractContextManager[None]:
     """Have a server's calls fail within seconds, unless the user's environment says otherwise."""
-    return _environment({name: os.environ.get(name, value) for name, value in LATER_CALLS.items()})
+    return environment({name: os.environ.get(name, value) for name, value in LATER_CALLS.items()})
 
 
 def is_away(error: BaseException | None) -> bool:
@@ -99,7 +99,8 @@ def _check_server(uri: str, *, is_database: bool) -> None:
 
 
 @contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
+def environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Set variables of the environment, which MLflow reads at each call, and set them back."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

@@ -136,6 +136,10 @@ class ConfirmRun:
         """The run's id."""
         return str(self._info.run_id)
 
+    def run_of(self, number: int, repeat: int) -> str:
+        """The run of a repeat that was written or found."""
+        return self._repeats[number, repeat]
+
     @explained
     def find_repeat(self, config: TrialConfig) -> TrialOutcome | None:
         """How a repeat ended that was trained before this run was broken off; ``None``: it was not.

@@ -151,6 +151,18 @@ def _refuse_links(*parts: Path) -> None:
             raise WorkFailedError(message)
 
 
+def refuse_links_above(location: str, tracking_uri: str) -> None:
+    """Look at ``NAME/models/MODEL``, the folders of a model that is about to be written.
+
+    Raises:
+        WorkFailedError: One is a link, which may lead anywhere.
+    """
+    repository = get_artifact_repository(location, tracking_uri)
+    if isinstance(repository, LocalArtifactRepository):
+        folder = Path(repository.artifact_dir)
+        _refuse_links(folder, *folder.parents[:3])
+
+
 def read(client: MlflowClient, run: RunInfo, name: str, *, largest: int) -> bytes:
     """Read an artifact.
 

@@ -191,12 +191,27 @@ SELECT EXISTS (
     SELECT 1 FROM experiments WHERE experiment_id = :id AND artifact_location <> :folder
     UNION ALL SELECT 1 FROM runs
     WHERE experiment_id = :id AND artifact_uri <> :folder || '/' || run_uuid || '/artifacts'
+    UNION ALL SELECT 1 FROM logged_models
+    WHERE experiment_id = :id
+    AND artifact_location <> :folder || '/models/' || model_id || '/artifacts'
+    UNION ALL SELECT 1 FROM model_versions
+    JOIN logged_models ON storage_location LIKE '%/models/' || model_id || '/artifacts'
+    WHERE experiment_id = :id
+    AND storage_location <> :folder || '/models/' || model_id || '/artifacts'
 )
 """
 MOVE: Final = (
     "UPDATE experiments SET artifact_location = :folder WHERE experiment_id = :id",
     """UPDATE runs SET artifact_uri = :folder || '/' || run_uuid || '/artifacts'
     WHERE experiment_id = :id""",
+    """UPDATE logged_models
+    SET artifact_location = :folder || '/models/' || model_id || '/artifacts'
+    WHERE experiment_id = :id""",
+    """UPDATE model_versions
+    SET source = replace(source, storage_location, artifact_location),
+    storage_location = artifact_location
+    FROM logged_models
+    WHERE storage_location LIKE '%/models/' || model_id || '/artifacts' AND experiment_id = :id""",
 )
 
 

@@ -1,7 +1,8 @@
 """The records that travel between the rooms, and the ports that they travel through."""
 
-from pipeline.trial.assignment import Assignment, Cohort, Cutoffs
+from pipeline.trial.assignment import Assignment, Cohort, Cutoffs, TrainedNetwork
 from pipeline.trial.effects import Effect, answer_json
+from pipeline.trial.exported import DESCRIPTION, ExportedNetwork, description_json
 from pipeline.trial.interaction import Interaction
 from pipeline.trial.overview import Overview
 from pipeline.trial.ports import NO_RUNS, Engine, Event, KnownRuns, Ledger, Tell, Watch, ignore
@@ -31,6 +32,7 @@ from pipeline.trial.time_spent import RunTime, TimeSpent
 from pipeline.trial.warm_start import TakenOutcome, WarmStart
 
 __all__ = [
+    "DESCRIPTION",
     "NO_RUNS",
     "PHASES",
     "Assignment",
@@ -42,6 +44,7 @@ __all__ = [
     "Engine",
     "EpochScores",
     "Event",
+    "ExportedNetwork",
     "Facts",
     "FinalistSetting",
     "FoldScores",
@@ -65,6 +68,7 @@ __all__ = [
     "TakenOutcome",
     "Tell",
     "TimeSpent",
+    "TrainedNetwork",
     "TrialKey",
     "TrialOutcome",
     "TrialRecord",
@@ -74,6 +78,7 @@ __all__ = [
     "Watch",
     "answer_json",
     "curve_sha256",
+    "description_json",
     "find_best",
     "ignore",
     "rank",

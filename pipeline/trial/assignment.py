@@ -1,9 +1,10 @@
 """What a worker is handed: trials, how long to train them, and when to stop early."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pipeline.config import VAL_LOSS, Objective, TrialConfig
+from pipeline.trial.records import TrialRecord
 from pipeline.trial.scores import TrialKey
 
 
@@ -37,6 +38,20 @@ class Cutoffs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedNetwork:
+    """What a network is built from: a trial's record and the weights of its best epoch.
+
+    Attributes:
+        weights: The safetensors file whose SHA-256 is the record's.
+        fold: Which of the networks of a trial with folds; ``None``: it has one.
+    """
+
+    record: TrialRecord
+    weights: bytes = field(repr=False)
+    fold: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
     """A trial handed to a worker: what to train, for how long, and when to stop early.
 
@@ -48,6 +63,7 @@ class Assignment:
             and the outcome so far is handed back; ``None``: train to the end.
         is_refit: Train on the training and the validation rows for all ``epochs`` and keep the
             last epoch's weights; nothing is validated, so the objective is NaN.
+        network: Export this network, and train nothing; ``None``: train.
     """
 
     config: TrialConfig
@@ -56,6 +72,7 @@ class Assignment:
     cutoffs: Cutoffs | None = None
     pause_at: int | None = None
     is_refit: bool = False
+    network: TrainedNetwork | None = None
 
     @property
     def key(self) -> TrialKey:

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from pipeline.config import VAL_LOSS, Frozen, Objective, TrialConfig
 from pipeline.config.messages import InvalidValueError
 from pipeline.errors import counted
+from pipeline.trial.exported import ExportedNetwork
 from pipeline.trial.scores import Curve, EpochScores, TrialKey, curve_sha256
 
 
@@ -31,6 +32,10 @@ class TrialState(StrEnum):
         return self not in (TrialState.RUNNING, TrialState.WAITING)
 
 
+OF_SOME_LABELS: Final = ("n_targets", "class_names", "target_mean", "target_std")
+"""Facts that not every kind of labels has."""
+
+
 class Facts(Frozen):
     """Where and with what a trial was trained: what its bits depend on beside its config.
 
@@ -44,6 +49,11 @@ class Facts(Frozen):
             user's own data module yields them as they are trained on.
         n_targets: Numbers to predict of each row; ``None``, and not written, where the labels are
             classes.
+        class_names: What the classes are called, by label; ``None``, and not written, where nobody
+            said.
+        target_mean: Of each target, what an output of 0 stands for; of folds, the first one's.
+            ``None``, and not written, where the labels are classes or the data is the user's own.
+        target_std: Of each target, what an output of 1 adds to that.
         sources: SHA-256 of each source file by its path in the package.
         packages: Version of each package whose arithmetic is used.
         stack_index: The trial's index among those that were trained as one, ``stack_size`` in all.
@@ -56,6 +66,9 @@ class Facts(Frozen):
     n_classes: int | None = None
     scale: float | None = None
     n_targets: int | None = None
+    class_names: tuple[str, ...] | None = None
+    target_mean: tuple[float, ...] | None = None
+    target_std: tuple[float, ...] | None = None
     sources: dict[str, str]
     packages: dict[str, str]
     python: str
@@ -72,11 +85,13 @@ class Facts(Frozen):
 
     @model_serializer(mode="wrap")
     def _leave_out(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Write no number of targets where there is none."""
+        """Write nothing of classes where there are none, and nothing of targets there."""
         written: dict[str, Any] = handler(self)
-        if self.n_targets is None:
-            written.pop("n_targets", None)
-        return written
+        return {
+            name: value
+            for name, value in written.items()
+            if value is not None or name not in OF_SOME_LABELS
+        }
 
 
 WARNED_EPOCHS = 8
@@ -103,6 +118,7 @@ class TrialOutcome:
         logged_files: What a user's module logged through ``self.logger``, by name.
         unlogged: Names that a user's module logged and that are not kept.
         log: What a user's code printed and the whole traceback, where its trial failed.
+        exported: The network, where it was to be exported and not trained.
     """
 
     number: int
@@ -118,6 +134,7 @@ class TrialOutcome:
     logged_files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     unlogged: tuple[str, ...] = ()
     log: bytes | None = field(default=None, repr=False)
+    exported: ExportedNetwork | None = field(default=None, repr=False)
 
     @property
     def key(self) -> TrialKey:

@@ -2,6 +2,7 @@
 
 import click
 
+from pipeline.cli.commands.exporting import export
 from pipeline.cli.commands.looking import list_, report, schema, show, ui
 from pipeline.cli.commands.mending import doctor
 from pipeline.cli.commands.retraining import confirm, refit, reproduce
@@ -14,5 +15,5 @@ def group() -> None:
     """Search how much dropout each layer wants, and prove any trial again."""
 
 
-for command in (run, list_, show, reproduce, confirm, report, refit, doctor, ui, schema):
+for command in (run, list_, show, reproduce, confirm, report, refit, export, doctor, ui, schema):
     group.add_command(command)

@@ -44,6 +44,13 @@ STARTED = time.perf_counter()
     help="Log processor, memory, disk and network to MLflow meanwhile.",
 )
 @click.option(
+    "--no-models",
+    is_flag=True,
+    envvar="PIPELINE_NO_MODELS",
+    show_envvar=True,
+    help="Register no network in MLflow.",
+)
+@click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Replace a value of the file."
 )
 @with_training_workspace
@@ -55,6 +62,7 @@ def run(  # noqa: PLR0913 - one argument an option
     max_cohort: int | None,
     retry_failed: bool,
     system_metrics: bool,
+    no_models: bool,
     overrides: tuple[str, ...],
     workspace: "Workspace",
     as_json: bool,
@@ -67,7 +75,7 @@ def run(  # noqa: PLR0913 - one argument an option
 
     if trials is not None:
         overrides = (*overrides, f"search.trials={trials}")
-    workspace = replace(workspace, system_metrics=system_metrics)
+    workspace = replace(workspace, system_metrics=system_metrics, registers_models=not no_models)
     study = Study.load(file, overrides=overrides, workspace=workspace)
     failure = None
     with StudyProgress(study.config) as progress:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from pipeline.cli.render.models import models_lines
 from pipeline.cli.render.table import drawn, params_text, plain, shared_names
 from pipeline.config import NO_DROPOUT, label_of
 from pipeline.errors import counted, visible
@@ -37,6 +38,7 @@ def confirmed_lines(confirmed: "ConfirmedStudy", place: str = "") -> list[str]:
         f"means over seeds with 95 % intervals; *: cannot be told apart from the {best} mean",
         *["the winner's interval allows for its having been chosen"] * answer.is_widened,
         f"the test part of this study has now been opened {times}",
+        *models_lines(confirmed.models),
         *_after_confirmation(confirmed.study, answer, place),
     ]
 

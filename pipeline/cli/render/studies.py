@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
+from pipeline.cli.render.models import models_lines
 from pipeline.cli.render.table import drawn, params_text, plain, shared_names
 from pipeline.errors import visible
 from pipeline.trial import Best, SearchSummary, TrialRow, TrialState
@@ -44,6 +45,7 @@ def result_lines(result: "StudyResult", place: str = "") -> list[str]:
         *_best_lines(result.best),
         *answer_lines(result.search),
         *summary_lines(result.search),
+        *models_lines(result.models),
         f"seconds: {result.seconds['total']:.1f} = {_parts(result.seconds)}",
         f"start-up: {_parts(result.start_up)}",
         f"machinery, mostly beside the training: {_parts(result.machinery)}",
@@ -58,6 +60,7 @@ def _next_commands(result: "StudyResult") -> Iterator[str]:
         yield f"reproduce {result.study} --trial best"
         yield f"confirm {result.study}"
         yield f"report {result.study}"
+        yield f"export {result.study}"
     yield "ui"
 
 

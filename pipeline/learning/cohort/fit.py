@@ -43,10 +43,15 @@ def fit_cohort(
     Raises:
         Exception: Several trials failed as one; trained alone, the faulty one fails.
     """
-    config = cohort.assignments[0].config
+    first = cohort.assignments[0]
+    config = first.config
     data, folder = (
         (context.data, context.folder) if isinstance(context, Resumable) else (context, None)
     )
+    if first.network is not None:
+        from pipeline.learning.export import export_in_worker  # imports torch's compiler
+
+        return [export_in_worker(first.network, data)]
     checkpoints = Checkpoints(folder)
     with arithmetic(config.training.threads):
         if config.model.class_path or config.data.class_path:
@@ -67,14 +72,15 @@ def _fit(
     clock.mark("data")
     n_folds = len(splits) if len(splits) > 1 else 0
     members = [Member(assignment, n_folds=n_folds) for assignment in cohort.assignments]
-    saved = _CohortCheckpoints(checkpoints, cohort, lambda one: _facts(one, data, split_sha256))
+    of_data = DataFacts.of(data, split_sha256, splits[0].labels)
+    saved = _CohortCheckpoints(checkpoints, cohort, lambda one: _facts(one, of_data))
     saved.restore(members, report)
     for same in _group_by_epoch(members):
         module = CohortModule(same, splits, report=report, save_checkpoints=saved.save)
         _train(module)
         clock.add(module.seconds)
         del module
-    facts = [_facts(member, data, split_sha256) for member in members]
+    facts = [_facts(member, of_data) for member in members]
     pictures = [_pictures(member, splits[0]) for member in members]
     clock.share(len(members))
     found = zip(members, facts, pictures, strict=True)
@@ -201,10 +207,10 @@ def _trainer(module: CohortModule) -> Trainer:
     )
 
 
-def _facts(member: Member, data: PreparedData, split_sha256: str) -> Facts:
+def _facts(member: Member, of_data: DataFacts) -> Facts:
     return collect_facts(
         member.config.training,
-        DataFacts.of(data, split_sha256),
+        of_data,
         stack_index=member.stack_index,
         stack_size=member.stack_size,
         alone_because=member.alone_because,

@@ -126,7 +126,7 @@ def open_rows(assignment: Assignment, data: PreparedData) -> list["RowLoaders"]:
     splits, split_sha256 = load_splits(
         data, config.data, config.seeds["split"], is_refit=assignment.is_refit
     )
-    facts = DataFacts.of(data, split_sha256)
+    facts = DataFacts.of(data, split_sha256, splits[0].labels)
     return [RowLoaders(config, parts, facts) for parts in splits]
 
 

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.learning.data.catalogue import DATA_SETS, Subset
-from pipeline.learning.data.labels import as_targets, n_columns, task_of
+from pipeline.learning.data.class_names import class_names_of
+from pipeline.learning.data.labels import as_targets, count_classes, n_columns, task_of
 from pipeline.learning.data.locate import Source
 from pipeline.learning.data.npz import count_rows, decode_npz
 from pipeline.learning.data.reading import Arrays, Images, Labels, sha256_of_file
@@ -38,6 +39,7 @@ class PreparedData:
         n_train: Rows of the training part, from which validation is split.
         n_test: Rows of the set's own test part; 0 where it has none.
         n_targets: Numbers to predict of each row; ``None`` where the labels are classes.
+        class_names: What the classes are called, by label; ``None`` where nobody says.
     """
 
     source: Source
@@ -49,6 +51,7 @@ class PreparedData:
     n_train: int
     n_test: int
     n_targets: int | None = None
+    class_names: tuple[str, ...] | None = None
 
     @property
     def name(self) -> str:
@@ -61,7 +64,7 @@ class PreparedData:
         return "classification" if self.n_targets is None else "regression"
 
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,11 +94,13 @@ class Meta:
         sources: SHA-256 of each source file as it lies on the disk, by its name; of a folder of
             images one over all.
         arrays: Fingerprints by array name, ``train-images`` for example.
+        class_names: What the classes are called, by label; ``None`` where nobody says.
     """
 
     name: str
     sources: Mapping[str, str]
     arrays: Mapping[str, Fingerprint]
+    class_names: tuple[str, ...] | None = None
 
     @property
     def content_sha256(self) -> str:
@@ -128,7 +133,13 @@ def _meta_of(document: dict[str, Any]) -> Meta:
         name: Fingerprint(dtype=entry["dtype"], shape=tuple(entry["shape"]), sha256=entry["sha256"])
         for name, entry in document["arrays"].items()
     }
-    return Meta(name=document["name"], sources=document["sources"], arrays=arrays)
+    names = document["class_names"]
+    return Meta(
+        name=document["name"],
+        sources=document["sources"],
+        arrays=arrays,
+        class_names=None if names is None else tuple(map(str, names)),
+    )
 
 
 def open_train(prepared: PreparedData) -> tuple[Images, Labels]:
@@ -306,6 +317,7 @@ def store(source: Source, folder: Path, *, parts: tuple[Subset, ...]) -> Meta:
         name=source.name,
         sources=sources,
         arrays={name: Fingerprint.of(array) for name, array in arrays.items()},
+        class_names=class_names_of(source, n_classes=count_classes(arrays["train-labels"])),
     )
     with _writing(folder.parent):
         if intact_meta(folder, parts=parts) is None:
@@ -339,10 +351,11 @@ def _prepared(source: Source, folder: Path, *, meta: Meta) -> PreparedData:
         source=source,
         folder=folder,
         sha256=meta.content_sha256,
-        n_classes=None if is_regression else int(labels.max()) + 1,
+        n_classes=count_classes(labels),
         image_shape=images.shape[1:],
         scale=scale_of(source.name, images.dtype),
         n_train=len(labels),
         n_test=own_test.shape[0] if own_test else 0,
         n_targets=n_columns(labels) if is_regression else None,
+        class_names=meta.class_names,
     )

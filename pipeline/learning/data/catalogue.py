@@ -14,6 +14,18 @@ from pipeline.learning.data.reading import Arrays
 
 Subset = Literal["train", "test"]
 
+DIGIT_NAMES: Final = tuple("0123456789")
+CLOTHES: Final = (
+    *("T-shirt/top", "trouser", "pullover", "dress", "coat"),
+    *("sandal", "shirt", "sneaker", "bag", "ankle boot"),
+)
+"""https://github.com/zalandoresearch/fashion-mnist"""
+THINGS: Final = (
+    *("airplane", "automobile", "bird", "cat", "deer"),
+    *("dog", "frog", "horse", "ship", "truck"),
+)
+"""https://www.cs.toronto.edu/~kriz/cifar.html"""
+
 
 @dataclass(frozen=True, slots=True)
 class KnownFile:
@@ -70,16 +82,22 @@ class DataSet:
         scale: The largest pixel; pixels are whole numbers from 0.
         image_shape: (H, W), or (3, H, W) of colour.
         n_test: Rows of the set's own test part; 0 where it has none.
+        class_names: What its labels stand for.
     """
 
     name: str
     origin: Packaged | Downloadable
     decode: Callable[["DataSet", Sequence[Path]], Arrays]
-    n_classes: int = 10
+    class_names: tuple[str, ...] = DIGIT_NAMES
     scale: int = 255
     image_shape: tuple[int, ...]
     n_train: int
     n_test: int = 0
+
+    @property
+    def n_classes(self) -> int:
+        """How many classes it has."""
+        return len(self.class_names)
 
     @property
     def download(self) -> Downloadable:
@@ -146,6 +164,7 @@ FASHION_MNIST = DataSet(
         ),
     ),
     decode=decode_idx,
+    class_names=CLOTHES,
     image_shape=(28, 28),
     n_train=60_000,
     n_test=10_000,
@@ -167,6 +186,7 @@ CIFAR10 = DataSet(
         archive=KnownFile("cifar-10-python.tar.gz", "c58f30108f718f92721af3b95e74349a"),
     ),
     decode=decode_pickles,
+    class_names=THINGS,
     image_shape=(3, 32, 32),
     n_train=50_000,
     n_test=10_000,

@@ -70,6 +70,11 @@ def task_of(labels: "Labels") -> "Task":
     return "classification" if labels.dtype.kind in "iu" else "regression"
 
 
+def count_classes(labels: npt.NDArray[np.generic]) -> int | None:
+    """Count the classes of training labels; ``None`` where they are numbers to predict."""
+    return int(labels.max()) + 1 if labels.dtype.kind in "iu" else None
+
+
 def n_columns(labels: "Labels") -> int:
     """Count the targets of a row: 1 of [N], k of [N, k]."""
     return 1 if labels.ndim == 1 else labels.shape[1]

@@ -1,0 +1,48 @@
+"""The command that gives networks away."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pipeline.cli.answer import print_answer
+from pipeline.cli.options import File, with_training_workspace, with_trial_or_alias
+
+if TYPE_CHECKING:
+    from pipeline.app.export import Format, Target
+    from pipeline.app.workspace import Workspace
+
+
+@click.command()
+@click.argument("target", metavar="STUDY|RUN_ID")
+@with_trial_or_alias
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["pt2", "onnx", "mlflow"]),
+    default="pt2",
+    show_default=True,
+    help="A torch program, an ONNX model, or a version of the study's model in MLflow.",
+)
+@click.option(
+    "--out",
+    type=File(path_type=Path),
+    metavar="FILE",
+    help="The file; by default HOME/exports/STUDY-trial-N.FORMAT.",
+)
+@with_training_workspace
+def export(
+    *,
+    target: str,
+    trial: "Target | None",
+    format_: "Format",
+    out: Path | None,
+    workspace: "Workspace",
+    as_json: bool,
+) -> None:
+    """Give a trial's network away, with its preprocessing, once another process has run it."""
+    from pipeline.app.export import export as export_
+    from pipeline.cli.render.models import exported_lines
+
+    exported = export_(workspace, target, trial=trial, format=format_, out=out)
+    print_answer(exported.as_json(), exported_lines(exported), as_json=as_json)
