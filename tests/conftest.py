@@ -48,6 +48,14 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(autouse=True, scope="session")
+def no_models() -> Iterator[None]:
+    """Register no network of the studies that are run: a second each. What tests that unsets it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PIPELINE_NO_MODELS", "1")
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def warm() -> Iterator[str]:
     """The ``python`` of all that the tests start: its imports are done once for all of them."""
     with (

@@ -56,8 +56,8 @@ class PreparedNetwork(nn.Module):
         """Map rows to outputs.
 
         Args:
-            rows: float32 of shape [N, H, W], [N, H, W, 3] or [N, n], values as the data set has
-                them; where there is no scale, the first part of a data module's batch.
+            rows: float32 (or uint8) of shape [N, H, W], [N, H, W, 3] or [N, n], values as the data
+                set has them; where there is no scale, the first part of a data module's batch.
 
         Returns:
             What the network gives.
@@ -65,7 +65,7 @@ class PreparedNetwork(nn.Module):
         if self.scale is None:
             return self.network(rows)
         rows = rows.permute(0, 3, 1, 2) if self.is_colour else rows
-        return self.network(rows.to(torch.float32).div(self.scale).reshape(-1, *self.shape))
+        return self.network(rows.div(self.scale).reshape(-1, *self.shape))
 
 
 @dataclass(frozen=True)

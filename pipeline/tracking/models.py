@@ -6,6 +6,7 @@ repeated after a death at any point in it: what is there is found by the trial a
 
 import json
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -245,36 +246,38 @@ def write_model(
         run_id: Of the trial.
         model_id: Of the logged model.
     """
-    import mlflow.pyfunc
-    from mlflow.models import Model
+    with tempfile.TemporaryDirectory() as name, environment(ONLY_OURS), _import_warnings_ignored():
+        from mlflow.models import Model
+        from mlflow.pyfunc import save_model
 
-    model = Model(
-        run_id=run_id, model_id=model_id, model_uuid=model_id, signature=_signature(network)
-    )
-    # For `mlflow.pytorch.load_model`, where Lightning can be imported.
-    model.add_flavor("pytorch", model_data="data", pytorch_version=network.torch_version, code=None)
-    with tempfile.TemporaryDirectory() as name, environment(ONLY_OURS):
         program = Path(name) / "model.pt2"
         program.write_bytes(network.program)
-        mlflow.pyfunc.save_model(
+        save_model(
             folder,
             loader_module=LOADER,
             data_path=str(program),
             code_paths=[str(loader)],
-            mlflow_model=model,
+            mlflow_model=Model(run_id=run_id, model_id=model_id, model_uuid=model_id),
             input_example=np.array(network.example, dtype=network.description["inputs"]["dtype"]),
-            signature=model.signature,
+            signature=_signature(network.description),
             pip_requirements=[f"torch=={network.torch_version}", "numpy"],
             metadata=dict(network.description),
         )
 
 
-def _signature(network: ExportedNetwork) -> Any:
+@contextmanager
+def _import_warnings_ignored() -> Iterator[None]:
+    """MLflow 3.17 warns of its own type hints while ``mlflow.pyfunc`` is imported."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _signature(said: Mapping[str, Any]) -> Any:
     from mlflow.models import ModelSignature
     from mlflow.types.schema import Schema, TensorSpec
 
     def schema(rows: Mapping[str, Any]) -> Schema:
         return Schema([TensorSpec(np.dtype(rows["dtype"]), (-1, *rows["shape"][1:]))])
 
-    said = network.description
     return ModelSignature(inputs=schema(said["inputs"]), outputs=schema(said["outputs"]))

@@ -252,6 +252,30 @@ class LateLogging(Plain):
         self.log("train_loss", 42.0)
 
 
+class Branching(Plain):
+    """Does for some rows what it does not for others: no program can hold that."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Ask the rows."""
+        logits: Tensor = self.layers(images)
+        return logits if images.sum() > 1 else -logits
+
+
+class TwoOutputs(Plain):
+    """Gives more than logits where it is not trained."""
+
+    def forward(self, images: Tensor) -> Any:
+        """Compute logits, and count the rows."""
+        logits: Tensor = self.layers(images)
+        return logits if torch.is_grad_enabled() else (logits, len(images))
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Log the validation's scores."""
+        del batch_idx
+        images, labels = batch
+        self.log("val_loss", functional.cross_entropy(self(images)[0], labels))
+
+
 class Blobs(LightningDataModule):
     """Two hundred points about four centres."""
 
