@@ -136,7 +136,14 @@ def test_onnx_without_its_packages_says_what_to_install(
 
 
 def test_the_command_tells_what_was_checked(planted: Planted) -> None:
-    words: list[str | Path] = ["export", "small", "--home", planted.home, "--data-dir", planted.home]
+    words: list[str | Path] = [
+        "export",
+        "small",
+        "--home",
+        planted.home,
+        "--data-dir",
+        planted.home,
+    ]
     done = run_command(*words, "--format", "onnx", "--json")
     answer = json.loads(done.stdout)
     assert Path(answer["path"]).name == f"small-trial-{answer['trial']}.onnx"

@@ -100,7 +100,10 @@ def colours(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
 
 
 Make = Callable[[PreparedData, PreparedData, PreparedData], Trained]
-NPZ: dict[str, Any] = {"data": {"name": "npz", "path": "own.npz", "validation": 0.3, "test": 0}, "batch_size": 4}
+NPZ: dict[str, Any] = {
+    "data": {"name": "npz", "path": "own.npz", "validation": 0.3, "test": 0},
+    "batch_size": 4,
+}
 CASES: dict[str, Make] = {
     "mlp": lambda digits, _, __: built_in(trial(), digits),
     "dropconnect": lambda digits, _, __: built_in(trial(regularizer="dropconnect"), digits),
