@@ -1,18 +1,24 @@
 """Look at what is there: studies, their trials, MLflow's page, the schema."""
 
-from collections.abc import Iterator, Mapping
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.app.result import StudyResult
 from pipeline.app.workspace import Workspace
 from pipeline.config import StudyConfig, check_study
 from pipeline.errors import BadInputError, without_password
-from pipeline.trial import SearchSummary
+from pipeline.trial import SearchSummary, TrialRow, answer_json
 
 if TYPE_CHECKING:
     from pipeline.search.store import TrialStore
+
+
+MOST_MODELLED: Final = 200
+"""Trials to which a model is fitted unasked: 2,000 take ten seconds."""
 
 
 def list_studies(workspace: Workspace) -> list[dict[str, Any]]:
@@ -47,6 +53,71 @@ def show_study(workspace: Workspace, name: str, *, with_answer: bool = False) ->
     store = open_study(workspace, name)
     result = _result(store, workspace)
     return replace(result, search=_summary(store)) if with_answer else result
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownStudy:
+    """A study as ``show`` tells of it.
+
+    Attributes:
+        result: Its table.
+        answer: What its trials say, as JSON holds it; ``None``: nothing yet, or not asked for.
+        run_ids: The shortest form of each run id that no other run of the home has.
+    """
+
+    result: StudyResult
+    answer: Mapping[str, Any] | None
+    run_ids: Mapping[str, str]
+
+
+def look_at(workspace: Workspace, name: str, *, with_answer: bool | None = None) -> ShownStudy:
+    """Read a study's table, and its answer where that takes no time.
+
+    Args:
+        workspace: Where it lives.
+        name: The study's.
+        with_answer: Whether a model is fitted to the trials where no run has noted the answer;
+            ``None``: of up to ``MOST_MODELLED`` trials.
+
+    Raises:
+        BadInputError: There is no study of this name.
+    """
+    from pipeline.app.run_ids import shortened
+
+    workspace.check_home(to_write=False)
+    store = open_study(workspace, name)
+    result = _result(store, workspace)
+    answer = None if with_answer is False else _noted_answer(store, result.trials)
+    n_ended = sum(result.counts.values())
+    if answer is None and (with_answer or (with_answer is None and n_ended <= MOST_MODELLED)):
+        answer = _answer_of(_summary(store))
+    run_ids = [row.run_id for row in result.trials if row.run_id]
+    return ShownStudy(result=result, answer=answer, run_ids=shortened(run_ids, workspace))
+
+
+def note_answer(store: "TrialStore", summary: SearchSummary | None) -> None:
+    """Note in Optuna's storage what a study's trials say, and which trials those are."""
+    if answer := _answer_of(summary):
+        store.note_answer({"trials_sha256": _trials_sha256(store.rows()), "answer": answer})
+
+
+def _noted_answer(store: "TrialStore", rows: Sequence[TrialRow]) -> Mapping[str, Any] | None:
+    """The answer that was noted, if it is that of these trials."""
+    noted = store.answer
+    if noted is None or noted.get("trials_sha256") != _trials_sha256(rows):
+        return None
+    answer: Mapping[str, Any] = noted["answer"]
+    return answer
+
+
+def _answer_of(summary: SearchSummary | None) -> dict[str, Any] | None:
+    return answer_json(summary.effects, summary.interactions) if summary else None
+
+
+def _trials_sha256(rows: Sequence[TrialRow]) -> str:
+    """A digest over what the trials that have ended came to."""
+    ended = [[row.number, row.state, row.value] for row in rows if row.state.is_finished]
+    return hashlib.sha256(json.dumps(ended).encode()).hexdigest()
 
 
 def open_study(workspace: Workspace, name: str) -> "TrialStore":

@@ -10,6 +10,7 @@ from pipeline.config import DataConfig, StudyConfig, TrialConfig
 from pipeline.config.arguments import with_lists
 from pipeline.config.domain import values_of
 from pipeline.config.space import Space
+from pipeline.trial import Tell, ignore
 
 if TYPE_CHECKING:
     from pipeline.learning.custom.datamodule import CustomData
@@ -91,6 +92,7 @@ def prepare_data(
     *,
     source: "Source | None",
     where: str,
+    tell: Tell = ignore,
 ) -> Data:
     """Make data ready to be opened by workers.
 
@@ -100,6 +102,7 @@ def prepare_data(
         workspace: Where decoded data is cached.
         source: From ``locate_data``.
         where: What an error names.
+        tell: Called with what is being done, where that takes long.
 
     Raises:
         BadInputError: It is damaged, or the user's data module raises.
@@ -110,7 +113,7 @@ def prepare_data(
         return prepare_custom_data(config, params, where=where)
     from pipeline.learning.data import prepare
 
-    return prepare(source, cache=workspace.cache)
+    return prepare(source, cache=workspace.cache, tell=tell)
 
 
 def first_setting(space: Space) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.app.cluster import HERE, Job, Placement, start_engine
 from pipeline.app.inputs import prepare_trial
+from pipeline.app.run_ids import SHORTEST
 from pipeline.app.training import train_alone
 from pipeline.app.workspace import Workspace
 from pipeline.config import ShownNumber
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from pipeline.analysis import Comparison
     from pipeline.trial import RecordedTrial
 
-RUN_ID = re.compile(r"^[0-9a-f]{32}$")
+RUN_ID = re.compile(rf"^[0-9a-f]{{{SHORTEST},32}}$")
+"""A run id, or its first digits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +68,8 @@ def reproduce(
 
     Args:
         workspace: Where the ledger and the data are.
-        target: A study's name or, where ``trial`` is not given, a run id (32 hex digits): of a
-            trial, or of what ``confirm`` or ``refit`` trained.
+        target: A study's name or, where ``trial`` is not given, a run id or its first eight
+            digits or more: of a trial, or of what ``confirm`` or ``refit`` trained.
         trial: Its number; ``best`` where only a study is named.
         placement: Where it is trained.
         watch: Called with each epoch's scores and the outcome.
@@ -105,11 +107,15 @@ def reproduce(
 def read_recorded(
     workspace: Workspace, target: str, trial: int | Literal["best"] | None
 ) -> "RecordedTrial":
-    """Read a trial from its record: as ``reproduce`` names it."""
-    from pipeline.tracking.reader import read_run, read_trial
+    """Read a trial from its record: as ``reproduce`` names it.
 
-    if trial is None and RUN_ID.match(target):
-        return read_run(workspace.ledger_uri, target)
+    What a study is called is its name, though it might begin a run id, too.
+    """
+    from pipeline.tracking.reader import has_study, read_run, read_trial
+
+    uri = workspace.ledger_uri
+    if trial is None and RUN_ID.match(target) and not has_study(uri, target):
+        return read_run(uri, target)
     return read_trial(workspace.ledger_uri, target, "best" if trial is None else trial)
 
 

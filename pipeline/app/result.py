@@ -112,7 +112,7 @@ class StudyResult:
         from pandas import DataFrame
 
         if not curves:
-            return DataFrame([_flat(row.as_json()) for row in self.trials])
+            return DataFrame([flat(row.as_json()) for row in self.trials])
         from pipeline.tracking.reader import read_curves
 
         return DataFrame(
@@ -140,7 +140,7 @@ class StudyResult:
         return [number for _, number in ranked[:SHOWN]]
 
 
-def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+def flat(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row with a column for each parameter, after those that come before them."""
     flat: dict[str, Any] = {}
     for name, value in row.items():

@@ -20,7 +20,7 @@ from pipeline.app.inputs import (
     prepare_data,
 )
 from pipeline.app.outage import waiting_for_storage
-from pipeline.app.progress import NotebookProgress
+from pipeline.app.progress import NotebookProgress, NotebookRepeats
 from pipeline.app.registration import StudyModels
 from pipeline.app.result import StudyFailedError, StudyResult
 from pipeline.app.workspace import Workspace
@@ -30,6 +30,7 @@ from pipeline.config.task import check_fits_task
 from pipeline.errors import BadInputError
 from pipeline.trial import (
     Event,
+    HandOut,
     SearchSummary,
     Tell,
     TrialOutcome,
@@ -146,6 +147,10 @@ class Study:
 
         placement = Placement(workers=workers, cluster=cluster, gpus=gpus)
         candidates = Candidates.read(self.workspace, self.config.name, top=top)
+        if progress := NotebookRepeats.here(self.config.name):
+            return candidates.confirm(
+                seeds=seeds, placement=placement, watch=progress.watch, plan=progress.plan
+            )
         return candidates.confirm(seeds=seeds, placement=placement)
 
     def export(
@@ -190,7 +195,9 @@ class Study:
         retry_failed: bool = False,
         begun: Callable[[Sequence[TrialRow]], None] = ignore,
         watch: Watch = ignore,
+        hand_out: HandOut = ignore,
         tell: Tell = ignore,
+        begin_step: Tell = ignore,
         started: float | None = None,
     ) -> StudyResult:
         """Run the study to its end, or go on with it; a notebook shows how far it is.
@@ -206,7 +213,10 @@ class Study:
             retry_failed: Train the trials that failed in earlier runs again, as new attempts.
             begun: Called once, with the table as earlier runs left it.
             watch: Called with each epoch's scores and each outcome; a notebook then shows nothing.
+            hand_out: Called with each cohort that the workers are handed.
             tell: Called with one line where an MLflow server or Optuna's storage is waited for.
+            begin_step: Called with what the start-up waits for: a key of ``tally.STEPS``, or words;
+                with an empty text once workers train.
             started: ``time.perf_counter()`` when the user's command began.
 
         Raises:
@@ -218,6 +228,7 @@ class Study:
         """
         if watch is ignore and (progress := NotebookProgress.here(self.config)):
             begun, watch, tell = progress.take_up, progress.watch, progress.tell
+            hand_out, begin_step = progress.hand_out, progress.begin_step
         from pipeline.learning.checkpoints import CheckpointFolder, Resumable
         from pipeline.locks import hold_study
         from pipeline.search.driver import Driver
@@ -233,13 +244,13 @@ class Study:
             # Before all else: the workers' imports take longest, and the rest is done meanwhile.
             start_engine(placement, self._job(code), tell=tell) as engine,
         ):
-            seconds = TimeLedger(started, n_workers=engine.n_workers)
+            seconds = TimeLedger(started, n_workers=engine.n_workers, tell=begin_step)
             with seconds.starting("checks"):
                 stored = self._stored()
                 source = self._check(stored)
                 warm_start = self._find_warm_start()
             with seconds.starting("data"):
-                data = self._prepare(source)
+                data = self._prepare(source, begin_step)
             checkpoints = CheckpointFolder(self.workspace.checkpoints.resolve() / self.config.name)
             engine.open(Resumable(data, checkpoints))
             if code and stored is None:
@@ -257,6 +268,7 @@ class Study:
                     engine=engine,
                     seconds=seconds,
                     watch=_removing(checkpoints, watch),
+                    hand_out=hand_out,
                     max_cohort=max_cohort,
                 )
                 models = StudyModels(self.workspace, self.config, engine)
@@ -345,7 +357,7 @@ class Study:
             connect(self.workspace.tracking_uri)
         return source
 
-    def _prepare(self, source: "Source | None") -> Data:
+    def _prepare(self, source: "Source | None", tell: Tell) -> Data:
         from pipeline.learning.data import PreparedData
 
         setting = first_setting(self.config.space)
@@ -355,6 +367,7 @@ class Study:
             self.workspace,
             source=source,
             where=self.file,
+            tell=tell,
         )
         if isinstance(data, PreparedData):
             check_fits_task(self.config, data.task, where=self.file)
@@ -395,9 +408,12 @@ def _removing(checkpoints: "CheckpointFolder", watch: Watch) -> Watch:
 
 
 def _summarise(study: StudyConfig, store: "TrialStore") -> SearchSummary | None:
+    from pipeline.app.browse import note_answer
     from pipeline.search.summary import summary_of  # scipy takes 1 s to import
 
-    return summary_of(study, store)
+    summary = summary_of(study, store)
+    note_answer(store, summary)
+    return summary
 
 
 @contextmanager

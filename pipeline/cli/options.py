@@ -43,9 +43,11 @@ HOME = click.option(
     envvar="PIPELINE_HOME",
     show_envvar=True,
     show_default=True,
-    help="Folder of all state.",
+    help="Folder of all state: studies, runs, weights, decoded data.",
 )
-STORAGE = click.option("--storage", help="Optuna's storage, an SQLAlchemy URL.")
+STORAGE = click.option(
+    "--storage", metavar="URL", help="Optuna's storage (SQLAlchemy's form), in place of the home's."
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout alone.")
 DATA_DIR = click.option(
     "--data-dir",

@@ -25,6 +25,7 @@ from pipeline.trial import (
     Cohort,
     Engine,
     Event,
+    HandOut,
     Ledger,
     RunTime,
     SearchSummary,
@@ -51,6 +52,7 @@ class Driver:
         engine: Where trials are trained.
         seconds: The time ledger.
         watch: Called with each epoch's scores and each outcome, once.
+        hand_out: Called with each cohort that the workers are handed.
         max_cohort: The most trials of one shape to train together; by default what keeps all
             workers busy. It changes no row of the table.
 
@@ -59,7 +61,7 @@ class Driver:
             say, or where it was interrupted.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the rooms of a run, and who looks on
         self,
         study: StudyConfig,
         *,
@@ -68,6 +70,7 @@ class Driver:
         engine: Engine,
         seconds: TimeLedger,
         watch: Watch = ignore,
+        hand_out: HandOut = ignore,
         max_cohort: int | None = None,
     ) -> None:
         self._study = study
@@ -76,6 +79,7 @@ class Driver:
         self._engine = engine
         self._seconds = seconds
         self._watch = watch
+        self._tell_handed_out = hand_out
         self._max_cohort = max_cohort
         self._blocks = Blocks(
             study,
@@ -221,6 +225,7 @@ class Driver:
     def _submit(self, cohort: Cohort) -> None:
         self._at_work |= set(cohort.numbers)
         self._engine.submit(cohort)
+        self._tell_handed_out(cohort)
 
     def _start_runs(self, configs: Iterable[TrialConfig]) -> None:
         with self._spent("mlflow"):

@@ -39,6 +39,8 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 SETTLED = "settled"
 """The study's attribute: why its search ended before all its trials were done."""
+ANSWER = "answer"
+"""The study's attribute: what its trials say, as a run that ended found it."""
 WARM_START = "warm_start"
 """The study's attribute: what it has taken over from another study."""
 
@@ -179,6 +181,17 @@ class TrialStore:
     def note_settled(self, settled: Settled) -> None:
         """Note that the search has ended, before the finalists are added."""
         self._study.set_user_attr(SETTLED, settled.model_dump())
+
+    @property
+    def answer(self) -> dict[str, Any] | None:
+        """What ``note_answer`` noted last."""
+        found: dict[str, Any] | None = self._study.user_attrs.get(ANSWER)
+        return found
+
+    @writes
+    def note_answer(self, answer: Mapping[str, Any]) -> None:
+        """Note what the trials say, for whoever asks later: finding it takes seconds."""
+        self._study.set_user_attr(ANSWER, dict(answer))
 
     @writes
     def acknowledge_failures(self) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from pipeline.trial import PHASES, RunTime
+from pipeline.trial import PHASES, RunTime, Tell, ignore
 
 Activity = Literal["sampling", "optuna", "mlflow", "waiting"]
 
@@ -25,10 +25,13 @@ class TimeLedger:
     Args:
         started: ``time.perf_counter()`` when the command began.
         n_workers: Workers of the engine.
+        tell: Called with the name of what the start-up waits for, ``workers`` between its steps;
+            with an empty text once they train.
     """
 
-    def __init__(self, started: float, *, n_workers: int) -> None:
+    def __init__(self, started: float, *, n_workers: int, tell: Tell = ignore) -> None:
         self._started = started
+        self._tell = tell
         self._began = datetime.now(UTC) - timedelta(seconds=time.perf_counter() - started)
         self._n_workers = n_workers
         self._start_up: float | None = None
@@ -41,15 +44,18 @@ class TimeLedger:
     def starting(self, step: str) -> Iterator[None]:
         """Time a step of the start-up under the name that is shown."""
         began = time.perf_counter()
+        self._tell(step)
         try:
             yield
         finally:
+            self._tell("workers")
             self._steps[step] = self._steps.get(step, 0.0) + time.perf_counter() - began
 
     def workers_began(self) -> None:
         """Note that the first worker trains: start-up ends."""
         if self._start_up is None:
             self._start_up = time.perf_counter() - self._started
+            self._tell("")
 
     @contextmanager
     def spent_on(self, activity: Activity, *, n_busy: int) -> Iterator[None]:

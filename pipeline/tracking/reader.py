@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Final, Literal
@@ -21,6 +22,13 @@ from pipeline.trial import Curve, RecordedTrial, TrialRecord, TrialRow, TrialSta
 LARGEST_RECORD_BYTES: Final = 10_000_000
 DISTRIBUTION: Final = "dropout-search"
 LARGEST_WEIGHTS_BYTES: Final = 16 * 2**30
+BEGIN_OF_ID: Final = re.compile(r"[0-9a-f]{1,31}")
+SHOWN_RUNS: Final = 5
+"""So many of the runs that begin alike are named."""
+A_RUN: Final = (
+    "the run id of a trial, as `pipeline show STUDY` lists them, or of what `confirm` or "
+    "`refit` trained"
+)
 RECORDED = (names.TRIAL_NUMBER, names.CONFIRMS, names.REFITS)
 """Tags of runs that have a record."""
 
@@ -50,24 +58,59 @@ def read_trial(tracking_uri: str, study: str, number: int | Literal["best"]) -> 
 def read_run(tracking_uri: str, run_id: str) -> RecordedTrial:
     """Read one trial by the id of its run, or what ``confirm`` or ``refit`` trained.
 
+    Args:
+        tracking_uri: MLflow's address.
+        run_id: Its first digits are enough where no other run begins with them.
+
     Raises:
-        BadInputError: There is no such run, it has no record, or it is not finished.
+        BadInputError: There is no such run, or there are several, it has no record, or it is not
+            finished.
         WorkFailedError: The trial's record is damaged.
     """
     client = connect(tracking_uri)
-    expected = (
-        "the run id of a trial, as `pipeline show STUDY` lists them, or of what `confirm` or "
-        "`refit` trained"
-    )
-    try:
-        run = client.get_run(run_id)
-    except MlflowException as error:
-        where = without_password(tracking_uri)
-        raise BadInputError(where=where, got=first_line(error), expected=expected) from None
+    run = _find_run(client, run_id, without_password(tracking_uri))
     if run.data.tags.keys().isdisjoint(RECORDED):
         got = f"the run {run.info.run_name!r}"
-        raise BadInputError(where=f"run {run_id}", got=got, expected=expected)
+        raise BadInputError(where=f"run {run_id}", got=got, expected=A_RUN)
     return _recorded(client, run, tracking_uri)
+
+
+def _find_run(client: MlflowClient, run_id: str, where: str) -> Run:
+    """Find a run by its id or the first digits of it."""
+    if BEGIN_OF_ID.fullmatch(run_id):
+        return _only_run(client, run_id, where)
+    try:
+        return client.get_run(run_id)
+    except MlflowException as error:
+        raise BadInputError(where=where, got=first_line(error), expected=A_RUN) from None
+
+
+def _only_run(client: MlflowClient, begin: str, where: str) -> Run:
+    """Find the one run whose id begins so.
+
+    Raises:
+        BadInputError: There is none, or there are several; those are named.
+    """
+    experiments = [one.experiment_id for one in client.search_experiments()]
+    condition = f"attributes.run_id LIKE '{begin}%'"
+    found = list(client.search_runs(experiments, condition, max_results=SHOWN_RUNS + 1))
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        got = f"{begin!r}, with which no run id and no study's name begins"
+        raise BadInputError(where=where, got=got, expected=A_RUN)
+    named = [f"{run.info.run_id} ({run.info.run_name})" for run in found[:SHOWN_RUNS]]
+    more = ["and others"] * (len(found) > SHOWN_RUNS)
+    expected = f"more digits, to choose one of: {', '.join([*named, *more])}"
+    got = f"{begin!r}, with which several run ids begin"
+    raise BadInputError(where=where, got=got, expected=expected)
+
+
+@explained
+def has_study(tracking_uri: str, name: str) -> bool:
+    """Whether a study has this name."""
+    experiment = connect(tracking_uri).get_experiment_by_name(name)
+    return experiment is not None and not runs.is_deleted(experiment)
 
 
 @explained

@@ -90,6 +90,21 @@ def check_readable(database: Path) -> None:
         raise _unusable(database, "an empty file")
 
 
+def read_run_ids(uri: str) -> list[str]:
+    """The ids of all runs of an embedded store; none of a server, or of a store that is damaged.
+
+    MLflow's client would be imported for it, and read all else of the runs.
+    """
+    database = database_of(uri)
+    if database is None or not database.exists():
+        return []
+    try:
+        with closing(sqlite3.connect(database, timeout=20)) as connection:
+            return [run_id for (run_id,) in connection.execute("SELECT run_uuid FROM runs")]
+    except sqlite3.Error:
+        return []
+
+
 def _make(database: Path, artifact_root: Path) -> None:
     """Make the tables in a file beside the store and rename it, so that no half store is left."""
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore

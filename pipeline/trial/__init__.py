@@ -5,7 +5,17 @@ from pipeline.trial.effects import Effect, answer_json
 from pipeline.trial.exported import DESCRIPTION, ExportedNetwork, description_json
 from pipeline.trial.interaction import Interaction
 from pipeline.trial.overview import Overview
-from pipeline.trial.ports import NO_RUNS, Engine, Event, KnownRuns, Ledger, Tell, Watch, ignore
+from pipeline.trial.ports import (
+    NO_RUNS,
+    Engine,
+    Event,
+    HandOut,
+    KnownRuns,
+    Ledger,
+    Tell,
+    Watch,
+    ignore,
+)
 from pipeline.trial.ranking import Best, FinalistSetting, Ranked, find_best, rank
 from pipeline.trial.records import (
     PHASES,
@@ -48,6 +58,7 @@ __all__ = [
     "Facts",
     "FinalistSetting",
     "FoldScores",
+    "HandOut",
     "Interaction",
     "KnownRuns",
     "Ledger",

@@ -18,6 +18,8 @@ Event = EpochScores | TrialOutcome
 """What an engine sends while it trains: each epoch of a trial, then its end."""
 Watch = Callable[[Event], None]
 """Called with each event."""
+HandOut = Callable[[Cohort], None]
+"""Called with trials that workers are handed: for the first time, or to go on after a pause."""
 Tell = Callable[[str], None]
 """Called with a line for the user: what is being done or waited for."""
 

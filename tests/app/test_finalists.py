@@ -15,7 +15,8 @@ from pipeline.app.reproduce import reproduce
 from pipeline.app.study import Study
 from pipeline.app.use import load_model
 from pipeline.app.workspace import Workspace
-from pipeline.cli.render.studies import result_lines, trials_table
+from pipeline.cli.render.studies import result_lines
+from pipeline.cli.render.trials import trials_lines
 from pipeline.config import Finalist
 from pipeline.tracking.reader import read_rows, read_trial
 from pipeline.tracking.store import tracking_uri
@@ -111,9 +112,12 @@ def test_result_and_table_say_which_setting_was_trained_again(trained: Path) -> 
     assert f"trained again as {numbers}" in shown
     assert shown.count(f"setting of trial {best.finalists[0].setting_of},") == 1
     assert f"then the setting of trial {best.finalists[1].setting_of}, mean val_loss " in shown
-    head, *lines = trials_table(result.trials).splitlines()
-    assert "finalist of" in head
+    head, *lines = trials_lines(result.trials, {}, 200)
+    column = head.split().index("of")
     assert len(lines) == 13
+    assert [line.split()[column] for line in lines[7:]] == [
+        str(row.finalist.setting_of) for row in result.trials if row.finalist
+    ]
     told = [row.as_json()["finalist_of"] for row in result.trials]
     assert told == [None] * 7 + [one.finalist.setting_of for one in result.trials if one.finalist]
     assert json.loads(json.dumps(result.as_json()))["best"] == best.as_json()

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.app.progress import NotebookProgress
+from pipeline.app.progress import NotebookProgress, NotebookRepeats
 from pipeline.trial import TrialOutcome, TrialRow, TrialState
+from tests.app.events import Told, record
 from tests.app.studies import study_in
+from tests.search.studies import study
+from tests.tracking.builders import config, outcome, scores
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
@@ -73,6 +76,44 @@ def test_the_line_counts_trials_and_names_the_lowest(progress: NotebookProgress)
 def test_before_the_first_value_the_line_says_so(progress: NotebookProgress) -> None:
     progress.take_up([])
     assert "<td>0 of 14</td><td>none complete yet</td>" in progress._repr_html_()
+
+
+def test_the_table_shows_what_the_live_screen_shows() -> None:
+    asked = study(trials=30, sampler="random", stopping="halving", block=24)
+    told, progress = record(asked, n_workers=8), NotebookProgress(asked)
+    progress._handle = Handle()
+    shown, tally = Told(told.news[:-40]).tell(progress)._repr_html_(), progress._tally
+    assert f"<td>{tally.left_text}</td>" in shown
+    assert f"<p>ended: {tally.ended_text}</p>" in shown
+    assert f"<p>{tally.found_text}</p>" in shown
+    assert shown.count("<code>") == 2
+    assert 0 < shown.count("/9</td>") == len(tally.running) <= 16
+    assert "<td>paused</td>" in shown or not any(one.is_paused for one in tally.running.values())
+    whole = told.tell(NotebookProgress(asked))
+    assert "running trial" not in whole._repr_html_()
+
+
+def test_before_the_workers_train_the_table_says_what_is_waited_for(
+    progress: NotebookProgress,
+) -> None:
+    progress.begin_step("decoding <images>")
+    assert "<p>decoding &lt;images&gt;</p>" in progress._repr_html_()
+    progress.begin_step("")
+    assert "decoding" not in progress._repr_html_()
+
+
+def test_a_confirmation_shows_its_trainings() -> None:
+    shown = NotebookRepeats("a <study>")
+    shown._handle = Handle()
+    shown.plan(1, 10)
+    repeat = config(12).model_copy(update={"repeat": 2})
+    shown.watch(repeat, scores(12, 3))
+    assert "<td>a &lt;study&gt;</td><td>1 of 10</td>" in shown._repr_html_()
+    assert "trial 12, repeat 2: epoch 3" in repr(shown)
+    shown.watch(repeat, outcome(12))
+    assert "<td>2 of 10</td>" in shown._repr_html_()
+    assert "epoch" not in repr(shown)
+    assert NotebookRepeats.here("small") is None
 
 
 def test_what_is_told_is_shown_as_text(progress: NotebookProgress) -> None:

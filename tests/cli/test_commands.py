@@ -1,11 +1,13 @@
 """The door of the command line: no user sees a traceback, and every option is documented."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
+from click.testing import CliRunner
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import OperationalError
 
@@ -13,6 +15,7 @@ from pipeline.app import browse
 from pipeline.cli.commands import group
 from tests.cli.typed import TypeIn
 
+ORDER = ("run", "show", "confirm", "report", "reproduce")
 UNEXPECTED = (
     OperationalError("SELECT 1", {}, OSError("no answer from postgresql://me:secret@host/db")),
     RuntimeError("Cannot tell a WAITING trial.\nTell it later."),
@@ -82,6 +85,28 @@ def test_every_option_of_a_command_has_a_sentence_of_help(name: str) -> None:
         if isinstance(parameter, click.Option):
             assert parameter.help, parameter.name
             assert parameter.help.endswith("."), parameter.name
+
+
+@pytest.mark.parametrize("name", sorted(group.commands))
+def test_help_of_a_command_fits_eighty_columns_and_ends_with_an_example(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = CliRunner().invoke(group, [name, "--help"], prog_name="pipeline").output
+    assert max(map(len, shown.splitlines())) <= 80
+    assert re.search(rf"\n  Examples?:\n(    pipeline {name}\b.*\n)+$", shown), shown
+
+
+def test_help_lists_the_commands_as_they_are_used_each_with_a_whole_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = CliRunner().invoke(group, ["--help"], prog_name="pipeline").output
+    assert max(map(len, shown.splitlines())) <= 80
+    listed = re.findall(r"^  ([a-z]+) +(.+)$", shown.partition("Commands:\n")[2], re.MULTILINE)
+    assert [name for name, _ in listed] == list(group.commands)
+    assert [name for name, _ in listed if name in ORDER] == list(ORDER)
+    assert all(sentence.endswith(".") and "..." not in sentence for _, sentence in listed)
 
 
 @pytest.mark.parametrize("name", sorted(group.commands))

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.analysis import Candidate, Comparison, Repeat, Verdict, judge
 from pipeline.analysis.candidates import Dropped
+from pipeline.app import browse
 from pipeline.app.browse import list_studies, show_study
 from pipeline.app.confirmed import ConfirmedStudy
 from pipeline.app.reproduce import Reproduction
@@ -20,7 +21,8 @@ from pipeline.cli import main
 from pipeline.cli.options import same_place
 from pipeline.cli.progress import Epochs, RepeatsProgress, StudyProgress
 from pipeline.cli.render.retrainings import confirmed_lines, reproduced_lines
-from pipeline.cli.render.studies import answer_lines, result_lines, studies_lines, trials_table
+from pipeline.cli.render.studies import result_lines, studies_lines
+from pipeline.cli.render.trials import trials_lines
 from pipeline.config import NO_DROPOUT
 from pipeline.trial import (
     EpochScores,
@@ -49,19 +51,20 @@ def _row(number: int, state: TrialState, **facts: object) -> TrialRow:
     return TrialRow(number=number, state=state, **given)  # type: ignore[arg-type]
 
 
-def test_trials_table_has_a_line_a_trial_and_leaves_out_what_all_share() -> None:
+def test_trials_have_a_line_each_and_what_all_share_is_left_out() -> None:
     failed = _row(1, TrialState.FAIL, cause="diverged [nan]")
-    lines = trials_table([_row(0, TrialState.COMPLETE, value=0.5, best_epoch=2), failed])
-    first, second = lines.splitlines()[1:]
-    assert first.split() == ["0", "complete", "0.5000", "2", "batch_size", "0"]
-    assert "failed" in second
-    assert "[diverged [nan]]" in second
-    assert "weight_decay" not in lines
+    rows = [_row(0, TrialState.COMPLETE, value=0.5, best_epoch=2), failed]
+    head, first, second = trials_lines(rows, {}, 80)
+    assert head.split() == ["trial", "state", "value", "epoch", "run", "batch_size"]
+    assert first.split() == ["0", "complete", "0.5000", "2", "0"]
+    assert second.split() == ["1", "failed", "1"]
 
 
-def test_trials_table_puts_the_layers_together() -> None:
+def test_rates_of_the_layers_are_one_column() -> None:
     params = {"depth": 2, "dropout_1": 0.25, "dropout_2": 0.1}
-    assert "dropout 0.25/0.1" in trials_table([_row(0, TrialState.COMPLETE, params=params)])
+    head, line = trials_lines([_row(0, TrialState.COMPLETE, params=params)], {}, 80)
+    assert head.split()[-2:] == ["depth", "dropout"]
+    assert line.split()[-1] == "0.25/0.1"
 
 
 @pytest.mark.parametrize(
@@ -172,17 +175,24 @@ def test_two_parameters_that_act_together_are_told_after_each_alone(home: Path) 
     assert answer["words"][-1] == said
 
 
-def test_show_ends_with_the_answer_so_far(
+def test_show_says_the_answer_that_the_run_noted(
     home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     result = show_study(_workspace(home), "small", with_answer=True)
     assert result.search is not None
     assert show_study(_workspace(home), "small").search is None, "a table needs no model"
-    told = answer_lines(result.search)
-    shown = _typed("show", "small", home=home, capsys=capsys, monkeypatch=monkeypatch)
-    assert shown.splitlines()[-len(told) :] == told
+    monkeypatch.setattr(browse, "_summary", _fails)
+    monkeypatch.setenv("COLUMNS", "400")
+    lines = _typed("show", "small", home=home, capsys=capsys, monkeypatch=monkeypatch).splitlines()
+    begin = lines.index("answer:") + 1
+    told = [f"  {sentence}" for sentence in result.search.answer]
+    assert lines[begin : begin + len(told)] == told
     text = _typed("show", "small", "--json", home=home, capsys=capsys, monkeypatch=monkeypatch)
-    assert json.loads(text)["answer"]["words"] == list(result.search.answer)
+    assert json.loads(text)["answer"] == result.as_json()["answer"]
+
+
+def _fails(*_given: object) -> None:
+    pytest.fail("a model was fitted")
 
 
 def _typed(
@@ -244,7 +254,7 @@ def test_progress_counts_trials_and_names_the_best(
         outcome = TrialOutcome(number=13, state=TrialState.PRUNED, cause="asha: too high")
         progress.watch(outcome)
     told = capsys.readouterr().err
-    assert "14/14" in told.replace(" ", "")
+    assert "14/14" in told
     assert "lowest 0." in told
 
 

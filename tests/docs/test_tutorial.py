@@ -47,7 +47,7 @@ def printed(outputs: list[Any]) -> str:
 
 
 @pytest.mark.slow
-def test_the_run_shows_one_line_that_is_drawn_over(outputs: dict[str, list[Any]]) -> None:
+def test_the_run_shows_one_table_that_is_drawn_over(outputs: dict[str, list[Any]]) -> None:
     (run,) = outputs["result = study.run()"]  # and nothing is said beside it
     (line,) = of_kind([run], "text/html")
     assert "<td>tutorial</td><td>12 of 12</td>" in line
@@ -69,6 +69,8 @@ def test_the_network_predicts_is_reproduced_and_confirmed(outputs: dict[str, lis
     pairs = zip(found.split(":")[1].split(","), right.split(":")[1].split(","), strict=True)
     assert sum(one == other for one, other in pairs) >= 6
     assert of_kind(outputs["again = study.reproduce()"], "text/plain") == ["'identical'"]
+    progress = of_kind(outputs["confirmed = study.confirm(top=2, seeds=3)"], "text/html")
+    assert "<th>trainings</th>" in progress[0]
     confirmed = printed(outputs["confirmed = study.confirm(top=2, seeds=3)"])
     assert "the baseline" in confirmed
     assert confirmed.count("test accuracy 0.") >= 2

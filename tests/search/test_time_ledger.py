@@ -103,6 +103,16 @@ def test_steps_of_the_start_up_sum_to_it() -> None:
     assert sum(steps.values()) == pytest.approx(ledger.summary()["start_up"])
 
 
+def test_what_the_start_up_waits_for_is_told_until_workers_train() -> None:
+    told: list[str] = []
+    ledger = TimeLedger(time.perf_counter(), n_workers=1, tell=told.append)
+    with ledger.starting("data"):
+        assert told == ["data"]
+    ledger.workers_began()
+    ledger.workers_began()
+    assert told == ["data", "workers", ""]
+
+
 def test_time_spent_on_what_fails_is_counted() -> None:
     ledger = TimeLedger(time.perf_counter(), n_workers=1)
     ledger.workers_began()

@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from pipeline.config import Finalist, Resources
 from pipeline.errors import BadInputError, WorkFailedError
+from pipeline.tracking import reader
 from pipeline.tracking.ledger import MlflowLedger
-from pipeline.tracking.reader import read_resources, read_rows, read_run, read_trial
-from pipeline.tracking.store import artifact_root, tracking_uri
+from pipeline.tracking.reader import has_study, read_resources, read_rows, read_run, read_trial
+from pipeline.tracking.store import artifact_root, read_run_ids, tracking_uri
 from pipeline.trial import TrialRecord, TrialState, curve_sha256
 from tests.tracking.builders import PARAMS, config, curve, folder_of, outcome, scores, study
 
@@ -48,6 +50,41 @@ def test_a_trial_reads_back_as_it_was_written(home: Path, ledger: MlflowLedger) 
         assert trial.curve == curve(0)
         assert trial.weights == outcome(0).weights
         assert curve_sha256(trial.curve) == trial.record.curves_sha256
+
+
+def test_a_run_is_found_by_as_many_digits_as_tell_it_from_others(
+    uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = str(read_rows(uri, "digits")[1].run_id)
+    assert read_run(uri, run_id[:8]).run_id == run_id
+    assert sorted(read_run_ids(uri)) == sorted(run.info.run_id for run in _all_runs(uri))
+    with pytest.raises(BadInputError, match=r"got '0{31}', with which no run id and no study"):
+        read_run(uri, "0" * 31)
+    monkeypatch.setattr(reader, "SHOWN_RUNS", 2)
+    with pytest.raises(BadInputError, match=r"several run ids begin.* \(trial-\d+\), .*others$"):
+        reader._only_run(MlflowClient(uri), "", "here")
+
+
+def _all_runs(uri: str) -> list[Run]:
+    client = MlflowClient(uri)
+    experiments = [one.experiment_id for one in client.search_experiments()]
+    return list(client.search_runs(experiments))
+
+
+def test_no_run_ids_are_read_of_a_server_or_of_what_is_no_store(tmp_path: Path) -> None:
+    damaged = tmp_path / "mlflow.db"
+    damaged.write_bytes(b"no database" * 100)
+    assert read_run_ids(f"sqlite:///{damaged}") == []
+    assert read_run_ids(f"sqlite:///{tmp_path}/absent.db") == []
+    assert read_run_ids("http://127.0.0.1:9") == []
+
+
+def test_a_studys_name_may_look_like_a_run_id(uri: str, ledger: MlflowLedger, home: Path) -> None:
+    del ledger
+    named = MlflowLedger(uri, artifact_root(home))
+    named.open(study("deadbeef"))
+    assert has_study(uri, "deadbeef")
+    assert not has_study(uri, "deadbee")
 
 
 def test_the_resources_of_a_study_are_those_of_its_last_run(

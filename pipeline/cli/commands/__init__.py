@@ -3,17 +3,26 @@
 import click
 
 from pipeline.cli.commands.exporting import export
+from pipeline.cli.commands.group import OrderedGroup
 from pipeline.cli.commands.looking import list_, report, schema, show, ui
 from pipeline.cli.commands.mending import doctor
 from pipeline.cli.commands.retraining import confirm, refit, reproduce
 from pipeline.cli.commands.running import run
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=OrderedGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(package_name="dropout-search", prog_name="pipeline")
 def group() -> None:
-    """Search how much dropout each layer wants, and prove any trial again."""
+    """Search how much dropout each layer wants, and prove any trial again.
+
+    A study file says the question; `run` searches, `show` tells what it has found so far,
+    `confirm` trains the best settings again on new seeds, `report` writes the answer down.
+    `pipeline COMMAND --help` explains one of them.
+    """
 
 
-for command in (run, list_, show, reproduce, confirm, report, refit, export, doctor, ui, schema):
+for command in (run, show, confirm, report, reproduce, refit, export, list_, ui, doctor, schema):
     group.add_command(command)

@@ -6,17 +6,22 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.cli.answer import print_answer
+from pipeline.cli.commands.group import example
 from pipeline.cli.options import same_place, with_training_workspace
 
 if TYPE_CHECKING:
     from pipeline.app.workspace import Workspace
 
 
-@click.command()
+@click.command(epilog=example("pipeline doctor", "pipeline doctor --fix"))
 @click.option("--fix", is_flag=True, help="Repair what is wrong; without it nothing is written.")
 @with_training_workspace
 def doctor(*, fix: bool, workspace: "Workspace", as_json: bool) -> None:
-    """Compare both ledgers of every study with each other, and repair what is wrong."""
+    """Compare Optuna's trials with MLflow's runs, and mend them.
+
+    It names each trial and run that is wrong. Without `--fix` nothing is changed. The exit code
+    is 1 while something is wrong.
+    """
     from pipeline.app.doctor import examine
     from pipeline.cli.progress import Steps
     from pipeline.cli.render.diagnosis import diagnosis_lines

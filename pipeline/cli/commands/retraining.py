@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.cli.answer import print_answer
+from pipeline.cli.commands.group import example
 from pipeline.cli.options import (
     Trial,
     same_place,
@@ -20,7 +21,12 @@ if TYPE_CHECKING:
     from pipeline.app.workspace import Workspace
 
 
-@click.command()
+@click.command(
+    epilog=example(
+        "pipeline reproduce mnist-5k-mlp --trial best",
+        "pipeline reproduce 29e211e8",
+    )
+)
 @click.argument("target", metavar="STUDY|RUN_ID")
 @with_trial
 @with_placement
@@ -33,7 +39,12 @@ def reproduce(
     workspace: "Workspace",
     as_json: bool,
 ) -> None:
-    """Train a trial again from its MLflow record and compare it bit for bit."""
+    """Train a trial again and compare it with its record.
+
+    Its MLflow record is all that is needed; the comparison is to the bit. RUN_ID is one that
+    `show` lists; its first eight digits are enough. The answer is identical, close or different,
+    and names what differs first; the exit code is 0 only for identical.
+    """
     from pipeline.app.reproduce import reproduce as reproduce_
     from pipeline.cli.progress import Epochs
     from pipeline.cli.render.retrainings import reproduced_lines
@@ -45,7 +56,7 @@ def reproduce(
         sys.exit(1)
 
 
-@click.command()
+@click.command(epilog=example("pipeline confirm mnist-5k-mlp --top 5 --seeds 5"))
 @click.argument("study")
 @click.option(
     "--top",
@@ -75,7 +86,11 @@ def confirm(
     workspace: "Workspace",
     as_json: bool,
 ) -> None:
-    """Train the best trials of STUDY again on new seeds, then open the test part."""
+    """Train STUDY's best trials again on new seeds, then test them.
+
+    Says who wins, or which trials cannot be told apart, and whether the winner beats a baseline.
+    The test part is read here alone, and each time is recorded.
+    """
     from pipeline.app.confirm import Candidates
     from pipeline.cli.progress import RepeatsProgress
     from pipeline.cli.render.retrainings import confirmed_lines
@@ -91,7 +106,7 @@ def confirm(
         sys.exit(1)
 
 
-@click.command()
+@click.command(epilog=example("pipeline refit mnist-5k-mlp --trial 58"))
 @click.argument("study")
 @with_trial
 @with_placement
@@ -104,7 +119,11 @@ def refit(
     workspace: "Workspace",
     as_json: bool,
 ) -> None:
-    """Train a trial's setting on training and validation rows together and keep the weights."""
+    """Train a setting on training and validation rows together.
+
+    Its weights are kept. It trains for as many epochs as the trial's best one, and opens no row
+    of the test part.
+    """
     from pipeline.app.refit import refit as refit_
     from pipeline.cli.progress import Epochs
     from pipeline.cli.render.retrainings import refit_lines

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.cli.answer import print_answer
+from pipeline.cli.commands.group import example
 from pipeline.cli.options import same_place, with_placement, with_training_workspace, with_workers
 
 if TYPE_CHECKING:
@@ -17,13 +18,19 @@ if TYPE_CHECKING:
 STARTED = time.perf_counter()
 
 
-@click.command()
+@click.command(
+    epilog=example(
+        "pipeline run studies/mnist_5k_mlp.yaml",
+        "pipeline run studies/mnist_5k_mlp.yaml --trials 100 --workers 2",
+        "pipeline run studies/mnist_5k_mlp.yaml --home /tmp/other --set search.seed=1",
+    )
+)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--trials",
     type=click.IntRange(min=1),
     metavar="N",
-    help="The study's total of trials, in place of the file's.",
+    help="The study's total of trials, in place of the file's; a larger one goes on.",
 )
 @with_workers
 @with_placement
@@ -51,7 +58,11 @@ STARTED = time.perf_counter()
     help="Register no network in MLflow.",
 )
 @click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Replace a value of the file."
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Replace a value of the file, such as search.seed=1; may be repeated.",
 )
 @with_training_workspace
 def run(  # noqa: PLR0913 - one argument an option
@@ -67,7 +78,11 @@ def run(  # noqa: PLR0913 - one argument an option
     workspace: "Workspace",
     as_json: bool,
 ) -> None:
-    """Run the study in FILE to its end, or go on with it."""
+    """Run the study in FILE, or go on with it.
+
+    Ctrl-C loses nothing: the same command goes on. A terminal shows how far it is, a pipe gets a
+    line for each trial.
+    """
     from pipeline.app.result import StudyFailedError
     from pipeline.app.study import Study
     from pipeline.cli.progress import StudyProgress
@@ -88,7 +103,9 @@ def run(  # noqa: PLR0913 - one argument an option
                 retry_failed=retry_failed,
                 begun=progress.take_up,
                 watch=progress.watch,
+                hand_out=progress.hand_out,
                 tell=progress.tell,
+                begin_step=progress.begin_step,
                 started=STARTED,
             )
         except StudyFailedError as error:

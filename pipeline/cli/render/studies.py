@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from pipeline.cli.render.models import models_lines
-from pipeline.cli.render.table import drawn, params_text, plain, shared_names
+from pipeline.cli.render.table import drawn, params_text, plain
 from pipeline.errors import visible
-from pipeline.trial import Best, SearchSummary, TrialRow, TrialState
+from pipeline.trial import Best, SearchSummary
 
 if TYPE_CHECKING:
     from pipeline.app.browse import Pages
@@ -37,13 +37,8 @@ def result_lines(result: "StudyResult", place: str = "") -> list[str]:
         result: The study's table and seconds.
         place: Options with which the next commands find the study.
     """
-    counts = ", ".join(f"{number} {state}" for state, number in result.counts.items())
     return [
-        f"study {result.study}: {counts}",
-        *([f"  {result.warm_start.sentence}"] if result.warm_start else []),
-        *([f"  {result.settled.sentence}"] if result.settled else []),
-        *_best_lines(result.best),
-        *answer_lines(result.search),
+        *study_lines(result, result.search.answer if result.search else ()),
         *summary_lines(result.search),
         *models_lines(result.models),
         f"seconds: {result.seconds['total']:.1f} = {_parts(result.seconds)}",
@@ -51,6 +46,18 @@ def result_lines(result: "StudyResult", place: str = "") -> list[str]:
         f"machinery, mostly beside the training: {_parts(result.machinery)}",
         "next:",
         *(f"  pipeline {words}{place}" for words in _next_commands(result)),
+    ]
+
+
+def study_lines(result: "StudyResult", answer: Sequence[str]) -> list[str]:
+    """Say how many trials ended how, which is the best, and what each parameter wants."""
+    counts = ", ".join(f"{number} {state}" for state, number in result.counts.items())
+    return [
+        f"study {result.study}: {counts}",
+        *([f"  {result.warm_start.sentence}"] if result.warm_start else []),
+        *([f"  {result.settled.sentence}"] if result.settled else []),
+        *_best_lines(result.best),
+        *(_answer(answer) if answer else ()),
     ]
 
 
@@ -83,30 +90,6 @@ def _parts(seconds: Mapping[str, float]) -> str:
         for name, spent in seconds.items()
         if name != "total"
     )
-
-
-def trials_table(rows: Sequence[TrialRow]) -> str:
-    """Draw a study's trials, in the order of their numbers; what is the same in all is left out."""
-    table = Table(box=None, pad_edge=False)
-    finalists = ["finalist of"] * any(row.finalist for row in rows)
-    for title in ("trial", "state", "value", "best epoch", *finalists, "params", "run"):
-        table.add_column(title, justify="right" if title in ("trial", "value") else "left")
-    shared = shared_names([row.params for row in rows])
-    for row in rows:
-        value = "" if row.value is None else f"{row.value:.4f}"
-        epoch = "" if row.best_epoch is None else str(row.best_epoch)
-        varied = {name: value for name, value in row.params.items() if name not in shared}
-        failure = f"  [{row.cause}]" if row.state is TrialState.FAIL else ""
-        state = STATES.get(row.state, row.state.lower())
-        setting_of = [str(row.finalist.setting_of) if row.finalist else ""] * len(finalists)
-        cells = (str(row.number), state, value, epoch, *setting_of)
-        table.add_row(*map(plain, (*cells, params_text(varied) + failure, row.run_id or "")))
-    return drawn(table)
-
-
-def answer_lines(summary: SearchSummary | None) -> list[str]:
-    """Say what each parameter wants, a line each, and which two act together."""
-    return _answer(summary.answer) if summary and summary.answer else []
 
 
 def _answer(sentences: Sequence[str]) -> list[str]:

@@ -19,6 +19,7 @@ from pipeline.learning.data.locate import Source
 from pipeline.learning.data.npz import count_rows, decode_npz
 from pipeline.learning.data.reading import Arrays, Images, Labels, sha256_of_file
 from pipeline.locks import locked
+from pipeline.trial import Tell, ignore
 
 if TYPE_CHECKING:
     from pipeline.config.data_section import Task
@@ -200,8 +201,8 @@ def _paths(folder: Path, part: Subset) -> tuple[Path, Path]:
     return folder / f"{part}-images.npy", folder / f"{part}-labels.npy"
 
 
-def decode(source: Source) -> Arrays:
-    """Read a set's files into memory.
+def decode(source: Source, tell: Tell = ignore) -> Arrays:
+    """Read a set's files into memory; ``tell`` is called with how far it is.
 
     Raises:
         BadInputError: A file cannot be read, or does not hold what it must hold.
@@ -211,7 +212,8 @@ def decode(source: Source) -> Arrays:
     if source.name == "image-folder":
         from pipeline.learning.data.images import decode_images, list_images  # imports Pillow
 
-        return decode_images(list_images(source.files[0]), image_size=source.image_size)
+        listing = list_images(source.files[0])
+        return decode_images(listing, image_size=source.image_size, tell=tell)
     known = DATA_SETS[source.name]
     arrays = known.decode(known, source.files)
     return as_targets(arrays) if source.task == "regression" else arrays
@@ -278,7 +280,7 @@ def check_unchanged(source: Source, sources: Mapping[str, str], *, name: str) ->
         )
 
 
-def prepare(source: Source, *, cache: Path) -> PreparedData:
+def prepare(source: Source, *, cache: Path, tell: Tell = ignore) -> PreparedData:
     """Make a set's arrays ready to be mapped: download, decode, check.
 
     Any number of processes may do so at once. Nothing is written before the files are known to
@@ -287,30 +289,36 @@ def prepare(source: Source, *, cache: Path) -> PreparedData:
     Args:
         source: Where the files are, from ``locate``.
         cache: The project's folder for decoded data; made where it does not exist.
+        tell: Called with what is being done.
 
     Raises:
         BadInputError: A file is damaged, or the download failed.
         WorkFailedError: The cache cannot be written.
     """
+    if not source.is_local:
+        tell(f"downloading {source.name}")
     here = source if source.is_local else _downloaded(source, cache)
+    tell(f"reading {source.name}")
     folder = cache.absolute() / "data" / folder_name(here, digests(here))
-    meta = intact_meta(folder, parts=("train",)) or store(here, folder, parts=("train",))
+    meta = intact_meta(folder, parts=("train",)) or store(here, folder, parts=("train",), tell=tell)
     return _prepared(here, folder, meta=meta)
 
 
-def store(source: Source, folder: Path, *, parts: tuple[Subset, ...]) -> Meta:
+def store(source: Source, folder: Path, *, parts: tuple[Subset, ...], tell: Tell = ignore) -> Meta:
     """Decode a set into a folder, unless another process has just done so.
 
     Args:
         source: Files that are on this machine.
         folder: Where the arrays go; one process at a time writes below its parent.
         parts: What must be intact for the writing to be left out.
+        tell: Called with what is being done.
 
     Raises:
         BadInputError: A file is damaged, or is not what it was when the folder was named.
         WorkFailedError: The folder cannot be written.
     """
-    arrays = decode(source)
+    tell(f"decoding {source.name}")
+    arrays = decode(source, tell)
     sources = digests(source)
     check_unchanged(source, sources, name=folder.name)
     meta = Meta(

@@ -21,6 +21,7 @@ from PIL import Image
 
 from pipeline.errors import BadInputError
 from pipeline.learning.data.reading import Arrays, check_fits, readable, sha256_of_file
+from pipeline.trial import Tell, ignore
 
 SUFFIXES: Final = (*(".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"),)
 """torchvision's: files with other endings are not read."""
@@ -149,6 +150,8 @@ FORMATS: Final = ("PNG", "JPEG", "PPM", "BMP", "TIFF", "WEBP")
 
 GREY_MODES: Final = ("1", "L")
 DEEP_MODES: Final = ("I", "F")
+TOLD_EVERY: Final = 500
+"""Images between two lines that say how many are decoded."""
 FAULTS: Final = (
     Image.DecompressionBombError,
     Image.DecompressionBombWarning,
@@ -170,7 +173,7 @@ Size = tuple[int, int]
 """(width, height), as Pillow has it."""
 
 
-def decode_images(listing: Listing, *, image_size: int | None) -> Arrays:
+def decode_images(listing: Listing, *, image_size: int | None, tell: Tell = ignore) -> Arrays:
     """Read all images into arrays.
 
     Images of 8 grey bits stay grey where all are so; else all become RGB. Each is brought to
@@ -180,6 +183,7 @@ def decode_images(listing: Listing, *, image_size: int | None) -> Arrays:
         listing: Of the folder.
         image_size: Pixels to which the shorter side is scaled (bilinear); of the longer one the
             middle is kept.
+        tell: Called with how far it is.
 
     Returns:
         Images uint8 [N, H, W] or [N, 3, H, W], and labels int64 [N], of both parts.
@@ -190,6 +194,7 @@ def decode_images(listing: Listing, *, image_size: int | None) -> Arrays:
     """
     paths = [path for path, _ in (*listing.train, *listing.test)]
     arrays: dict[str, npt.NDArray[np.generic]] = {}
+    tell(f"looking through {len(paths):,} images")
     with _strict():
         mode, (width, height) = _survey(paths, image_size=image_size)
         shape = (height, width) if mode == "L" else (height, width, 3)
@@ -197,7 +202,8 @@ def decode_images(listing: Listing, *, image_size: int | None) -> Arrays:
         read = partial(_pixels, mode=mode, image_size=image_size)
         for part, images in (("train", listing.train), ("test", listing.test)):
             if images:
-                arrays[f"{part}-images"] = _stacked([path for path, _ in images], read, shape)
+                told = partial(_tell, tell, part, len(images))
+                arrays[f"{part}-images"] = _stacked([one for one, _ in images], read, shape, told)
                 arrays[f"{part}-labels"] = np.array([label for _, label in images], dtype=np.int64)
     return arrays
 
@@ -228,14 +234,23 @@ def _check_depth(path: Path, mode: str) -> None:
         raise BadInputError(where=str(path), got=f"pixels of mode {mode}", expected=expected)
 
 
+def _tell(tell: Tell, part: str, n_images: int, n_done: int) -> None:
+    if n_done % TOLD_EVERY == 0:
+        tell(f"decoding images of {part}: {n_done:,} of {n_images:,}")
+
+
 def _stacked(
-    paths: Sequence[Path], read: Callable[[Path], Pixels], shape: tuple[int, ...]
+    paths: Sequence[Path],
+    read: Callable[[Path], Pixels],
+    shape: tuple[int, ...],
+    tell_done: Callable[[int], None],
 ) -> Pixels:
     """Decode into one array, colours first; Pillow decodes in several threads at once."""
     rows = np.empty((len(paths), *shape), dtype=np.uint8)
     with ThreadPoolExecutor() as pool:
-        for row, pixels in zip(rows, pool.map(read, paths), strict=True):
+        for n_done, (row, pixels) in enumerate(zip(rows, pool.map(read, paths), strict=True)):
             row[...] = pixels
+            tell_done(n_done)
     return rows if len(shape) == len("HW") else np.ascontiguousarray(rows.transpose(0, 3, 1, 2))
 
 

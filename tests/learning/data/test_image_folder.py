@@ -10,7 +10,15 @@ from PIL import Image
 
 from pipeline.config import DataConfig
 from pipeline.errors import BadInputError
-from pipeline.learning.data import SplitSizes, known_sizes, locate, open_train, reading
+from pipeline.learning.data import (
+    SplitSizes,
+    known_sizes,
+    locate,
+    open_train,
+    prepare,
+    reading,
+)
+from pipeline.learning.data import images as images_module
 from pipeline.learning.data.sealed import open_test_subset
 from tests.learning.data.own_images import COLOUR, GENERATOR, GREY, leave, prepared_images, save
 
@@ -22,6 +30,25 @@ def test_grey_images_stay_grey(pets: Path, cache: Path) -> None:
     assert labels.tolist() == [0, 0, 0, 1, 1, 1]
     assert (prepared.image_shape, prepared.scale) == ((4, 5), 255)
     assert (prepared.n_classes, prepared.n_train, prepared.n_test) == (2, 6, 0)
+
+
+def test_decoding_says_how_far_it_is(
+    pets: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images_module, "TOLD_EVERY", 4)
+    told: list[str] = []
+    config = DataConfig(name="image-folder", path=str(pets))
+    prepare(locate(config, None, cache=cache), cache=cache, tell=told.append)
+    assert told == [
+        "reading image-folder",
+        "decoding image-folder",
+        "looking through 6 images",
+        "decoding images of train: 0 of 6",
+        "decoding images of train: 4 of 6",
+    ]
+    again: list[str] = []
+    prepare(locate(config, None, cache=cache), cache=cache, tell=again.append)
+    assert again == ["reading image-folder"], "decoded once"
 
 
 def test_one_image_of_colour_makes_all_colour(pets: Path, cache: Path) -> None:

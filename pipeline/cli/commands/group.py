@@ -1,0 +1,19 @@
+"""The group of commands, and the form of their help."""
+
+import click
+
+
+class OrderedGroup(click.Group):
+    """Lists its commands as they were added: in the order in which they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of the commands."""
+        del ctx
+        return list(self.commands)
+
+
+def example(*lines: str) -> str:
+    """What ends a command's help: lines to type, as they are."""
+    return "\n".join(
+        ("\b", "Example:" if len(lines) == 1 else "Examples:", *map("  ".__add__, lines))
+    )
