@@ -27,6 +27,7 @@ SIZES: Final = {20: (80, 24), 32: (100, 30), 44: (200, 50)}
 START_UP_SECONDS: Final = 4
 SETTLING_SECONDS: Final = 2
 LOOK_SECONDS: Final = 0.5
+MOST_SECONDS_TO_END: Final = 10.0
 
 
 class Tmux:
@@ -47,7 +48,11 @@ class Tmux:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End tmux and all that runs in it."""
+        """Interrupt the demo, and end tmux once it has written what it had."""
+        self._call("send-keys", "C-c")
+        deadline = time.monotonic() + MOST_SECONDS_TO_END
+        while "interrupted" not in self.screen() and time.monotonic() < deadline:
+            time.sleep(LOOK_SECONDS)
         self._call("kill-server")
 
     def resize(self, width: int, height: int) -> None:

@@ -129,6 +129,7 @@ class Tally:
         self.step = "starting"
         self._most_epochs = study.training.most_epochs
         self._n_searched = study.n_searched
+        self._max_seconds = study.search.max_seconds or math.inf
         self._clock = clock
         self._started = clock()
         self._trains_since: float | None = None
@@ -221,16 +222,18 @@ class Tally:
         """Until the last trial ends; ``None`` while nothing tells it."""
         if self._n_epochs < MIN_EPOCHS or self._trains_since is None:
             return None
+        trained_for = self._clock() - self._trains_since
         n_finalists = max(self.total - max(self._n_searched, self._n_begun), 0)
-        return Work(
+        found = Work(
             total=self.total,
             most_epochs=self._most_epochs,
             ended=self._lengths,
             whole=self._whole,
             running=[trial.epoch for trial in self.running.values()],
             n_finalists=n_finalists,
-            rate=self._n_epochs / max(self._clock() - self._trains_since, 1e-3),
+            rate=self._n_epochs / max(trained_for, 1e-3),
         ).time_left()
+        return found and found.until(self._max_seconds - trained_for)
 
     @property
     def best_text(self) -> str:

@@ -23,6 +23,10 @@ class TimeLeft:
     seconds: float
     is_at_most: bool = False
 
+    def until(self, seconds: float) -> "TimeLeft":
+        """The same, where no trial begins after so many seconds."""
+        return TimeLeft(seconds=max(seconds, 0.0)) if seconds < self.seconds else self
+
     def __str__(self) -> str:
         """``about 2 min left``."""
         most = "at most " * self.is_at_most

@@ -211,7 +211,9 @@ class Epochs:
     """Shows each epoch of one trial: a line written over, or a line each without a terminal."""
 
     def __enter__(self) -> Self:
-        """Show nothing before the first epoch."""
+        """Say what the first epoch waits for; it is soon written over."""
+        if can_draw_over():
+            print("reading the record, starting a worker", end="", file=sys.stderr, flush=True)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -222,12 +224,12 @@ class Epochs:
     def watch(self, event: EpochScores | TrialOutcome) -> None:
         """Show an epoch's score; a refit has its training loss alone."""
         if isinstance(event, EpochScores):
-            end = "\r" if can_draw_over() else "\n"
             name, score = event.objective.metric, event.score
             if math.isnan(score):
                 name, score = "train_loss", event.train_loss
             line = f"epoch {event.epoch}: {name} {score:.6f}"
-            print(line, end=end, file=sys.stderr, flush=True)
+            begin, end = ("\r\x1b[K", "") if can_draw_over() else ("", "\n")
+            print(f"{begin}{line}", end=end, file=sys.stderr, flush=True)
 
 
 class Steps:

@@ -50,7 +50,7 @@ def _end_at_once(number: int) -> None:
     print(
         f"error: interrupted, and not all could be written within {SECONDS_TO_END:g} seconds; "
         "`pipeline run` goes on from here",
-        file=sys.stderr,
+        file=sys.__stderr__,  # a live screen stands before the other, and may be what hangs
         flush=True,
     )
     os._exit(128 + number)

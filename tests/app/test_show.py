@@ -1,7 +1,16 @@
-"""The answer that is shown of what is stored."""
+"""What is shown of a study while it starts, and of what is stored."""
 
-from pipeline.app.browse import _summary
+from itertools import groupby
+from pathlib import Path
+
+import pytest
+
+from pipeline.app.browse import _summary, look_at
+from pipeline.app.reproduce import read_recorded
+from pipeline.app.workspace import Workspace
 from pipeline.search.store import TrialStore
+from pipeline.trial import Cohort
+from tests.app.studies import searched
 from tests.search.studies import Stores, study
 
 
@@ -15,3 +24,25 @@ def test_a_stored_file_that_this_version_refuses_has_no_answer_and_is_no_error()
     study_id = stores.storage.get_study_id_from_name("small")
     stores.storage.set_study_user_attr(study_id, "document", document | {"later": 1})
     assert _summary(TrialStore(stores.storage, "small")) is None
+
+
+def test_short_run_ids_are_those_of_the_trials(home: Path) -> None:
+    workspace = Workspace(home=home, tracking_uri=None)
+    shown = look_at(workspace, "small")
+    assert shown.answer is not None
+    for run_id, short in list(shown.run_ids.items())[:2]:
+        assert len(short) == 8
+        assert read_recorded(workspace, short, None).run_id == run_id
+
+
+@pytest.mark.slow
+def test_a_run_says_what_its_start_up_waits_for_and_whom_it_hands_out(tmp_path: Path) -> None:
+    steps: list[str] = []
+    cohorts: list[Cohort] = []
+    run = searched(tmp_path, trials=2).run
+    run(workers=1, begin_step=steps.append, hand_out=cohorts.append)
+    told = [step for step, _ in groupby(one for one in steps if one != "workers")]
+    data = ["data", "reading digits", "decoding digits"]
+    assert told == ["checks", *data, "optuna", "mlflow", ""]
+    assert steps[-2:] == ["workers", ""]
+    assert sorted(number for cohort in cohorts for number in cohort.numbers) == [0, 1]

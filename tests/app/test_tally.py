@@ -109,6 +109,13 @@ def test_the_time_left_follows_from_the_trials_that_have_ended() -> None:
     assert with_finalists.time_left() == TimeLeft(seconds=(10 * 4 + 4 * 10) / 2)
 
 
+def test_no_more_time_is_left_than_the_study_may_take() -> None:
+    left = TimeLeft(seconds=90.0, is_at_most=True)
+    assert left.until(float("inf")) == left.until(90.0) == left
+    assert left.until(30.0) == TimeLeft(seconds=30.0)
+    assert left.until(-1.0) == TimeLeft(seconds=0.0)
+
+
 def test_steps_have_words_and_what_is_no_step_is_shown_as_it_is(asked: StudyConfig) -> None:
     tally = Tally(asked)
     tally.begin_step("mlflow")

@@ -92,10 +92,12 @@ def confirm(
     The test part is read here alone, and each time is recorded.
     """
     from pipeline.app.confirm import Candidates
-    from pipeline.cli.progress import RepeatsProgress
+    from pipeline.cli.progress import RepeatsProgress, Steps
     from pipeline.cli.render.retrainings import confirmed_lines
 
-    candidates = Candidates.read(workspace, study, top=top)
+    with Steps() as steps:
+        steps.show("reading the trials from MLflow")
+        candidates = Candidates.read(workspace, study, top=top)
     with RepeatsProgress(study, n_candidates=len(candidates.trials), n_seeds=seeds) as progress:
         confirmed = candidates.confirm(
             seeds=seeds, placement=placement, watch=progress.watch, plan=progress.plan

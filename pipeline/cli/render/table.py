@@ -10,7 +10,7 @@ from rich.text import Text
 
 from pipeline.errors import visible
 
-WIDTH = 100
+NARROWEST = 80
 
 
 def params_text(params: Mapping[str, object]) -> str:
@@ -58,6 +58,6 @@ def wrapped(line: str, width: int) -> list[str]:
 def drawn(table: Table) -> str:
     """Draw a table as wide as the terminal, and never wrapped where there is none."""
     text = StringIO()
-    width = max(Console().width, WIDTH) if sys.stdout.isatty() else 10_000
+    width = max(Console().width, NARROWEST) if sys.stdout.isatty() else 10_000
     Console(file=text, width=width).print(table)
     return text.getvalue().rstrip()
