@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pipeline.app.cluster import Ray
+    from pipeline.app.import_study import import_study
     from pipeline.app.result import StudyResult
     from pipeline.app.study import Study
     from pipeline.app.use import load_model
@@ -35,6 +36,7 @@ __all__ = [
     "TrialConfig",
     "WorkFailedError",
     "Workspace",
+    "import_study",
     "load_model",
 ]
 
@@ -51,6 +53,7 @@ _MODULES = {
     "BadInputError": "errors",
     "DropoutSearchError": "errors",
     "WorkFailedError": "errors",
+    "import_study": "app.import_study",
     "load_model": "app.use",
 }
 

@@ -190,7 +190,7 @@ def _file_mismatches(
     absent = [RECORD] if RECORD not in run.files else []
     if trial.weights_sha256 is not None:
         if WEIGHTS not in run.files:
-            absent.append(WEIGHTS)
+            absent += [] if run.lacks_weights else [WEIGHTS]
         elif run.files[WEIGHTS] != trial.weights_sha256:
             was, now = trial.weights_sha256, run.files[WEIGHTS]
             what = f"{WEIGHTS} has SHA-256 {now[:12]}…, Optuna says {was[:12]}…"

@@ -149,6 +149,7 @@ class Candidate:
             "number": self.number,
             "params": dict(self.params),
             "is_baseline": self.is_baseline,
+            "is_search_best": self.is_search_best,
             "seeds": len(self.repeats),
             **self.value.as_json(),
             "search_value": self.search_value,

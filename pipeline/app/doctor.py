@@ -99,7 +99,9 @@ def look_at_studies(workspace: Workspace, tell: Tell) -> Diagnosis:
         stored = [] if storage is None else study_names(storage)
         names = sorted({*stored, *names_in_mlflow(copied.ledger_uri)})
         stores = {name: TrialStore.find(storage, name) for name in names}
-        snapshots = [_look(copied, name, stores[name], workspace.artifacts, tell) for name in names]
+        snapshots = [
+            look_at_study(copied, name, stores[name], workspace.artifacts, tell) for name in names
+        ]
     held = _held_since(before, workspace.home)
     held |= {name for name in names if holder_of(storage, name)}
     running = [name for name in names if name in held]
@@ -124,7 +126,7 @@ def _held_since(before: "Mapping[str, LockState]", home: Path) -> set[str]:
     }
 
 
-def _look(
+def look_at_study(
     workspace: Workspace, name: str, store: "TrialStore | None", artifacts: Path | None, tell: Tell
 ) -> "StudySnapshot":
     """Read a study from both ledgers, Optuna's first."""
@@ -171,7 +173,9 @@ def _repair_held(workspace: Workspace, name: str, tell: Tell) -> Iterator[Findin
         before = now
         # Opened to write, the journal loses a line that a killed process left half written.
         storage = open_storage(workspace.storage, workspace.journal, to_write=is_there)
-        snapshot = _look(workspace, name, TrialStore.find(storage, name), workspace.artifacts, tell)
+        snapshot = look_at_study(
+            workspace, name, TrialStore.find(storage, name), workspace.artifacts, tell
+        )
         now = {finding.key: finding for finding in snapshot.findings()}
         if not now or now.keys() == before.keys():
             break

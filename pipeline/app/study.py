@@ -41,6 +41,8 @@ from pipeline.trial import (
 )
 
 if TYPE_CHECKING:
+    from pipeline.analysis.study_difference import StudyDifference
+    from pipeline.app.bundle import Bundle, Weights
     from pipeline.app.confirmed import ConfirmedStudy
     from pipeline.app.export import Exported, Format, Target
     from pipeline.app.refit import Refit
@@ -170,6 +172,20 @@ class Study:
         from pipeline.app.report import write_report
 
         return write_report(self.workspace, self.config.name, out=out)
+
+    def bundle(self, *, out: Path | None = None, weights: "Weights" = "best") -> "Bundle":
+        """Write the study whole into one file: see ``bundle.bundle``."""
+        from pipeline.app.bundle import bundle
+
+        return bundle(self.workspace, self.config.name, out=out, weights=weights)
+
+    def diff(self, other: "Study | str") -> "StudyDifference":
+        """Find what differs between this study and another one: see ``diff.diff``."""
+        from pipeline.app.diff import diff
+
+        name = other if isinstance(other, str) else other.config.name
+        workspace = self.workspace if isinstance(other, str) else other.workspace
+        return diff(self.workspace, self.config.name, name, other_workspace=workspace)
 
     def refit(
         self,

@@ -30,7 +30,14 @@ from pipeline.config.sections import (
 )
 from pipeline.config.space import Space
 from pipeline.config.space_section import read_space
-from pipeline.config.study import StudyConfig, check_study, differences, digest, load_study
+from pipeline.config.study import (
+    StudyConfig,
+    check_study,
+    differences,
+    differing_keys,
+    digest,
+    load_study,
+)
 from pipeline.config.trainer import TrainerConfig
 from pipeline.config.trial import (
     NO_DROPOUT,
@@ -82,6 +89,7 @@ __all__ = [
     "converted",
     "derive_seed",
     "differences",
+    "differing_keys",
     "digest",
     "is_fixed",
     "label_of",

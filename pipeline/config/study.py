@@ -261,12 +261,18 @@ def digest(study: StudyConfig) -> str:
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Name each dotted key whose value is not the same in two study documents."""
+    changed = differing_keys(old, new).items()
+    return [f"{key}: {before} → {after}" for key, (before, after) in changed if key != MAY_GROW]
+
+
+def differing_keys(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """The values of each dotted key that is not the same in two study documents, as texts."""
     before, after = dict(_leaves(old)), dict(_leaves(new))
-    return [
-        f"{key}: {before.get(key, 'not set')} → {after.get(key, 'not set')}"
+    return {
+        key: (before.get(key, "not set"), after.get(key, "not set"))
         for key in dict.fromkeys([*before, *after])
-        if key != MAY_GROW and before.get(key) != after.get(key)
-    ]
+        if before.get(key) != after.get(key)
+    }
 
 
 def _leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -118,15 +118,19 @@ class TrialStore:
             direction = StudyDirection[study.objective.direction.upper()]
             storage.create_new_study([direction], study.name)
         store = cls(storage, study.name, lease)
-        if store._study.metric_names is None:
+        store.describe(study, warm_start)
+        return store
+
+    def describe(self, study: StudyConfig, warm_start: WarmStart | None) -> None:
+        """Write down the study file, and what the study began with where that is not known yet."""
+        if self._study.metric_names is None:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ExperimentalWarning)
-                store._study.set_metric_names([study.objective.metric])
-        if warm_start is not None and store.warm_start is None:
-            store._study.set_user_attr(WARM_START, warm_start.model_dump())
-        store._study.set_user_attr("digest", digest(study))
-        store._study.set_user_attr("document", study.document)
-        return store
+                self._study.set_metric_names([study.objective.metric])
+        if warm_start is not None and self.warm_start is None:
+            self._study.set_user_attr(WARM_START, warm_start.model_dump())
+        self._study.set_user_attr("digest", digest(study))
+        self._study.set_user_attr("document", study.document)
 
     def keep(self) -> None:
         """Make sure that the study is still this process's to write.
@@ -141,6 +145,11 @@ class TrialStore:
     def name(self) -> str:
         """The study's name."""
         return self._name
+
+    @property
+    def storage(self) -> BaseStorage:
+        """Where the study lies."""
+        return self._storage
 
     @property
     def document(self) -> dict[str, Any] | None:

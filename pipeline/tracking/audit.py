@@ -14,7 +14,15 @@ from pipeline.tracking.overview import read_points
 from pipeline.tracking.points import curve_of, score_names
 from pipeline.tracking.reader import LARGEST_RECORD_BYTES, parse_record, row_of, studies
 from pipeline.tracking.store import database_of
-from pipeline.trial import OtherRun, Point, RunSnapshot, StudyRuns, TrialRecord, sha256_of
+from pipeline.trial import (
+    WEIGHTS_LEFT_OUT,
+    OtherRun,
+    Point,
+    RunSnapshot,
+    StudyRuns,
+    TrialRecord,
+    sha256_of,
+)
 
 BESIDE_SCORES = (
     "generalization_gap",
@@ -138,6 +146,7 @@ def _snapshot(client: MlflowClient, run: Run, study_run: Run) -> RunSnapshot:
         points=_points(history),
         curve=curve_of(reversed(history), row.number, record),
         files={name: str(sha256_of(content)) for name, content in files.items()},
+        lacks_weights=WEIGHTS_LEFT_OUT in run.data.tags,
     )
 
 

@@ -19,7 +19,7 @@ from pipeline.tracking.note import with_confirmed
 from pipeline.tracking.points import Points, known_points
 from pipeline.tracking.reader import read_run
 from pipeline.tracking.retraining import log_retraining, terminate_abandoned, terminating
-from pipeline.trial import RecordedTrial, SealedScores, TrialOutcome
+from pipeline.trial import RecordedTrial, SealedScores, TrialOutcome, TrialRecord
 
 Repeated = tuple[int, int]
 """A trial's number and the repeat."""
@@ -169,10 +169,16 @@ class ConfirmRun:
     @explained
     def write_repeat(self, config: TrialConfig, outcome: TrialOutcome) -> None:
         """Write a repeat that has ended, be it with a failure."""
+        self.restore_repeat(TrialRecord.of(config, outcome), outcome)
+
+    @explained
+    def restore_repeat(self, record: TrialRecord, outcome: TrialOutcome) -> None:
+        """Write a repeat with the record that it had; its weights may be missing."""
+        config = record.trial
         info = log_retraining(
             self.client,
+            record,
             outcome,
-            config,
             experiment_id=self._info.experiment_id,
             run_name=_repeat_run(config),
             tags={
@@ -197,6 +203,11 @@ class ConfirmRun:
         self.client.set_tag(self.run_id, names.TEST_OPENED, now)
         n_openings = 1 + self.count_openings()
         self.client.set_tag(self._study_run_id, names.TEST_OPENINGS, n_openings)
+
+    @explained
+    def note_earlier_opening(self, at: datetime) -> None:
+        """Record when the test part was opened in another home; it is counted by the importer."""
+        self.client.set_tag(self.run_id, names.TEST_OPENED, at.isoformat(timespec="seconds"))
 
     @explained
     def write_test_scores(self, scores: Mapping[Repeated, SealedScores]) -> None:

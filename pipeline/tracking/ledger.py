@@ -148,18 +148,36 @@ class MlflowLedger:
 
         The state's tag comes after the files, so that who finds a complete trial finds its record.
         """
-        number = config.number
+        self._write_end(TrialRecord.of(config, outcome), outcome)
+
+    @explained
+    def restore(
+        self, record: TrialRecord, outcome: TrialOutcome, warning: str | None = None
+    ) -> None:
+        """Write a trial with the record that it had.
+
+        Args:
+            record: The trial's.
+            outcome: How it ended; its weights may be missing.
+            warning: What its user should know of it, where the outcome does not say it any more.
+        """
+        self._write_end(record, outcome, warning)
+
+    def _write_end(
+        self, record: TrialRecord, outcome: TrialOutcome, warning: str | None = None
+    ) -> None:
+        config, number = record.trial, record.trial.number
         if number not in self._live:
             self.start(config)
-        record = TrialRecord.of(config, outcome)
         data = runs.put_outcome(self._client, self._infos[number], record, outcome)
         if data is not None and not self._has_data:
             self._client.log_inputs(self._study_run.info.run_id, [data])
             self._has_data = True
         points = self._live[number]
         points.add_outcome(config, outcome)
-        state = {names.TRIAL_STATE: record.state.value}
-        points.write(self._client, state | runs.outcome_tags(record, outcome))
+        tags = {names.TRIAL_STATE: record.state.value} | runs.outcome_tags(record, outcome)
+        tags |= {names.WARNING: names.tag_text(warning)} if warning else {}
+        points.write(self._client, tags)
         self._terminate(number, STATUS[outcome.state])
 
     @explained
@@ -285,9 +303,8 @@ class MlflowLedger:
         if tags.get(names.TRIAL_STATE) != TrialState.RUNNING:
             self._client.set_tag(run_id, names.TRIAL_STATE, TrialState.RUNNING.value)
         self._mark_finalist(run, config)
-        for name in (names.CAUSE, names.WARNING, names.WEIGHTS_SHA256, names.RECORD_SHA256):
-            if name in tags:
-                self._client.delete_tag(run_id, name)
+        for name in runs.OUTCOME_TAGS & tags.keys():
+            self._client.delete_tag(run_id, name)
         if config.number not in self._live:
             known = known_points(self._client, run_id, run.data.metrics)
             self._live[config.number] = Points(run_id, config.params, known)

@@ -17,7 +17,15 @@ from pipeline.errors import BadInputError, WorkFailedError, first_line, without_
 from pipeline.tracking import names, runs
 from pipeline.tracking.client import connect, explained
 from pipeline.tracking.points import param_value, read_curve
-from pipeline.trial import Curve, RecordedTrial, TrialRecord, TrialRow, TrialState, find_best
+from pipeline.trial import (
+    WEIGHTS_LEFT_OUT,
+    Curve,
+    RecordedTrial,
+    TrialRecord,
+    TrialRow,
+    TrialState,
+    find_best,
+)
 
 LARGEST_RECORD_BYTES: Final = 10_000_000
 DISTRIBUTION: Final = "dropout-search"
@@ -246,7 +254,7 @@ def read_record(client: MlflowClient, run: Run) -> tuple[TrialRecord, str]:
 
 
 def _weights(client: MlflowClient, run: Run, record: TrialRecord) -> bytes | None:
-    if record.weights_sha256 is None:
+    if record.weights_sha256 is None or WEIGHTS_LEFT_OUT in run.data.tags:
         return None
     return _content(client, run, names.WEIGHTS, LARGEST_WEIGHTS_BYTES)
 

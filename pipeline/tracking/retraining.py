@@ -99,8 +99,8 @@ def log_refit(original: RecordedTrial, config: TrialConfig, outcome: TrialOutcom
     with written_alone(client, experiment_id, names.REFITS):
         info = log_retraining(
             client,
+            TrialRecord.of(config, outcome),
             outcome,
-            config,
             experiment_id=experiment_id,
             run_name=f"refit-{names.trial_run(config.number)}",
             tags={
@@ -162,8 +162,8 @@ def terminate_abandoned(client: MlflowClient, experiment_id: str, tag: str) -> N
 
 def log_retraining(
     client: MlflowClient,
+    record: TrialRecord,
     outcome: TrialOutcome,
-    config: TrialConfig,
     *,
     experiment_id: str,
     run_name: str,
@@ -173,8 +173,8 @@ def log_retraining(
 
     Args:
         client: Connected to MLflow.
+        record: What was trained.
         outcome: How the training ended; a failed one makes a failed run with its cause.
-        config: What was trained.
         experiment_id: The study's.
         run_name: Its name.
         tags: What kind of run it is, its parent included. None is ``trial_number``: the trial
@@ -185,10 +185,9 @@ def log_retraining(
     ).info
     is_failed = outcome.state is TrialState.FAIL
     with terminating(client, info.run_id, status="FAILED" if is_failed else "FINISHED"):
-        record = TrialRecord.of(config, outcome)
         runs.put_outcome(client, info, record, outcome)
-        points = Points(info.run_id, config.params)
-        points.add_outcome(config, outcome, prefix=names.RETRAINED)
+        points = Points(info.run_id, record.trial.params)
+        points.add_outcome(record.trial, outcome, prefix=names.RETRAINED)
         points.write(client, runs.outcome_tags(record, outcome))
     return info
 

@@ -19,12 +19,20 @@ from pipeline.config.messages import shown
 from pipeline.config.yaml import LARGEST_FILE_BYTES, parse
 from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.tracking import names
-from pipeline.trial import Facts, TrialOutcome, TrialRecord, sha256_of
+from pipeline.trial import WEIGHTS_LEFT_OUT, Facts, TrialOutcome, TrialRecord, sha256_of
 
 LARGEST_DIGEST = 36
 """Characters that MLflow's column holds; the whole SHA-256 is in the source and the profile."""
 PAGE = 1_000
 OLDEST_FIRST = ["attributes.start_time ASC"]
+OUTCOME_TAGS = {
+    names.CAUSE,
+    names.WARNING,
+    names.WEIGHTS_SHA256,
+    names.RECORD_SHA256,
+    WEIGHTS_LEFT_OUT,
+}
+"""The tags that ``outcome_tags`` writes."""
 FINALIST = re.compile(r"([0-9]{1,6}) ([0-9]{1,6})-([0-9]{1,6})")
 
 
@@ -114,11 +122,13 @@ def put_outcome(
 
 def outcome_tags(record: TrialRecord, outcome: TrialOutcome) -> dict[str, str]:
     """The tags of a training that has ended; what is empty is left out."""
+    is_left_out = outcome.weights is None and record.weights_sha256 is not None
     tags = {
         names.CAUSE: outcome.cause,
         names.WARNING: outcome.warning,
-        names.WEIGHTS_SHA256: outcome.weights_sha256,
+        names.WEIGHTS_SHA256: record.weights_sha256,
         names.RECORD_SHA256: sha256_of(record.file),
+        WEIGHTS_LEFT_OUT: "true" if is_left_out else None,
     }
     return {name: names.tag_text(text) for name, text in tags.items() if text}
 

@@ -1,6 +1,14 @@
 """The records that travel between the rooms, and the ports that they travel through."""
 
 from pipeline.trial.assignment import Assignment, Cohort, Cutoffs, TrainedNetwork
+from pipeline.trial.bundled import (
+    BundledCandidate,
+    BundledConfirmation,
+    BundledEpoch,
+    BundledRun,
+    BundledStudy,
+    BundledTrial,
+)
 from pipeline.trial.effects import Effect, answer_json
 from pipeline.trial.exported import DESCRIPTION, ExportedNetwork, description_json
 from pipeline.trial.interaction import Interaction
@@ -37,7 +45,15 @@ from pipeline.trial.scores import (
 )
 from pipeline.trial.search_summary import ModelGain, SearchSummary, SmallerNetwork
 from pipeline.trial.settled import Settled
-from pipeline.trial.snapshots import OtherRun, Point, RecordedTrial, RunRank, RunSnapshot, StudyRuns
+from pipeline.trial.snapshots import (
+    WEIGHTS_LEFT_OUT,
+    OtherRun,
+    Point,
+    RecordedTrial,
+    RunRank,
+    RunSnapshot,
+    StudyRuns,
+)
 from pipeline.trial.time_spent import RunTime, TimeSpent
 from pipeline.trial.warm_start import TakenOutcome, WarmStart
 
@@ -45,8 +61,15 @@ __all__ = [
     "DESCRIPTION",
     "NO_RUNS",
     "PHASES",
+    "WEIGHTS_LEFT_OUT",
     "Assignment",
     "Best",
+    "BundledCandidate",
+    "BundledConfirmation",
+    "BundledEpoch",
+    "BundledRun",
+    "BundledStudy",
+    "BundledTrial",
     "Cohort",
     "Curve",
     "Cutoffs",

@@ -10,6 +10,8 @@ from pipeline.trial.scores import Curve, curve_sha256
 
 Point = tuple[str, int]
 """A metric's name and a step."""
+WEIGHTS_LEFT_OUT = "weights_left_out"
+"""A run's tag: the bundle that it was imported from did not hold its weights."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,7 @@ class RunSnapshot:
         points: All values of each (metric, step), the earliest first.
         curve: Of the earliest values; a score that is not there is NaN.
         files: SHA-256 of each artifact by name.
+        lacks_weights: Whether it was imported from a bundle without its weights.
     """
 
     row: TrialRow
@@ -37,6 +40,7 @@ class RunSnapshot:
     points: Mapping[Point, Sequence[float]] = field(repr=False)
     curve: Curve = field(repr=False)
     files: Mapping[str, str]
+    lacks_weights: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +66,11 @@ class RecordedTrial:
     weights: bytes | None = field(repr=False)
     tags: Mapping[str, str] = field(repr=False)
     is_refit: bool = False
+
+    @property
+    def lacks_weights(self) -> bool:
+        """Whether it was imported from a bundle without its weights: their digest alone is here."""
+        return WEIGHTS_LEFT_OUT in self.tags
 
     @property
     def is_sound(self) -> bool:

@@ -8,6 +8,7 @@ from pipeline.cli.commands.looking import list_, report, schema, show, ui
 from pipeline.cli.commands.mending import doctor
 from pipeline.cli.commands.retraining import confirm, refit, reproduce
 from pipeline.cli.commands.running import run
+from pipeline.cli.commands.sharing import bundle, diff, import_
 
 
 @click.group(
@@ -24,5 +25,9 @@ def group() -> None:
     """
 
 
-for command in (run, show, confirm, report, reproduce, refit, export, list_, ui, doctor, schema):
+COMMANDS = (
+    *(run, show, confirm, report, reproduce, refit, export, list_, diff, bundle, import_),
+    *(ui, doctor, schema),
+)
+for command in COMMANDS:
     group.add_command(command)

@@ -1,0 +1,74 @@
+"""The commands that compare studies and carry them from one home to another."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pipeline.cli.answer import print_answer
+from pipeline.cli.options import File, same_place, with_workspace
+
+if TYPE_CHECKING:
+    from pipeline.app.bundle import Weights
+    from pipeline.app.workspace import Workspace
+
+
+@click.command()
+@click.argument("a", metavar="STUDY_A")
+@click.argument("b", metavar="STUDY_B")
+@with_workspace
+def diff(*, a: str, b: str, workspace: "Workspace", as_json: bool) -> None:
+    """Show what differs between two studies: file, data, code, table and answer.
+
+    The exit code is 0 whether or not anything differs.
+    """
+    from pipeline.app.diff import diff as diff_
+    from pipeline.cli.render.bundles import difference_lines
+
+    found = diff_(workspace, a, b)
+    print_answer(found.as_json(), difference_lines(found), as_json=as_json)
+
+
+@click.command()
+@click.argument("study")
+@click.option(
+    "--out",
+    type=File(path_type=Path),
+    metavar="FILE",
+    help="The tar file; by default HOME/bundles/STUDY.tar.",
+)
+@click.option(
+    "--weights",
+    type=click.Choice(["best", "all", "none"]),
+    default="best",
+    show_default=True,
+    help="Whose weights go with it: those of the best, the baseline and the confirmed winner; "
+    "all, also of what `confirm` trained; or none.",
+)
+@with_workspace
+def bundle(
+    *, study: str, out: Path | None, weights: "Weights", workspace: "Workspace", as_json: bool
+) -> None:
+    """Write STUDY whole into one file, which `import` takes into another home."""
+    from pipeline.app.bundle import bundle as bundle_
+    from pipeline.cli.progress import Steps
+    from pipeline.cli.render.bundles import bundle_lines
+
+    with Steps() as steps:
+        written = bundle_(workspace, study, out=out, weights=weights, tell=steps.show)
+    print_answer(written.as_json(), bundle_lines(written), as_json=as_json)
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@with_workspace
+def import_(*, file: Path, workspace: "Workspace", as_json: bool) -> None:
+    """Take the study in FILE, which `bundle` wrote, into this home; no code of it runs."""
+    from pipeline.app.import_study import import_study
+    from pipeline.cli.progress import Steps
+    from pipeline.cli.render.bundles import imported_lines
+
+    with Steps() as steps:
+        imported = import_study(file, workspace=workspace, tell=steps.show)
+    lines = imported_lines(imported, same_place(workspace))
+    print_answer(imported.as_json(), lines, as_json=as_json)
