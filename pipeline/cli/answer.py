@@ -1,13 +1,34 @@
 """How a command answers: as JSON, or as lines for people."""
 
 import json
+import re
+import sys
 from collections.abc import Iterable, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import click
 
 from pipeline.cli.pager import print_paged
 from pipeline.errors import visible
+
+COMMAND: Final = "pipeline"
+OTHER_COMMAND: Final = "dropout-search"
+"""The same command, for machines on which something else is called ``pipeline``."""
+TYPED: Final = re.compile(rf"(?:(?<=`)|^  ){COMMAND}(?= [a-z])")
+"""The command where a text says what to type."""
+
+
+def command_name() -> str:
+    """What this process was started as."""
+    started = Path(sys.argv[0]).name.removesuffix(".py").replace("_", "-")
+    return OTHER_COMMAND if started == OTHER_COMMAND else COMMAND
+
+
+def as_typed(line: str) -> str:
+    """A line in which the command has the name by which it was started."""
+    name = command_name()
+    return line if name == COMMAND else TYPED.sub(lambda one: one[0].replace(COMMAND, name), line)
 
 
 def print_answer(
@@ -24,7 +45,7 @@ def print_answer(
     if as_json:
         click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
         return
-    text = "\n".join(map(visible, "\n".join(lines).split("\n")))
+    text = "\n".join(as_typed(visible(line)) for line in "\n".join(lines).split("\n"))
     if is_paged:
         print_paged(text)
     else:

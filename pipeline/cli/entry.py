@@ -7,6 +7,7 @@ from typing import NoReturn
 
 import click
 
+from pipeline.cli.answer import as_typed, command_name
 from pipeline.cli.commands import group
 from pipeline.cli.signals import end_on_signals, exit_code_of
 from pipeline.errors import DropoutSearchError, visible, without_password
@@ -19,7 +20,7 @@ def main() -> NoReturn:
     """Run the command line and leave with its exit code: 0, 1, 2, or 130 after Ctrl-C."""
     end_on_signals()
     try:
-        code = group.main(standalone_mode=False)
+        code = group.main(prog_name=command_name(), standalone_mode=False)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - no user sees a traceback
         if os.environ.get(DEBUG):
             traceback.print_exception(error)
@@ -50,5 +51,5 @@ def _report(error: BaseException) -> int:
 
 
 def _print_error(message: str) -> None:
-    lines = "\n".join(map(visible, message.splitlines()))
+    lines = "\n".join(as_typed(visible(line)) for line in message.splitlines())
     click.echo(f"error: {lines}", err=True)

@@ -2,6 +2,7 @@
 
 import click
 
+from pipeline.cli.commands.beginning import init
 from pipeline.cli.commands.exporting import export
 from pipeline.cli.commands.group import OrderedGroup
 from pipeline.cli.commands.looking import list_, report, schema, show, ui
@@ -15,7 +16,7 @@ from pipeline.cli.commands.sharing import bundle, diff, import_
     cls=OrderedGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(package_name="dropout-search", prog_name="pipeline")
+@click.version_option(package_name="dropout-search")
 def group() -> None:
     """Search how much dropout each layer wants, and prove any trial again.
 
@@ -26,7 +27,7 @@ def group() -> None:
 
 
 COMMANDS = (
-    *(run, show, confirm, report, reproduce, refit, export, list_, diff, bundle, import_),
+    *(init, run, show, confirm, report, reproduce, refit, export, list_, diff, bundle, import_),
     *(ui, doctor, schema),
 )
 for command in COMMANDS:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.cli.answer import print_answer
+from pipeline.cli.commands.group import examples
 from pipeline.cli.options import File, with_training_workspace, with_trial_or_alias
 
 if TYPE_CHECKING:
@@ -13,7 +14,12 @@ if TYPE_CHECKING:
     from pipeline.app.workspace import Workspace
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "pipeline export mnist-5k-mlp",
+        "pipeline export mnist-5k-mlp --trial champion --format onnx --out digits.onnx",
+    )
+)
 @click.argument("target", metavar="STUDY|RUN_ID")
 @with_trial_or_alias
 @click.option(

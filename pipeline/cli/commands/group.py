@@ -12,7 +12,7 @@ class OrderedGroup(click.Group):
         return list(self.commands)
 
 
-def example(*lines: str) -> str:
+def examples(*lines: str) -> str:
     """What ends a command's help: lines to type, as they are."""
     return "\n".join(
         ("\b", "Example:" if len(lines) == 1 else "Examples:", *map("  ".__add__, lines))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.cli.answer import print_answer
-from pipeline.cli.commands.group import example
+from pipeline.cli.commands.group import examples
 from pipeline.cli.options import JSON, File, same_place, with_workspace
 from pipeline.errors import BadInputError
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pipeline.app.workspace import Workspace
 
 
-@click.command("list", epilog=example("pipeline list", "pipeline list --home /data/mlruns"))
+@click.command("list", epilog=examples("pipeline list", "pipeline list --home /data/mlruns"))
 @with_workspace
 def list_(*, workspace: "Workspace", as_json: bool) -> None:
     """List the studies of the home.
@@ -30,7 +30,7 @@ def list_(*, workspace: "Workspace", as_json: bool) -> None:
     print_answer({"studies": studies}, studies_lines(studies, workspace.home), as_json=as_json)
 
 
-@click.command(epilog=example("pipeline show mnist-5k-mlp --sort learning_rate --top 10"))
+@click.command(epilog=examples("pipeline show mnist-5k-mlp --sort learning_rate --top 10"))
 @click.argument("study")
 @click.option(
     "--top", type=click.IntRange(min=1), metavar="N", help="List N trials; by default 20."
@@ -97,7 +97,7 @@ def _refuse_together(options: dict[str, object]) -> None:
         raise BadInputError(where=one, problem=f"not allowed with {other}")
 
 
-@click.command(epilog=example("pipeline report mnist-5k-mlp --out answer.html"))
+@click.command(epilog=examples("pipeline report mnist-5k-mlp --out answer.html"))
 @click.argument("study")
 @click.option(
     "--out",
@@ -120,7 +120,7 @@ def report(*, study: str, out: Path | None, workspace: "Workspace", as_json: boo
     print_answer(written.as_json(), report_lines(written), as_json=as_json)
 
 
-@click.command(epilog=example("pipeline ui --port 5001"))
+@click.command(epilog=examples("pipeline ui --port 5001"))
 @click.option(
     "--port",
     type=click.IntRange(0, 65_535),
@@ -145,7 +145,7 @@ def ui(*, port: int, workspace: "Workspace", as_json: bool) -> None:
         signal.pause()
 
 
-@click.command(epilog=example("pipeline schema > study.schema.json"))
+@click.command(epilog=examples("pipeline schema > study.schema.json"))
 @JSON
 def schema(*, as_json: bool) -> None:  # noqa: ARG001 - it prints nothing but JSON
     """Print the study file's JSON schema.

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.cli.answer import print_answer
-from pipeline.cli.commands.group import example
+from pipeline.cli.commands.group import examples
 from pipeline.cli.options import same_place, with_training_workspace
 
 if TYPE_CHECKING:
     from pipeline.app.workspace import Workspace
 
 
-@click.command(epilog=example("pipeline doctor", "pipeline doctor --fix"))
+@click.command(epilog=examples("pipeline doctor", "pipeline doctor --fix"))
 @click.option("--fix", is_flag=True, help="Repair what is wrong; without it nothing is written.")
 @with_training_workspace
 def doctor(*, fix: bool, workspace: "Workspace", as_json: bool) -> None:

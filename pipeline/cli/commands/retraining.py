@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.cli.answer import print_answer
-from pipeline.cli.commands.group import example
+from pipeline.cli.commands.group import examples
 from pipeline.cli.options import (
     Trial,
     same_place,
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    epilog=example(
+    epilog=examples(
         "pipeline reproduce mnist-5k-mlp --trial best",
         "pipeline reproduce 29e211e8",
     )
@@ -56,7 +56,7 @@ def reproduce(
         sys.exit(1)
 
 
-@click.command(epilog=example("pipeline confirm mnist-5k-mlp --top 5 --seeds 5"))
+@click.command(epilog=examples("pipeline confirm mnist-5k-mlp --top 5 --seeds 5"))
 @click.argument("study")
 @click.option(
     "--top",
@@ -108,7 +108,7 @@ def confirm(
         sys.exit(1)
 
 
-@click.command(epilog=example("pipeline refit mnist-5k-mlp --trial 58"))
+@click.command(epilog=examples("pipeline refit mnist-5k-mlp --trial 58"))
 @click.argument("study")
 @with_trial
 @with_placement

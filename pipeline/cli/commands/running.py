@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.cli.answer import print_answer
-from pipeline.cli.commands.group import example
+from pipeline.cli.commands.beginning import EXAMPLE
+from pipeline.cli.commands.group import examples
 from pipeline.cli.options import same_place, with_placement, with_training_workspace, with_workers
 
 if TYPE_CHECKING:
@@ -19,13 +20,18 @@ STARTED = time.perf_counter()
 
 
 @click.command(
-    epilog=example(
+    epilog=examples(
         "pipeline run studies/mnist_5k_mlp.yaml",
         "pipeline run studies/mnist_5k_mlp.yaml --trials 100 --workers 2",
         "pipeline run studies/mnist_5k_mlp.yaml --home /tmp/other --set search.seed=1",
     )
 )
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--example",
+    type=EXAMPLE,
+    help="Run a study that comes with the package, in place of FILE.",
+)
 @click.option(
     "--trials",
     type=click.IntRange(min=1),
@@ -67,7 +73,8 @@ STARTED = time.perf_counter()
 @with_training_workspace
 def run(  # noqa: PLR0913 - one argument an option
     *,
-    file: Path,
+    file: Path | None,
+    example: str | None,
     trials: int | None,
     placement: "Placement",
     max_cohort: int | None,
@@ -83,11 +90,16 @@ def run(  # noqa: PLR0913 - one argument an option
     Ctrl-C loses nothing: the same command goes on. A terminal shows how far it is, a pipe gets a
     line for each trial.
     """
+    from pipeline.app.first_study import example_file
     from pipeline.app.result import StudyFailedError
     from pipeline.app.study import Study
     from pipeline.cli.progress import StudyProgress
     from pipeline.cli.render.studies import result_lines
 
+    if (file is None) == (example is None):
+        message = "give a study file or --example, and not both; `pipeline init` writes a file"
+        raise click.UsageError(message)
+    file = file or example_file(str(example))
     if trials is not None:
         overrides = (*overrides, f"search.trials={trials}")
     workspace = replace(workspace, system_metrics=system_metrics, registers_models=not no_models)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.cli.answer import print_answer
+from pipeline.cli.commands.group import examples
 from pipeline.cli.options import File, same_place, with_workspace
 
 if TYPE_CHECKING:
@@ -13,14 +14,14 @@ if TYPE_CHECKING:
     from pipeline.app.workspace import Workspace
 
 
-@click.command()
+@click.command(epilog=examples("pipeline diff mnist-5k-mlp mnist-5k-mlp-wide"))
 @click.argument("a", metavar="STUDY_A")
 @click.argument("b", metavar="STUDY_B")
 @with_workspace
 def diff(*, a: str, b: str, workspace: "Workspace", as_json: bool) -> None:
-    """Show what differs between two studies: file, data, code, table and answer.
+    """Show what differs between two studies.
 
-    The exit code is 0 whether or not anything differs.
+    File, data, code, table and answer are compared. The exit code is 0 also where they differ.
     """
     from pipeline.app.diff import diff as diff_
     from pipeline.cli.render.bundles import difference_lines
@@ -29,7 +30,7 @@ def diff(*, a: str, b: str, workspace: "Workspace", as_json: bool) -> None:
     print_answer(found.as_json(), difference_lines(found), as_json=as_json)
 
 
-@click.command()
+@click.command(epilog=examples("pipeline bundle mnist-5k-mlp --out mnist.study"))
 @click.argument("study")
 @click.option(
     "--out",
@@ -49,7 +50,10 @@ def diff(*, a: str, b: str, workspace: "Workspace", as_json: bool) -> None:
 def bundle(
     *, study: str, out: Path | None, weights: "Weights", workspace: "Workspace", as_json: bool
 ) -> None:
-    """Write STUDY whole into one file, which `import` takes into another home."""
+    """Write STUDY whole into one file.
+
+    `import` takes it into another home.
+    """
     from pipeline.app.bundle import bundle as bundle_
     from pipeline.cli.progress import Steps
     from pipeline.cli.render.bundles import bundle_lines
@@ -59,11 +63,14 @@ def bundle(
     print_answer(written.as_json(), bundle_lines(written), as_json=as_json)
 
 
-@click.command("import")
+@click.command("import", epilog=examples("pipeline import mnist.study --home /tmp/other"))
 @click.argument("file", type=click.Path(path_type=Path))
 @with_workspace
 def import_(*, file: Path, workspace: "Workspace", as_json: bool) -> None:
-    """Take the study in FILE, which `bundle` wrote, into this home; no code of it runs."""
+    """Take the study in FILE into this home.
+
+    FILE is what `bundle` wrote. It is checked whole before anything is written; no code of it runs.
+    """
     from pipeline.app.import_study import import_study
     from pipeline.cli.progress import Steps
     from pipeline.cli.render.bundles import imported_lines

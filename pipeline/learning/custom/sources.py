@@ -32,6 +32,8 @@ INSTALLED: Final = tuple(
     Path(sysconfig.get_path(kind)) for kind in ("purelib", "platlib", "stdlib")
 )
 """The folders of Python and its packages."""
+PACKAGE: Final = Path(__file__).resolve().parents[2]
+"""This project's own."""
 PROGRAM: Final = "__main__"
 PACKAGES: Final = ("site-packages", "dist-packages")
 
@@ -78,11 +80,12 @@ def source_files(
 
     Raises:
         BadInputError: The module is a package's program, or of Python's own library. No such class
-            is there, and some of these do things when they are imported.
+            is there, and some of these do things when they are imported. Or this package hides it.
     """
     first, *rest = own_name(class_path).split(".")[:-1]
     if PROGRAM in rest:
         raise BadInputError(where=where, key=key, problem=f"{class_path} is in a program")
+    _refuse_hidden(first, folders, where=where, key=key)
     specs = [_outermost(first, folders)]
     if specs[0] is not None and _is_of_python(specs[0]):
         problem = f"{class_path} is of Python's own library"
@@ -92,6 +95,21 @@ def source_files(
         specs.append(PathFinder.find_spec(name, list(inside)) if inside else None)
     # A folder without __init__.py has no loader, since nothing of it is run.
     return tuple(Path(spec.origin or spec.name).resolve() for spec in specs if spec and spec.loader)
+
+
+def _refuse_hidden(first: str, folders: Sequence[Path], *, where: str, key: str) -> None:
+    """Refuse a class in a file of the user's that has the name of this package.
+
+    Raises:
+        BadInputError: Naming the file.
+    """
+    if first != PACKAGE.name:
+        return
+    for folder in folders:
+        for file in (folder / f"{first}.py", folder / first / "__init__.py"):
+            if file.is_file() and file.resolve().parent != PACKAGE:
+                problem = f"{file} is hidden by this project's package {first!r}; rename the file"
+                raise BadInputError(where=where, key=key, problem=problem)
 
 
 def _outermost(name: str, folders: Sequence[Path]) -> ModuleSpec | None:
