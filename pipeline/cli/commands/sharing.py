@@ -30,7 +30,7 @@ def diff(*, a: str, b: str, workspace: "Workspace", as_json: bool) -> None:
     print_answer(found.as_json(), difference_lines(found), as_json=as_json)
 
 
-@click.command(epilog=examples("pipeline bundle mnist-5k-mlp --out mnist.study"))
+@click.command(epilog=examples("pipeline bundle mnist-5k-mlp --out mnist-5k-mlp.tar"))
 @click.argument("study")
 @click.option(
     "--out",
@@ -63,7 +63,7 @@ def bundle(
     print_answer(written.as_json(), bundle_lines(written), as_json=as_json)
 
 
-@click.command("import", epilog=examples("pipeline import mnist.study --home /tmp/other"))
+@click.command("import", epilog=examples("pipeline import mnist-5k-mlp.tar --home /tmp/other"))
 @click.argument("file", type=click.Path(path_type=Path))
 @with_workspace
 def import_(*, file: Path, workspace: "Workspace", as_json: bool) -> None:
