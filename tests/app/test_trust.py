@@ -128,7 +128,7 @@ def test_a_stranger_s_record_runs_no_code_before_it_is_trusted(
     record(home, class_path, section)
     capsys.readouterr()
     before = list(sys.path)
-    for command in ("reproduce", "confirm", "refit"):
+    for command in ("reproduce", "confirm", "refit", "export"):
         assert answer(monkeypatch, command, "theirs") == 2
         told = capsys.readouterr().err
         assert f"{section}.class_path: {class_path} ({home.parent}/{MODULE}" in told

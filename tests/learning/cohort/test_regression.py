@@ -13,7 +13,7 @@ from sklearn.metrics import mean_absolute_error, r2_score
 from pipeline.learning.cohort.rows import load_splits, mean_scores, target_scores
 from pipeline.learning.custom.loaders import open_rows
 from pipeline.learning.data import PreparedData, splits
-from pipeline.trial import Assignment, Cutoffs, TrialRecord, TrialState, curve_sha256
+from pipeline.trial import Assignment, Cutoffs, Facts, TrialRecord, TrialState, curve_sha256
 from tests.learning.cohort.test_stack import bits
 from tests.learning.modules.test_regression import predicting
 from tests.learning.trials import assigned, fit, fit_one, trial
@@ -186,5 +186,11 @@ def test_a_record_says_how_many_targets_there_are_and_of_classes_nothing(
         facts.append(json.loads(TrialRecord.of(config, outcome).file)["facts"])
         assert curve_sha256(outcome.curve)
     assert (facts[0]["n_classes"], facts[0]["n_targets"]) == (None, 1)
+    assert facts[0]["target_mean"] == pytest.approx([4.5], abs=0.1)
+    assert facts[0]["target_std"] == pytest.approx([2.9], abs=0.1)
+    assert "class_names" not in facts[0]
     assert facts[1]["n_classes"] == 10
-    assert "n_targets" not in facts[1]
+    assert facts[1]["class_names"] == list("0123456789")
+    assert facts[1].keys().isdisjoint({"n_targets", "target_mean", "target_std"})
+    earlier = {name: value for name, value in facts[1].items() if name != "class_names"}
+    assert Facts.model_validate(earlier).class_names is None
