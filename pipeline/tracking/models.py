@@ -99,6 +99,7 @@ class Registry:
             source=model.artifact_location,
             run_id=trial.run_id,
             tags=_identity(trial) | {CONFIRMED: "false"},
+            description=_in_words(network.description),
             model_id=model.model_id,
         )
         said = json.dumps([{"name": self._study, "version": int(version.version)}])
@@ -223,6 +224,14 @@ def _identity(trial: RecordedTrial) -> dict[str, str]:
         names.REPEAT: str(config.repeat),
         names.WEIGHTS_SHA256: str(trial.record.weights_sha256),
     }
+
+
+def _in_words(said: Mapping[str, Any]) -> str:
+    """What MLflow's page says of a version."""
+    inputs, outputs = said["inputs"], said["outputs"]
+    takes = f"{inputs['dtype']} [{', '.join(map(str, inputs['shape']))}] ({inputs['layout']})"
+    gives = f"[{', '.join(map(str, outputs['shape']))}] ({outputs['meaning']})"
+    return f"The network of trial {said['trial']}: takes {takes}, gives {gives}."
 
 
 def _is(error: MlflowException, code: int) -> bool:

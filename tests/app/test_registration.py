@@ -131,6 +131,7 @@ def test_best_and_baseline_are_registered_with_what_a_prediction_needs(finished:
     assert trials_by_alias(client) == {"best": 1, "baseline": 0, "champion": 1}
     for version in versions(client).values():
         assert version.tags["confirmed"] == "false"
+        assert "takes float32 [rows, 8, 8] (rows, height, width)" in str(version.description)
         assert version.run_id == result.trials[int(version.tags["trial"])].run_id
         assert (
             version.tags["weights_sha256"]
