@@ -52,7 +52,7 @@ def test_no_line_is_wider_than_the_screen_and_all_of_them_fit(
         Told([one]).tell(tally)
         drawn = frame(tally, width, height)
         assert len(drawn) <= height
-        assert max(line.cell_len for line in drawn) <= max(width - 1, 1)
+        assert max(line.cell_len for line in drawn) <= max(width - len("^C") - 1, 1)
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES[:3])
@@ -118,7 +118,7 @@ def test_texts_of_users_are_shown_and_not_obeyed(asked: StudyConfig, cause: str)
     for drawn in (frame(tally, 80, 24), last_frame(tally, 80, 24)):
         for line in drawn:
             assert line.plain.isprintable()
-            assert line.cell_len <= 79
+            assert line.cell_len <= 77
         assert not any("red" in str(span.style) for line in drawn for span in line.spans)
 
 

@@ -13,7 +13,10 @@ from pipeline.errors import visible
 
 TITLE: Final = 11
 """Cells before what a line says."""
-WIDE: Final = 99
+MARGIN: Final = 3
+"""Cells that are left free: a terminal may begin a new line after its last one, and echoes ``^C``
+where the cursor is, behind the last line."""
+WIDE: Final = 97
 """With so many cells, running trials are shown with their settings."""
 CURVE: Final = 20
 """Cells of a running trial's curve."""
@@ -25,14 +28,12 @@ TRIAL: Final = "{:>6} {:>9} {:>11}  {}  {}"
 def frame(tally: Tally, width: int, height: int) -> list[Text]:
     """Draw how far a study is; no line is wider than ``width``, and there are at most ``height``.
 
-    A terminal may begin a new line after its last cell, so that one is left free.
-
     Args:
         tally: What is known of the study.
         width: Cells of a line.
         height: Lines.
     """
-    room = max(width - 1, 1)
+    room = max(width - MARGIN, 1)
     head = [_progress_line(tally, room), *_facts(tally, room)]
     running = _running_lines(tally, room, height - len(head) - 1)
     lines = [*head, *([Text()] if running else []), *running]
@@ -41,7 +42,7 @@ def frame(tally: Tally, width: int, height: int) -> list[Text]:
 
 def last_frame(tally: Tally, width: int, height: int) -> list[Text]:
     """Draw what stays on the screen after the run: nothing is running any more."""
-    room = max(width - 1, 1)
+    room = max(width - MARGIN, 1)
     lines = [_progress_line(tally, room), *_ended_facts(tally, room)]
     return [_cut(line, room) for line in lines[: max(height, 1)]]
 
