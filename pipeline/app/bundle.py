@@ -1,6 +1,5 @@
 """Write a study whole into one file, which ``import`` takes into another home."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,6 +35,7 @@ FOLDER: Final = "bundles"
 Weights = Literal["best", "all", "none"]
 """Whose weights go with a bundle; ``best``: the best, the baseline, the confirmed winner."""
 Members = Iterator[tuple[str, bytes]]
+COUNTED: Final = ("trials", "confirmations", "repeats", "weights")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class Bundle:
         sha256: Of the file.
         size: Its bytes.
         counts: How many trials, confirmations, repeats and weights it holds.
-        warnings: Which members name a folder of this machine: they travel as they are.
+        warnings: Where its texts name a folder of this machine: the study file may.
     """
 
     study: str
@@ -100,7 +100,7 @@ def bundle(
     with workspace.hold(study):
         _check_healthy(workspace, store, tell)
         content = read_study_run(workspace.ledger_uri, study)
-        told = _Told(Counter(), {})
+        watched = _Watched(workspace)
         head = Head(
             project=PROJECT,
             format=FORMAT,
@@ -109,14 +109,14 @@ def bundle(
             weights=weights,
         )
         members = _members(workspace, store, content, weights=weights, tell=tell)
-        write_archive(path, head, told.watch(members, workspace))
+        sha256 = write_archive(path, head, watched.pass_on(members))
     return Bundle(
         study=study,
         path=path,
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        sha256=sha256,
         size=path.stat().st_size,
-        counts=told.counts,
-        warnings=[f"{name} names a folder of this machine" for name in told.named],
+        counts=watched.counts,
+        warnings=watched.warnings,
     )
 
 
@@ -136,26 +136,32 @@ def _check_healthy(workspace: Workspace, store: "TrialStore", tell: Tell) -> Non
         raise WorkFailedError(message)
 
 
-@dataclass
-class _Told:
-    """What is counted and found while a bundle is written."""
+class _Watched:
+    """Counts the members of a bundle while they are written, and finds folders of this machine."""
 
-    seen: Counter[str]
-    found: dict[str, None]
+    def __init__(self, workspace: Workspace) -> None:
+        folders = {str(Path.home()), str(workspace.home.resolve())} - {"/"}
+        self._folders = [f"{folder}/".encode() for folder in folders]
+        self._seen: Counter[str] = Counter()
+        self._named: list[str] = []
 
     @property
     def counts(self) -> dict[str, int]:
-        return {name: self.seen[name] for name in ("trials", "confirmations", "repeats", "weights")}
+        return {kind: self._seen[kind] for kind in COUNTED}
 
     @property
-    def named(self) -> list[str]:
-        return list(self.found)
+    def warnings(self) -> list[str]:
+        if not self._named:
+            return []
+        first, n_more = self._named[0], len(self._named) - 1
+        others = f" and {counted(n_more, 'other member')}" if n_more else ""
+        return [f"folders of this machine are named in {first}{others}, and go along as they are"]
 
-    def watch(self, members: Members, workspace: Workspace) -> Members:
-        folders = [f"{folder}/".encode() for folder in {Path.home(), workspace.home.resolve()}]
+    def pass_on(self, members: Members) -> Members:
         for name, content in members:
-            if not name.endswith((".png", ".safetensors")) and any(f in content for f in folders):
-                self.found[name] = None
+            is_text = name.endswith((".json", ".yaml", ".md", ".html"))
+            if is_text and any(folder in content for folder in self._folders):
+                self._named.append(name)
             self._count(name)
             yield name, content
 
@@ -167,7 +173,7 @@ class _Told:
             "trials": folder == "trials" and rest.endswith("record.json"),
             "weights": name.endswith(".safetensors"),
         }
-        self.seen.update(kind for kind, is_so in kinds.items() if is_so)
+        self._seen.update(kind for kind, is_so in kinds.items() if is_so)
 
 
 def _members(

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pipeline.app.bundle_file import Archive, fault, repeat_folder, trial_folder
+from pipeline.app.bundle_file import repeat_folder, trial_folder
+from pipeline.app.bundle_reader import Archive, fault
 from pipeline.config import (
     NO_TRIAL,
     ShownNumber,

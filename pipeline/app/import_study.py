@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.app.bundle import study_members, training_members
 from pipeline.app.bundle_content import Confirmed, Content, read_content
-from pipeline.app.bundle_file import json_of, open_archive, repeat_folder, trial_folder
+from pipeline.app.bundle_file import json_of, repeat_folder, trial_folder
+from pipeline.app.bundle_reader import open_archive
 from pipeline.app.confirmed import ConfirmedStudy
 from pipeline.app.workspace import Workspace
 from pipeline.config import number_of

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 
 from pipeline.app.bundle import bundle
 from pipeline.app.bundle_content import read_content
-from pipeline.app.bundle_file import BLOCK, END, MANIFEST, open_archive
+from pipeline.app.bundle_file import BLOCK, END, MANIFEST
+from pipeline.app.bundle_reader import open_archive
 from pipeline.app.import_study import import_study
 from pipeline.app.workspace import Workspace
 from pipeline.errors import BadInputError

@@ -64,7 +64,7 @@ def bundle_lines(bundle: "Bundle") -> list[str]:
     return [
         f"bundle of {bundle.study}: {', '.join(held)}, {bundle.size / 1e6:.1f} MB",
         f"  SHA-256: {bundle.sha256}",
-        *(f"warning: {one}, and goes with it as it is" for one in bundle.warnings),
+        *(f"warning: {one}" for one in bundle.warnings),
         f"bundle: {bundle.path}",
     ]
 
