@@ -21,19 +21,22 @@ ONE_BATCH: Final = {
 """What is set of the user's Trainer so that one step is made."""
 
 
-def try_first_batch(study: StudyConfig, engine: Engine, *, where: str) -> None:
-    """Train the first setting of a study on one batch and validate it on one.
+def try_first_batch(
+    study: StudyConfig, engine: Engine, *, where: str, params: Params | None = None
+) -> TrialOutcome:
+    """Train a setting of a study on one batch and validate it on one.
 
     Args:
         study: Its model or its data is a class of the user's.
         engine: With its data opened.
         where: What an error names: the study file.
+        params: By default those that the study begins with.
 
     Raises:
         BadInputError: The class raises, or does not log what decides.
     """
-    params = first_params(study)
-    outcome = run_assignment(engine, _one_batch(study))
+    params = first_params(study) if params is None else params
+    outcome = run_assignment(engine, _one_batch(study, params))
     cause = outcome.cause or ""
     if outcome.state is TrialState.FAIL and not cause.startswith(OF_THE_SETTING):
         section = "model" if study.model.class_path else "data"
@@ -43,6 +46,7 @@ def try_first_batch(study: StudyConfig, engine: Engine, *, where: str) -> None:
         raise BadInputError(
             where=where, key=f"{section}.class_path", problem=problem + _tail(outcome.log)
         )
+    return outcome
 
 
 def _tail(log: bytes | None) -> str:
@@ -59,13 +63,17 @@ def first_params(study: StudyConfig) -> Params:
 
 def first_trial(study: StudyConfig) -> TrialConfig:
     """The trial that a study begins with, so far as the study file tells."""
+    return _trial(study, first_params(study))
+
+
+def _trial(study: StudyConfig, params: Params) -> TrialConfig:
     from pipeline.search.blocks import resolve
 
-    return resolve(study, 0, first_params(study))
+    return resolve(study, 0, params)
 
 
-def _one_batch(study: StudyConfig) -> Assignment:
-    config = first_trial(study)
+def _one_batch(study: StudyConfig, params: Params) -> Assignment:
+    config = _trial(study, params)
     trainer = config.training.trainer or TrainerConfig()
     training = config.training.model_copy(update={"trainer": trainer.model_copy(update=ONE_BATCH)})
     return Assignment(config=config.model_copy(update={"training": training}), epochs=1)

@@ -93,6 +93,7 @@ def prepare_data(
     source: "Source | None",
     where: str,
     tell: Tell = ignore,
+    apart: Path | None = None,
 ) -> Data:
     """Make data ready to be opened by workers.
 
@@ -103,6 +104,7 @@ def prepare_data(
         source: From ``locate_data``.
         where: What an error names.
         tell: Called with what is being done, where that takes long.
+        apart: Where data is decoded that is not cached yet; by default the cache.
 
     Raises:
         BadInputError: It is damaged, or the user's data module raises.
@@ -113,7 +115,7 @@ def prepare_data(
         return prepare_custom_data(config, params, where=where)
     from pipeline.learning.data import prepare
 
-    return prepare(source, cache=workspace.cache, tell=tell)
+    return prepare(source, cache=workspace.cache, apart=apart, tell=tell)
 
 
 def first_setting(space: Space) -> dict[str, Any]:

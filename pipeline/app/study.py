@@ -8,26 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pipeline.app import trust
+from pipeline.app import checks, trust
 from pipeline.app.cluster import Job, Placement, Ray, start_engine
 from pipeline.app.first_batch import try_first_batch
-from pipeline.app.inputs import (
-    Data,
-    find_study_classes,
-    first_setting,
-    locate_data,
-    names_custom_class,
-    prepare_data,
-)
+from pipeline.app.inputs import find_study_classes
 from pipeline.app.outage import waiting_for_storage
 from pipeline.app.progress import NotebookProgress, NotebookRepeats
 from pipeline.app.registration import StudyModels
 from pipeline.app.result import StudyFailedError, StudyResult
 from pipeline.app.workspace import Workspace
-from pipeline.config import StudyConfig, check_study, differences, digest, load_study
-from pipeline.config.study import check_model_fits_data
-from pipeline.config.task import check_fits_task
-from pipeline.errors import BadInputError
+from pipeline.config import StudyConfig, check_study, load_study
 from pipeline.trial import (
     Event,
     HandOut,
@@ -45,6 +35,7 @@ if TYPE_CHECKING:
     from pipeline.app.bundle import Bundle, Weights
     from pipeline.app.confirmed import ConfirmedStudy
     from pipeline.app.export import Exported, Format, Target
+    from pipeline.app.plan import Plan
     from pipeline.app.refit import Refit
     from pipeline.app.report import Report
     from pipeline.app.reproduce import Reproduction
@@ -200,6 +191,21 @@ class Study:
         placement = Placement(cluster=cluster, gpus=gpus)
         return refit(self.workspace, self.config.name, trial=trial, placement=placement)
 
+    def plan(
+        self,
+        *,
+        workers: int | None = None,
+        gpus: str | Sequence[int] | None = None,
+        max_cohort: int | None = None,
+        tell: Tell = ignore,
+        started: float | None = None,
+    ) -> "Plan":
+        """Check the study before it runs, and predict how long it takes: see ``plan.make_plan``."""
+        from pipeline.app.plan import make_plan
+
+        placement = Placement(workers=workers, gpus=gpus)
+        return make_plan(self, placement, max_cohort=max_cohort, tell=tell, started=started)
+
     @waiting_for_storage
     def run(  # noqa: PLR0913 - each is an option of the command, or looks on
         self,
@@ -262,11 +268,13 @@ class Study:
         ):
             seconds = TimeLedger(started, n_workers=engine.n_workers, tell=begin_step)
             with seconds.starting("checks"):
-                stored = self._stored()
+                stored = checks.stored_trials(self.config, self.workspace)
                 source = self._check(stored)
-                warm_start = self._find_warm_start()
+                warm_start = checks.find_warm_start(self.config, self.workspace, where=self.file)
             with seconds.starting("data"):
-                data = self._prepare(source, begin_step)
+                data = checks.prepare_study_data(
+                    self.config, self.workspace, source, where=self.file, tell=begin_step
+                )
             checkpoints = CheckpointFolder(self.workspace.checkpoints.resolve() / self.config.name)
             engine.open(Resumable(data, checkpoints))
             if code and stored is None:
@@ -331,85 +339,14 @@ class Study:
                     store.retry_failed()
             yield store
 
-    def _stored(self) -> "TrialStore | None":
-        """The study's trials as earlier runs left them; ``None`` where there was none.
-
-        Raises:
-            BadInputError: The storage cannot be written to.
-            WorkFailedError: A process of another home runs the study.
-        """
-        from pipeline.search.database import check_writable
-        from pipeline.search.lease import refuse_held
-        from pipeline.search.storage import open_storage
-        from pipeline.search.store import TrialStore
-
-        storage = open_storage(self.workspace.storage, self.workspace.journal, to_write=False)
-        refuse_held(storage, self.config.name, self.workspace.home)
-        check_writable(storage)
-        return TrialStore.find(storage, self.config.name)
-
-    def _find_warm_start(self) -> WarmStart | None:
-        """What the study begins with; it is written down when the study is created."""
-        if self.config.search.warm_start is None:
-            return None
-        from pipeline.search.storage import open_storage
-        from pipeline.search.warm_start import find_warm_start
-
-        storage = open_storage(self.workspace.storage, self.workspace.journal, to_write=False)
-        return find_warm_start(storage, self.config, where=self.file)
-
     def _check(self, stored: "TrialStore | None") -> "Source | None":
         """Find everything that is wrong before anything is written."""
-        self._check_same(stored)
+        checks.check_same(self.config, stored, where=self.file)
         self.workspace.confine_artifacts()
-        if names_custom_class(self.config):
-            from pipeline.learning.custom.checks import check_custom
-
-            check_custom(self.config, self.file)
-        source = locate_data(self.config.data, self.workspace, where=self.file)
-        if self.workspace.tracking_uri is not None:
-            from pipeline.tracking.client import connect
-
-            connect(self.workspace.tracking_uri)
+        checks.check_classes(self.config, where=self.file)
+        source = checks.find_data(self.config, self.workspace, where=self.file)
+        checks.check_tracking(self.workspace)
         return source
-
-    def _prepare(self, source: "Source | None", tell: Tell) -> Data:
-        from pipeline.learning.data import PreparedData
-
-        setting = first_setting(self.config.space)
-        data = prepare_data(
-            self.config.data,
-            setting | self.config.training.data_arguments,
-            self.workspace,
-            source=source,
-            where=self.file,
-            tell=tell,
-        )
-        if isinstance(data, PreparedData):
-            check_fits_task(self.config, data.task, where=self.file)
-            check_model_fits_data(self.config, data.image_shape, where=self.file)
-        return data
-
-    def _check_same(self, store: "TrialStore | None") -> None:
-        """Refuse another study under a name that is taken, and a smaller number of trials."""
-        if store is None or store.document is None:
-            return
-        if store.digest != digest(self.config):
-            changed = differences(store.document, self.config.document)
-            raise BadInputError(
-                where=self.file,
-                key=changed[0].partition(":")[0] if changed else "name",
-                problem=f"study {self.config.name!r} was run with other settings "
-                f"({'; '.join(changed)}); run the file as it was, or give it a new name",
-            )
-        before = store.document["search"]["trials"]
-        if self.config.search.trials < before:
-            raise BadInputError(
-                where=self.file,
-                key="search.trials",
-                got=str(self.config.search.trials),
-                expected=f"at least {before}, the number of the run before",
-            )
 
 
 def _removing(checkpoints: "CheckpointFolder", watch: Watch) -> Watch:

@@ -13,6 +13,7 @@ from pipeline.trial.effects import Effect, answer_json
 from pipeline.trial.exported import DESCRIPTION, ExportedNetwork, description_json
 from pipeline.trial.interaction import Interaction
 from pipeline.trial.overview import Overview
+from pipeline.trial.planning import DataSummary, Duration, Fault, Machine, Needs, Speed
 from pipeline.trial.ports import (
     NO_RUNS,
     Engine,
@@ -73,19 +74,24 @@ __all__ = [
     "Cohort",
     "Curve",
     "Cutoffs",
+    "DataSummary",
+    "Duration",
     "Effect",
     "Engine",
     "EpochScores",
     "Event",
     "ExportedNetwork",
     "Facts",
+    "Fault",
     "FinalistSetting",
     "FoldScores",
     "HandOut",
     "Interaction",
     "KnownRuns",
     "Ledger",
+    "Machine",
     "ModelGain",
+    "Needs",
     "OtherRun",
     "Overview",
     "Point",
@@ -98,6 +104,7 @@ __all__ = [
     "SearchSummary",
     "Settled",
     "SmallerNetwork",
+    "Speed",
     "StudyRuns",
     "TakenOutcome",
     "Tell",

@@ -7,6 +7,7 @@ from pipeline.cli.commands.exporting import export
 from pipeline.cli.commands.group import OrderedGroup
 from pipeline.cli.commands.looking import list_, report, schema, show, ui
 from pipeline.cli.commands.mending import doctor
+from pipeline.cli.commands.planning import plan
 from pipeline.cli.commands.retraining import confirm, refit, reproduce
 from pipeline.cli.commands.running import run
 from pipeline.cli.commands.sharing import bundle, diff, import_
@@ -27,8 +28,8 @@ def group() -> None:
 
 
 COMMANDS = (
-    *(init, run, show, confirm, report, reproduce, refit, export, list_, diff, bundle, import_),
-    *(ui, doctor, schema),
+    *(init, plan, run, show, confirm, report, reproduce, refit, export, list_, diff, bundle),
+    *(import_, ui, doctor, schema),
 )
 for command in COMMANDS:
     group.add_command(command)

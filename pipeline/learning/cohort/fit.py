@@ -77,7 +77,7 @@ def _fit(
     saved.restore(members, report)
     for same in _group_by_epoch(members):
         module = CohortModule(same, splits, report=report, save_checkpoints=saved.save)
-        _train(module)
+        train_members(module)
         clock.add(module.seconds)
         del module
     facts = [_facts(member, of_data) for member in members]
@@ -179,7 +179,7 @@ class _Clock:
         self.seconds = {phase: spent / n_members for phase, spent in self.seconds.items()}
 
 
-def _train(module: CohortModule) -> None:
+def train_members(module: CohortModule) -> None:
     """Train until every member has ended or pauses; what stops a lone one is its cause."""
     module.build()
     try:

@@ -280,7 +280,9 @@ def check_unchanged(source: Source, sources: Mapping[str, str], *, name: str) ->
         )
 
 
-def prepare(source: Source, *, cache: Path, tell: Tell = ignore) -> PreparedData:
+def prepare(
+    source: Source, *, cache: Path, apart: Path | None = None, tell: Tell = ignore
+) -> PreparedData:
     """Make a set's arrays ready to be mapped: download, decode, check.
 
     Any number of processes may do so at once. Nothing is written before the files are known to
@@ -289,6 +291,7 @@ def prepare(source: Source, *, cache: Path, tell: Tell = ignore) -> PreparedData
     Args:
         source: Where the files are, from ``locate``.
         cache: The project's folder for decoded data; made where it does not exist.
+        apart: Another folder for what is downloaded and decoded now; the cache is only read.
         tell: Called with what is being done.
 
     Raises:
@@ -297,10 +300,14 @@ def prepare(source: Source, *, cache: Path, tell: Tell = ignore) -> PreparedData
     """
     if not source.is_local:
         tell(f"downloading {source.name}")
-    here = source if source.is_local else _downloaded(source, cache)
+    here = source if source.is_local else _downloaded(source, apart or cache)
     tell(f"reading {source.name}")
-    folder = cache.absolute() / "data" / folder_name(here, digests(here))
-    meta = intact_meta(folder, parts=("train",)) or store(here, folder, parts=("train",), tell=tell)
+    name = folder_name(here, digests(here))
+    folder = cache.absolute() / "data" / name
+    meta = intact_meta(folder, parts=("train",))
+    if meta is None:
+        folder = (apart or cache).absolute() / "data" / name
+        meta = store(here, folder, parts=("train",), tell=tell)
     return _prepared(here, folder, meta=meta)
 
 

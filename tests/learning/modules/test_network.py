@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Sampler, TensorDataset
 
 from pipeline.config import TrialConfig
 from pipeline.learning.arithmetic import arithmetic
-from pipeline.learning.cohort.fit import _train
+from pipeline.learning.cohort.fit import train_members
 from pipeline.learning.cohort.member import Member
 from pipeline.learning.cohort.module import CohortModule
 from pipeline.learning.cohort.rows import load_splits
@@ -213,7 +213,7 @@ def last_weights(data: PreparedData, config: TrialConfig) -> bytes | None:
     member = Member(assignment)
     module = CohortModule([member], [splits], report=lambda _: None)
     with arithmetic(threads=1):
-        _train(module)
+        train_members(module)
     assert member.state is TrialState.COMPLETE, member.cause
     return saved(member.networks[0])
 
