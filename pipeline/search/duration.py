@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from pipeline.config import StudyConfig
+from pipeline.config import StudyConfig, TrialConfig
 from pipeline.search.cohorts import relative_cost
 from pipeline.search.encoding import Matrix
 from pipeline.search.rehearsal import Habits, Price, Rehearsed, rehearse
@@ -18,7 +18,7 @@ SHORT: Final = Habits(best_part=(0.15, 0.65), learning=0.0)
 LONG: Final = Habits(best_part=(0.6, 1.6), learning=1.2)
 """Between these two lie the trials of most studies, if nothing is known of their curves."""
 SEEDS: Final = range(3)
-MOST_REHEARSED: Final = 240
+MOST_REHEARSED: Final = 120
 WORSE: Final = 1.25
 BETTER: Final = 0.85
 """What a measured epoch may be wrong by: others use the machine, settings differ."""
@@ -89,11 +89,11 @@ def price_of(speeds: Sequence[Speed], circumstances: Circumstances) -> Price:
     """
     n_rows = circumstances.n_rows
     measured = np.array([one.epoch_seconds for one in speeds])
-    work = np.array([_work(_as_assignment(one), one.n_members, n_rows) for one in speeds])
+    work = np.array([work_of(one.config, one.n_members, n_rows) for one in speeds])
     prices = _fit(work / measured[:, None])
 
     def epoch_seconds(assignment: Assignment, n_members: int) -> float:
-        return float(_work(assignment, n_members, n_rows) @ prices)
+        return float(work_of(assignment.config, n_members, n_rows) @ prices)
 
     def price(assignments: Sequence[Assignment], epochs: Sequence[int]) -> float:
         """Trials that end early leave the others a smaller stack."""
@@ -108,13 +108,8 @@ def price_of(speeds: Sequence[Speed], circumstances: Circumstances) -> Price:
     return price
 
 
-def _as_assignment(speed: Speed) -> Assignment:
-    return Assignment(config=speed.config, epochs=1)
-
-
-def _work(assignment: Assignment, n_members: int, n_rows: int) -> Vector:
+def work_of(config: TrialConfig, n_members: int, n_rows: int) -> Vector:
     """Of an epoch: its steps, the steps of all networks, and their products."""
-    config = assignment.config
     n_steps = n_rows / config.batch_size
     products = relative_cost(config) if config.model.name else 0.0
     return np.array([n_steps, n_steps * n_members, n_rows * n_members * products])

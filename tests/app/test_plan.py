@@ -251,7 +251,11 @@ def test_plan_finds_all_faults_at_once(tmp_path: Path) -> None:
 
 
 def test_grid_with_fewer_settings_than_trials_is_refused_as_run_does(tmp_path: Path) -> None:
-    learned: dict[str, Any] = {"space__dropout": 0.2, "space__learning_rate": 0.001, "search__sampler": "grid"}
+    learned: dict[str, Any] = {
+        "space__dropout": 0.2,
+        "space__learning_rate": 0.001,
+        "search__sampler": "grid",
+    }
     with pytest.raises(BadInputError, match="expected at most 8: the grid has 8 settings"):
         plan_of(tmp_path, **learned)
 
