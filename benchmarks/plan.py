@@ -4,7 +4,7 @@ Prints a Markdown table of the predicted seconds beside the real ones. The const
 ``pipeline/search/duration.py`` were chosen on other studies. Anything else that uses the machine
 makes the figures wrong, so the load is printed with them.
 
-Options: ``--only NAME`` runs one study, ``--json`` prints JSON.
+Options: ``--only NAME …`` runs some of them, ``--json`` prints JSON.
 """
 
 import argparse
@@ -102,7 +102,13 @@ def cases(folder: Path) -> Iterator[Case]:
         folder: Where their data and their module are made.
     """
     digits, mnist = {"name": "digits"}, {"name": "mnist-5k"}
-    convolutions = {"blocks": 1, "filters": {"choices": [4, 8]}, "depth": 1, "width": 32}
+    convolutions: dict[str, Any] = {
+        "blocks": 1,
+        "filters": {"choices": [4, 8]},
+        "depth": 1,
+        "width": 32,
+    }
+    convolutions |= {"block_dropout": {"low": 0.0, "high": 0.3}, "depth": 1, "width": 32}
     yield _case(
         "digits-mlp-halving",
         2,
@@ -253,13 +259,13 @@ def rows(found: Sequence[Measured]) -> Iterator[str]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", metavar="NAME")
+    parser.add_argument("--only", metavar="NAME", nargs="*", default=())
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     found: list[Measured] = []
     with TemporaryDirectory(prefix="plan-") as name:
         for case in cases(Path(name)):
-            if options.only in (None, case.name):
+            if not options.only or case.name in options.only:
                 found.append(measure(case, Path(name)))
                 print(found[-1], file=sys.stderr, flush=True)
     if options.json:

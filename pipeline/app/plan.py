@@ -42,7 +42,7 @@ MEASURED_SECONDS: Final = 8.0
 """By default corners and cohorts are trained for so long."""
 ALL_SECONDS: Final = 16.0
 """From the command's start until the last measurement ends, where the imports leave time for it."""
-FEWEST_SECONDS: Final = 1.0
+FEWEST_SECONDS: Final = 3.0
 OVERHEAD: Final = (6.0, 12.0)
 """Seconds of a run before its first trial and after its last, at the least and at the most."""
 OF_IMPORTS: Final = (1.2, 2.4)

@@ -23,8 +23,11 @@ from pipeline.learning.modules.build import build_network
 from pipeline.learning.provenance import resolve_device
 from pipeline.trial import Assignment, EpochScores, Speed, TrialState
 
-FEW_STEPS: Final = 6
-MANY_STEPS: Final = 64
+FEW_STEPS: Final = 24
+"""Of fewer the start of an epoch would be a large part."""
+MANY_STEPS: Final = 128
+LEAST_SECONDS: Final = 0.5
+"""For these steps there is time in any case."""
 FIRST_ROWS: Final = 1_000
 """Rows that are scored, at most, where no whole epoch is trained."""
 SINGLE: Final = 4
@@ -108,18 +111,13 @@ class Workbench:
         speed, step_seconds = self._measure_steps(assignments, 1)
         if speed is None:
             return None
-        speed, step_seconds = (
-            self._measure_steps(assignments, FEW_STEPS)
-            if (step_seconds * 3 * FEW_STEPS < deadline - time.perf_counter())
-            else (speed, step_seconds)
-        )
+        if 2 * FEW_STEPS * step_seconds < max(deadline - time.perf_counter(), LEAST_SECONDS):
+            speed, step_seconds = self._measure_steps(assignments, FEW_STEPS)
         left = deadline - time.perf_counter()
         if speed and speed.epoch_seconds * FEWEST_EPOCHS <= left:
             return self._measure_epochs(assignments, left) or speed
-        n_steps = int(left / max(step_seconds, 1e-4) / 3)
-        if n_steps > FEW_STEPS:
-            speed, _ = self._measure_steps(assignments, min(n_steps, MANY_STEPS))
-        return speed
+        n_steps = min(int(left / max(step_seconds, 1e-4) / 2), MANY_STEPS)
+        return self._measure_steps(assignments, n_steps)[0] if n_steps > FEW_STEPS else speed
 
     def _measure_steps(
         self, assignments: Sequence[Assignment], n_steps: int
