@@ -5,7 +5,7 @@ from typing import Final
 from pipeline.app.training import run_assignment
 from pipeline.config import Params, StudyConfig, TrainerConfig, TrialConfig, usual_setting
 from pipeline.errors import BadInputError, visible
-from pipeline.trial import Assignment, Engine, TrialState
+from pipeline.trial import Assignment, Engine, TrialOutcome, TrialState
 
 OF_THE_SETTING: Final = ("diverged: ", "out of memory: ")
 """Begin causes that another setting may not have: such a trial is recorded, no more."""

@@ -88,6 +88,32 @@ def with_training_workspace(command: Callable[..., None]) -> Callable[..., None]
     return TRUST(DATA_DIR(with_workspace(command)))
 
 
+TRIALS = click.option(
+    "--trials",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="The study's total of trials, in place of the file's; a larger one goes on.",
+)
+SET = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Replace a value of the file, such as search.seed=1; may be repeated.",
+)
+
+
+def with_overrides(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that replace values of the file; the command gets ``overrides``."""
+
+    @wraps(command)
+    def call(*, trials: int | None, overrides: tuple[str, ...], **others: Any) -> None:
+        more = () if trials is None else (f"search.trials={trials}",)
+        command(overrides=(*overrides, *more), **others)
+
+    return TRIALS(SET(call))
+
+
 with_workers = click.option(
     "--workers",
     type=click.IntRange(1, 1024),

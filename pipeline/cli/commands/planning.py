@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.cli.answer import print_answer
-from pipeline.cli.options import GPUS, same_place, with_training_workspace, with_workers
+from pipeline.cli.commands.group import examples
+from pipeline.cli.options import (
+    GPUS,
+    same_place,
+    with_overrides,
+    with_training_workspace,
+    with_workers,
+)
 
 if TYPE_CHECKING:
     from pipeline.app.workspace import Workspace
@@ -16,24 +23,20 @@ if TYPE_CHECKING:
 STARTED = time.perf_counter()
 
 
-@click.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "--trials",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="The study's total of trials, in place of the file's.",
+@click.command(
+    epilog=examples(
+        "pipeline plan studies/mnist_5k_mlp.yaml",
+        "pipeline plan studies/mnist_5k_mlp.yaml --trials 200 --workers 8",
+    )
 )
+@click.argument("file", type=click.Path(path_type=Path))
+@with_overrides
 @with_workers
 @GPUS
-@click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Replace a value of the file."
-)
 @with_training_workspace
 def plan(
     *,
     file: Path,
-    trials: int | None,
     workers: int | None,
     gpus: str | None,
     overrides: tuple[str, ...],
@@ -45,8 +48,6 @@ def plan(
     from pipeline.cli.progress import Steps
     from pipeline.cli.render.plan import plan_lines
 
-    if trials is not None:
-        overrides = (*overrides, f"search.trials={trials}")
     study = Study.load(file, overrides=overrides, workspace=workspace)
     with Steps() as steps:
         found = study.plan(workers=workers, gpus=gpus, tell=steps.show, started=STARTED)

@@ -10,7 +10,13 @@ import click
 from pipeline.cli.answer import print_answer
 from pipeline.cli.commands.beginning import EXAMPLE
 from pipeline.cli.commands.group import examples
-from pipeline.cli.options import same_place, with_placement, with_training_workspace, with_workers
+from pipeline.cli.options import (
+    same_place,
+    with_overrides,
+    with_placement,
+    with_training_workspace,
+    with_workers,
+)
 
 if TYPE_CHECKING:
     from pipeline.app.cluster import Placement
@@ -32,12 +38,7 @@ STARTED = time.perf_counter()
     type=EXAMPLE,
     help="Run a study that comes with the package, in place of FILE.",
 )
-@click.option(
-    "--trials",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="The study's total of trials, in place of the file's; a larger one goes on.",
-)
+@with_overrides
 @with_workers
 @with_placement
 @click.option(
@@ -63,19 +64,11 @@ STARTED = time.perf_counter()
     show_envvar=True,
     help="Register no network in MLflow.",
 )
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Replace a value of the file, such as search.seed=1; may be repeated.",
-)
 @with_training_workspace
 def run(  # noqa: PLR0913 - one argument an option
     *,
     file: Path | None,
     example: str | None,
-    trials: int | None,
     placement: "Placement",
     max_cohort: int | None,
     retry_failed: bool,
@@ -100,8 +93,6 @@ def run(  # noqa: PLR0913 - one argument an option
         message = "give a study file or --example, and not both; `pipeline init` writes a file"
         raise click.UsageError(message)
     file = file or example_file(str(example))
-    if trials is not None:
-        overrides = (*overrides, f"search.trials={trials}")
     workspace = replace(workspace, system_metrics=system_metrics, registers_models=not no_models)
     study = Study.load(file, overrides=overrides, workspace=workspace)
     failure = None
