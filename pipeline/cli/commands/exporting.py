@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.command(
     epilog=examples(
         "pipeline export mnist-5k-mlp",
-        "pipeline export mnist-5k-mlp --trial champion --format onnx --out digits.onnx",
+        "pipeline export mnist-5k-mlp --trial champion --format onnx",
     )
 )
 @click.argument("target", metavar="STUDY|RUN_ID")
@@ -46,7 +46,11 @@ def export(
     workspace: "Workspace",
     as_json: bool,
 ) -> None:
-    """Give a trial's network away, with its preprocessing, once another process has run it."""
+    """Write a trial's network, or register it in MLflow.
+
+    Its preprocessing goes with it. Another process runs what was written, and has to give what the
+    trial gives.
+    """
     from pipeline.app.export import export as export_
     from pipeline.cli.render.models import exported_lines
 

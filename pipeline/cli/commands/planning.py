@@ -43,7 +43,10 @@ def plan(
     workspace: "Workspace",
     as_json: bool,
 ) -> None:
-    """Check the study in FILE before it runs, and predict how long it takes; write nothing."""
+    """Check the study in FILE, and predict how long it takes.
+
+    Nothing is written. A fault is what would make the study fail or be pointless.
+    """
     from pipeline.app.study import Study
     from pipeline.cli.progress import Steps
     from pipeline.cli.render.plan import plan_lines
