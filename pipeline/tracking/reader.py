@@ -105,7 +105,7 @@ def _only_run(client: MlflowClient, begin: str, where: str) -> Run:
     if len(found) == 1:
         return found[0]
     if not found:
-        got = f"{begin!r}, with which no run id and no study's name begins"
+        got = f"{begin!r}, which begins no run id and names no study"
         raise BadInputError(where=where, got=got, expected=A_RUN)
     named = [f"{run.info.run_id} ({run.info.run_name})" for run in found[:SHOWN_RUNS]]
     more = ["and others"] * (len(found) > SHOWN_RUNS)

@@ -58,7 +58,9 @@ def test_a_run_is_found_by_as_many_digits_as_tell_it_from_others(
     run_id = str(read_rows(uri, "digits")[1].run_id)
     assert read_run(uri, run_id[:8]).run_id == run_id
     assert sorted(read_run_ids(uri)) == sorted(run.info.run_id for run in _all_runs(uri))
-    with pytest.raises(BadInputError, match=r"got '0{31}', with which no run id and no study"):
+    with pytest.raises(
+        BadInputError, match=r"got '0{31}', which begins no run id and names no study"
+    ):
         read_run(uri, "0" * 31)
     monkeypatch.setattr(reader, "SHOWN_RUNS", 2)
     with pytest.raises(BadInputError, match=r"several run ids begin.* \(trial-\d+\), .*others$"):
