@@ -91,8 +91,9 @@ def test_init_refuses_a_folder_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_run_takes_a_file_or_an_example(type_in: TypeIn) -> None:
-    for words in ((), ("study.yaml", "--example", "digits")):
-        type_in("run", *words).refuses("give a study file or --example, and not both")
+    type_in("run").refuses("Missing argument 'FILE'; `pipeline init` writes one")
+    both = ("study.yaml", "--example", "digits")
+    type_in("run", *both).refuses("--example: not allowed with FILE")
 
 
 @pytest.mark.slow

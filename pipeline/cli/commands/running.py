@@ -83,16 +83,12 @@ def run(  # noqa: PLR0913 - one argument an option
     Ctrl-C loses nothing: the same command goes on. A terminal shows how far it is, a pipe gets a
     line for each trial.
     """
-    from pipeline.app.first_study import example_file
     from pipeline.app.result import StudyFailedError
     from pipeline.app.study import Study
     from pipeline.cli.progress import StudyProgress
     from pipeline.cli.render.studies import result_lines
 
-    if (file is None) == (example is None):
-        message = "give a study file or --example, and not both; `pipeline init` writes a file"
-        raise click.UsageError(message)
-    file = file or example_file(str(example))
+    file = _study_file(file, example)
     workspace = replace(workspace, system_metrics=system_metrics, registers_models=not no_models)
     study = Study.load(file, overrides=overrides, workspace=workspace)
     failure = None
@@ -116,3 +112,18 @@ def run(  # noqa: PLR0913 - one argument an option
     print_answer(result.as_json(), result_lines(result, same_place(workspace)), as_json=as_json)
     if failure:
         raise failure
+
+
+def _study_file(file: Path | None, example: str | None) -> Path:
+    """The file that was given, or the example's; one of them is to be."""
+    if file is not None and example is not None:
+        message = "--example: not allowed with FILE"
+        raise click.UsageError(message)
+    if file is not None:
+        return file
+    if example is None:
+        message = "Missing argument 'FILE'; `pipeline init` writes one, and --example needs none"
+        raise click.UsageError(message)
+    from pipeline.app.first_study import example_file
+
+    return example_file(example)
