@@ -4,10 +4,9 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from pipeline.app import checks, training
 from pipeline.app.cluster import Job, Placement
@@ -19,6 +18,7 @@ from pipeline.app.measuring import (
     representatives,
     try_corners,
 )
+from pipeline.app.planned import Plan
 from pipeline.config import StudyConfig
 from pipeline.errors import BadInputError, DropoutSearchError
 from pipeline.trial import (
@@ -49,62 +49,6 @@ OF_IMPORTS: Final = (1.2, 2.4)
 """The same, as parts of what the imports of torch and Lightning have just taken."""
 LEAST_IMPORT: Final = 1.0
 """Seconds; what takes less was imported before."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What a study would meet if it ran now.
-
-    Attributes:
-        study: Its name.
-        file: What errors call it.
-        faults: What makes it fail, or be pointless.
-        warnings: What is worth knowing and stops nobody.
-        duration: ``None`` where nothing could be measured.
-        needs: Of the machine; ``None`` where nobody knows.
-        machine: What there is.
-        data: What the data are; ``None`` of the user's own module, or where they are not here.
-        speeds: What was measured.
-        seconds: How long the plan took.
-    """
-
-    study: str
-    file: str
-    faults: tuple[Fault, ...]
-    warnings: tuple[Fault, ...]
-    duration: Duration | None
-    needs: Needs | None
-    machine: Machine
-    data: DataSummary | None
-    speeds: tuple[Speed, ...]
-    seconds: float
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing was found that makes the study fail or be pointless."""
-        return not self.faults
-
-    def as_json(self) -> dict[str, Any]:
-        """The plan as ``plan --json`` prints it."""
-        unknown: dict[str, Any] = {"predicted_seconds": None, "seconds": {}, "epochs": None}
-        return {
-            "study": self.study,
-            "ok": self.ok,
-            "faults": [fault.as_json() for fault in self.faults],
-            "warnings": [fault.as_json() for fault in self.warnings],
-            **(self.duration.as_json() if self.duration else unknown),
-            "workers": self.machine.n_workers,
-            "device": self.machine.device,
-            "memory": {
-                "worker_bytes": self.needs and self.needs.worker_memory,
-                "free_bytes": self.machine.free_memory,
-            },
-            "disk": {
-                "needed_bytes": self.needs and self.needs.disk,
-                "free_bytes": self.machine.free_disk,
-            },
-            "plan_seconds": round(self.seconds, 1),
-        }
 
 
 def make_plan(

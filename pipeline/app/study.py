@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pipeline.app.bundle import Bundle, Weights
     from pipeline.app.confirmed import ConfirmedStudy
     from pipeline.app.export import Exported, Format, Target
-    from pipeline.app.plan import Plan
+    from pipeline.app.planned import Plan
     from pipeline.app.refit import Refit
     from pipeline.app.report import Report
     from pipeline.app.reproduce import Reproduction

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from pipeline.app.cluster import Placement
-from pipeline.app.plan import Plan, make_plan
+from pipeline.app.plan import make_plan
+from pipeline.app.planned import Plan
 from pipeline.app.study import Study
 from pipeline.app.workspace import Workspace
 from pipeline.cli.render.plan import plan_lines
