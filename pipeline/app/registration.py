@@ -15,9 +15,11 @@ from pipeline.trial import (
     Engine,
     ExportedNetwork,
     RecordedTrial,
+    Tell,
     TrainedNetwork,
     TrialRow,
     find_best,
+    ignore,
 )
 
 if TYPE_CHECKING:
@@ -65,12 +67,16 @@ class StudyModels:
         workspace: Where the ledger is.
         study: The study.
         engine: Its workers, which have imported torch, export.
+        begin_step: Called with ``models`` before.
 
     Attributes:
         registered: What has come of it; ``None``: nothing was to be registered.
     """
 
-    def __init__(self, workspace: Workspace, study: StudyConfig, engine: Engine) -> None:
+    def __init__(
+        self, workspace: Workspace, study: StudyConfig, engine: Engine, begin_step: Tell = ignore
+    ) -> None:
+        self._begin_step = begin_step
         self._workspace = workspace
         self._study = study
         self._engine = engine
@@ -88,6 +94,7 @@ class StudyModels:
         best = find_best(rows)
         if best is None or not self._workspace.registers_models:
             return
+        self._begin_step("models")
         runs = {"best": best.run_id, "baseline": self._baseline_run(rows)}
         try:
             self.registered = Registered(aliases=self._register(runs))

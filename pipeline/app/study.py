@@ -295,7 +295,7 @@ class Study:
                     hand_out=hand_out,
                     max_cohort=max_cohort,
                 )
-                models = StudyModels(self.workspace, self.config, engine)
+                models = StudyModels(self.workspace, self.config, engine, begin_step)
                 with _only_unfinished(checkpoints, store), _imports_frozen():
                     rows = driver.run(_summarise, models.register)
                 settled, warm_start = store.settled, store.warm_start

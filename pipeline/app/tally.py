@@ -29,8 +29,9 @@ STEPS: Final = {
     "optuna": "opening Optuna's storage",
     "mlflow": "importing MLflow and opening its database",
     "workers": "waiting for the workers, which import torch and Lightning",
+    "models": "registering the best network and the baseline's in MLflow",
 }
-"""What the steps of the start-up are called."""
+"""What the steps of the start-up, and of the end, are called."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -138,7 +138,7 @@ class StudyLines:
             if step not in self._told and now - self._told_at >= self._slow_seconds:
                 self._told.add(step)
                 self.tell(step)
-        elif now - self._summed_up_at >= self._seconds_between:
+        elif self._tally.running and now - self._summed_up_at >= self._seconds_between:
             self._summed_up_at = now
             tally = self._tally
             facts = tally.running_text, tally.best_text, tally.left_text
