@@ -308,7 +308,15 @@ def test_command_prints_json_alone_on_stdout(home: Path) -> None:
     for one in told["candidates"]:
         assert one.keys() == {
             *("number", "params", "mean", "low", "high", "test", "test_accuracy", "metrics"),
-            *("failures", "is_baseline", "seeds", "search_value", "too_good", "dropped"),
+            *(
+                "failures",
+                "is_baseline",
+                "is_search_best",
+                "seeds",
+                "search_value",
+                "too_good",
+                "dropped",
+            ),
         }
         assert one["low"] < one["mean"] < one["high"]
         assert math.isfinite(one["test"]["mean"])
