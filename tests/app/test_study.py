@@ -211,7 +211,7 @@ def test_command_prints_json_alone_on_stdout(home: Path) -> None:
     again = run_command("run", _file(home), "--home", home, "--json")
     told = json.loads(again.stdout)
     assert told.keys() == {
-        *("study", "trials", "best", "settled", "warm_start", "search", "answer"),
+        *("study", "trials", "best", "settled", "warm_start", "search", "models", "answer"),
         *("seconds", "start_up", "machinery"),
     }
     assert told["search"]["best"] in range(N_TRIALS)

@@ -178,10 +178,13 @@ def test_file_that_hides_the_package_is_named_and_not_run(
 
 
 @pytest.mark.slow
-def test_folder_that_is_no_package_hides_nothing(tmp_path: Path, cold_python: str) -> None:
+def test_folder_that_is_no_package_hides_nothing_of_an_installed_one(
+    tmp_path: Path, cold_python: str
+) -> None:
+    """On Python's path, where pip puts it; of a checkout (``pip install -e``) it is named."""
     del cold_python
     (tmp_path / "pipeline").mkdir()
-    done = started(tmp_path, "-m", "dropout_search", "list")
+    done = started(tmp_path, "-m", "dropout_search", "list", PYTHONPATH=str(ROOT))
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "no study in mlruns yet; `dropout-search run FILE` makes one\n"
 
