@@ -4,7 +4,8 @@ Prints a Markdown table of the predicted seconds beside the real ones. The const
 ``pipeline/search/duration.py`` were chosen on other studies. Anything else that uses the machine
 makes the figures wrong, so the load is printed with them.
 
-Options: ``--only NAME …`` runs some of them, ``--json`` prints JSON.
+Options: ``--only NAME …`` runs some of them, ``--json`` prints JSON, ``--others`` takes ten others:
+longer searches of fewer epochs with another seed, with two workers instead of one and the reverse.
 """
 
 import argparse
@@ -201,6 +202,17 @@ def cases(folder: Path) -> Iterator[Case]:
     )
 
 
+def another(case: Case) -> Case:
+    """A study that differs from one of the ten in size, seed and number of workers."""
+    training, search = case.document["training"], case.document["search"]
+    document = case.document | {
+        "name": f"{case.name}-2",
+        "training": training | {"epochs": round(0.7 * training["epochs"]) + 1},
+        "search": search | {"trials": round(1.4 * search["trials"]), "seed": 1},
+    }
+    return Case(name=f"{case.name}-2", n_workers=3 - case.n_workers, document=document)
+
+
 def _regression(folder: Path) -> dict[str, Any]:
     rng = np.random.default_rng(0)
     inputs = rng.normal(size=(6_000, 20)).astype(np.float32)
@@ -261,10 +273,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", metavar="NAME", nargs="*", default=())
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--others", action="store_true")
     options = parser.parse_args()
     found: list[Measured] = []
     with TemporaryDirectory(prefix="plan-") as name:
-        for case in cases(Path(name)):
+        for first in cases(Path(name)):
+            case = another(first) if options.others else first
             if not options.only or case.name in options.only:
                 found.append(measure(case, Path(name)))
                 print(found[-1], file=sys.stderr, flush=True)

@@ -196,6 +196,8 @@ def contention(n_workers: int) -> float:
 
     Workers share caches, memory, and cores that are halves of one.
     """
+    if n_workers == 1:
+        return 1.0
     with arithmetic(1), ThreadPoolExecutor(n_workers) as pool:
         alone = min(_products() for _ in range(3))
         together = [pool.submit(_products) for _ in range(3 * n_workers)]

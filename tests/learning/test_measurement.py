@@ -69,4 +69,5 @@ def test_long_epochs_are_reckoned_from_a_few_steps(bench: Workbench) -> None:
 
 
 def test_workers_contend_within_limits() -> None:
+    assert contention(1) == 1.0
     assert 1.0 <= contention(2) <= 2.0
