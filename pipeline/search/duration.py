@@ -19,7 +19,7 @@ LONG: Final = Habits(best_part=(0.6, 1.6), learning=1.2)
 """Between these two lie the trials of most studies, if nothing is known of their curves."""
 SEEDS: Final = range(3)
 MOST_REHEARSED: Final = 120
-WORSE: Final = 1.25
+WORSE: Final = 1.4
 BETTER: Final = 0.75
 """What a measured epoch may be wrong by: others use the machine, settings differ."""
 SECONDS_A_COHORT: Final = 0.05
