@@ -1,11 +1,12 @@
 """Ten studies planned and then run: ``python -m benchmarks.plan`` (about eight minutes).
 
 Prints a Markdown table of the predicted seconds beside the real ones. The constants of
-``pipeline/search/duration.py`` were chosen on other studies. Anything else that uses the machine
+``pipeline/search/duration.py`` were not chosen on ``--others 2``. Anything else that uses the machine
 makes the figures wrong, so the load is printed with them.
 
-Options: ``--only NAME …`` runs some of them, ``--json`` prints JSON, ``--others`` takes ten others:
-longer searches of fewer epochs with another seed, with two workers instead of one and the reverse.
+Options: ``--only NAME …`` runs some of them, ``--json`` prints JSON. ``--others 1`` takes ten
+others: longer searches of fewer epochs with another seed, with two workers instead of one and the
+reverse; ``--others 2``: shorter searches of more epochs with a third seed.
 """
 
 import argparse
@@ -202,15 +203,23 @@ def cases(folder: Path) -> Iterator[Case]:
     )
 
 
-def another(case: Case) -> Case:
-    """A study that differs from one of the ten in size, seed and number of workers."""
+def another(case: Case, seed: int) -> Case:
+    """A study that differs from one of the ten in size and seed, and may in its workers.
+
+    Args:
+        case: One of the ten, which have the seed 0.
+        seed: 1 or 2.
+    """
     training, search = case.document["training"], case.document["search"]
+    of_epochs, of_trials = {1: (0.7, 1.4), 2: (1.3, 0.8)}[seed]
+    name = f"{case.name}-{seed + 1}"
     document = case.document | {
-        "name": f"{case.name}-2",
-        "training": training | {"epochs": round(0.7 * training["epochs"]) + 1},
-        "search": search | {"trials": round(1.4 * search["trials"]), "seed": 1},
+        "name": name,
+        "training": training | {"epochs": round(of_epochs * training["epochs"]) + 1},
+        "search": search | {"trials": round(of_trials * search["trials"]), "seed": seed},
     }
-    return Case(name=f"{case.name}-2", n_workers=3 - case.n_workers, document=document)
+    n_workers = 3 - case.n_workers if seed == 1 else case.n_workers
+    return Case(name=name, n_workers=n_workers, document=document)
 
 
 def _regression(folder: Path) -> dict[str, Any]:
@@ -273,12 +282,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", metavar="NAME", nargs="*", default=())
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--others", action="store_true")
+    parser.add_argument("--others", type=int, choices=(1, 2))
     options = parser.parse_args()
     found: list[Measured] = []
     with TemporaryDirectory(prefix="plan-") as name:
         for first in cases(Path(name)):
-            case = another(first) if options.others else first
+            case = another(first, options.others) if options.others else first
             if not options.only or case.name in options.only:
                 found.append(measure(case, Path(name)))
                 print(found[-1], file=sys.stderr, flush=True)
