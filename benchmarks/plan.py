@@ -1,8 +1,8 @@
 """Ten studies planned and then run: ``python -m benchmarks.plan`` (about eight minutes).
 
 Prints a Markdown table of the predicted seconds beside the real ones. The constants of
-``pipeline/search/duration.py`` were not chosen on ``--others 2``. Anything else that uses the machine
-makes the figures wrong, so the load is printed with them.
+``pipeline/search/duration.py`` were not chosen on ``--others 2``. Anything else that uses the
+machine makes the figures wrong, so the load is printed with them.
 
 Options: ``--only NAME …`` runs some of them, ``--json`` prints JSON. ``--others 1`` takes ten
 others: longer searches of fewer epochs with another seed, with two workers instead of one and the
