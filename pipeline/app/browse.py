@@ -52,7 +52,7 @@ def show_study(workspace: Workspace, name: str, *, with_answer: bool = False) ->
     workspace.check_home(to_write=False)
     store = open_study(workspace, name)
     result = _result(store, workspace)
-    return replace(result, search=_summary(store)) if with_answer else result
+    return replace(result, search=summarise(store)) if with_answer else result
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +90,7 @@ def look_at(workspace: Workspace, name: str, *, with_answer: bool | None = None)
     answer = None if with_answer is False else _noted_answer(store, result.trials)
     n_ended = sum(result.counts.values())
     if answer is None and (with_answer or (with_answer is None and n_ended <= MOST_MODELLED)):
-        answer = _answer_of(_summary(store))
+        answer = _answer_of(summarise(store))
     run_ids = [row.run_id for row in result.trials if row.run_id]
     return ShownStudy(result=result, answer=answer, run_ids=shortened(run_ids, workspace))
 
@@ -135,7 +135,7 @@ def open_study(workspace: Workspace, name: str) -> "TrialStore":
     return TrialStore(storage, name)
 
 
-def _summary(store: "TrialStore") -> SearchSummary | None:
+def summarise(store: "TrialStore") -> SearchSummary | None:
     """What the search has come to so far; ``None`` also where this version refuses its file."""
     from pipeline.search.summary import summary_of
 

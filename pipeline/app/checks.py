@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from pipeline.app.inputs import Data, first_setting, locate_data, names_custom_class, prepare_data
+from pipeline.app.inputs import Data, first_setting, names_custom_class, prepare_data
 from pipeline.app.workspace import Workspace
 from pipeline.config import StudyConfig, differences, digest
 from pipeline.config.study import check_model_fits_data
@@ -101,15 +101,6 @@ def check_tracking(workspace: Workspace) -> None:
         connect(workspace.tracking_uri)
 
 
-def find_data(config: StudyConfig, workspace: Workspace, *, where: str) -> "Source | None":
-    """Find the files of a study's data.
-
-    Raises:
-        BadInputError: They are not there, or a part would have no row.
-    """
-    return locate_data(config.data, workspace, where=where)
-
-
 def prepare_study_data(
     config: StudyConfig,
     workspace: Workspace,
@@ -124,7 +115,7 @@ def prepare_study_data(
     Args:
         config: The study.
         workspace: Where decoded data is cached.
-        source: From ``find_data``.
+        source: From ``locate_data``.
         where: What an error names.
         apart: A folder for what is decoded now, so that the home stays as it is.
         tell: Called with what is being done, where that takes long.

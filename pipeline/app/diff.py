@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from pipeline.app.browse import open_study
+from pipeline.app.browse import open_study, summarise
 from pipeline.app.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -33,13 +33,13 @@ def diff(
 def _side(workspace: Workspace, name: str) -> "StudySide":
     """Read a study; a record that is damaged is left out."""
     from pipeline.analysis.study_difference import StudySide
-    from pipeline.app.browse import show_study
     from pipeline.tracking.report import read_report_source
 
     workspace.check_has_studies(name)
+    workspace.check_home(to_write=False)
     store = open_study(workspace, name)
     source = read_report_source(workspace.ledger_uri, name)
-    summary = show_study(workspace, name, with_answer=True).search
+    summary = summarise(store)
     return StudySide(
         name=name,
         document=store.document or {},

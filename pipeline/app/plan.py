@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from pipeline.app import checks, training
 from pipeline.app.cluster import Job, Placement
-from pipeline.app.inputs import Data, find_study_classes, names_custom_class
+from pipeline.app.inputs import Data, find_study_classes, locate_data, names_custom_class
 from pipeline.app.measuring import (
     CustomBench,
     measure_cohorts,
@@ -220,7 +220,7 @@ class _Planning:
 
         config, where = self._config, self._file
         n_before = len(self._found)
-        source = self._attempt(lambda: checks.find_data(config, self._workspace, where=where))
+        source = self._attempt(lambda: locate_data(config.data, self._workspace, where=where))
         if len(self._found) > n_before:
             return None
         if source is not None and not source.is_local:

@@ -3,6 +3,7 @@
 import sys
 import time
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any, Final, Self
@@ -20,7 +21,7 @@ WIDTH: Final = 24
 """Characters of a curve."""
 
 
-class _Table:
+class _Table(ABC):
     """A table that is drawn over in place."""
 
     def __init__(self) -> None:
@@ -34,9 +35,9 @@ class _Table:
         self._draw()
 
     @property
+    @abstractmethod
     def _cells(self) -> dict[str, str]:
         """The table's one row, by its titles."""
-        raise NotImplementedError
 
     @property
     def _seconds(self) -> str:

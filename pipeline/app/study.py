@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pipeline.app import checks, trust
 from pipeline.app.cluster import Job, Placement, Ray, start_engine
 from pipeline.app.first_batch import try_first_batch
-from pipeline.app.inputs import find_study_classes
+from pipeline.app.inputs import find_study_classes, locate_data
 from pipeline.app.outage import waiting_for_storage
 from pipeline.app.progress import NotebookProgress, NotebookRepeats
 from pipeline.app.registration import StudyModels
@@ -344,7 +344,7 @@ class Study:
         checks.check_same(self.config, stored, where=self.file)
         self.workspace.confine_artifacts()
         checks.check_classes(self.config, where=self.file)
-        source = checks.find_data(self.config, self.workspace, where=self.file)
+        source = locate_data(self.config.data, self.workspace, where=self.file)
         checks.check_tracking(self.workspace)
         return source
 

@@ -36,6 +36,15 @@ class File(Folder):
     expected = "a file"
 
 
+def with_out(where: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add the option that names the file to write; the command gets ``out``.
+
+    Args:
+        where: What the file is, and where it is written by default.
+    """
+    return click.option("--out", type=File(path_type=Path), metavar="FILE", help=where)
+
+
 HOME = click.option(
     "--home",
     type=Folder(path_type=Path),

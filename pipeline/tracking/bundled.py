@@ -62,18 +62,7 @@ class Training:
     @property
     def outcome(self) -> TrialOutcome:
         """How it ended."""
-        record = self.record
-        return TrialOutcome(
-            number=record.trial.number,
-            repeat=record.trial.repeat,
-            state=record.state,
-            cause=record.cause,
-            curve=self.curve,
-            n_parameters=record.n_parameters,
-            weights=self.weights,
-            pictures=self.pictures,
-            facts=record.facts,
-        )
+        return self.record.outcome(self.curve, self.weights, self.pictures)
 
 
 @explained

@@ -251,6 +251,28 @@ class TrialRecord(Frozen):
             raise InvalidValueError(key="best_epoch", got=str(self.best_epoch), expected=expected)
         return self
 
+    def outcome(
+        self, curve: Curve, weights: bytes | None, pictures: Mapping[str, bytes] | None = None
+    ) -> TrialOutcome:
+        """How the training ended, with what a record holds the digests of.
+
+        Args:
+            curve: Its epochs.
+            weights: The weights file, if it has one and it is here.
+            pictures: PNG files by artifact name.
+        """
+        return TrialOutcome(
+            number=self.trial.number,
+            repeat=self.trial.repeat,
+            state=self.state,
+            cause=self.cause,
+            curve=curve,
+            n_parameters=self.n_parameters,
+            weights=weights,
+            pictures=pictures or {},
+            facts=self.facts,
+        )
+
     @classmethod
     def of(cls, config: TrialConfig, outcome: TrialOutcome) -> "TrialRecord":
         """Write down a finished trial."""

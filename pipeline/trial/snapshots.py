@@ -81,17 +81,7 @@ class RecordedTrial:
     @property
     def outcome(self) -> TrialOutcome:
         """How the training ended; without pictures, files and log."""
-        record = self.record
-        return TrialOutcome(
-            number=record.trial.number,
-            repeat=record.trial.repeat,
-            state=record.state,
-            cause=record.cause,
-            curve=self.curve,
-            n_parameters=record.n_parameters,
-            weights=self.weights,
-            facts=record.facts,
-        )
+        return self.record.outcome(self.curve, self.weights)
 
 
 class RunRank(NamedTuple):

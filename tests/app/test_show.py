@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.app.browse import _summary, look_at
+from pipeline.app.browse import look_at, summarise
 from pipeline.app.reproduce import read_recorded
 from pipeline.app.workspace import Workspace
 from pipeline.search.store import TrialStore
@@ -18,12 +18,12 @@ def test_a_stored_file_that_this_version_refuses_has_no_answer_and_is_no_error()
     stores = Stores()
     stores.run(study(trials=9, sampler="random"))
     store = TrialStore(stores.storage, "small")
-    assert _summary(store) is not None
+    assert summarise(store) is not None
     document = store.document
     assert document is not None
     study_id = stores.storage.get_study_id_from_name("small")
     stores.storage.set_study_user_attr(study_id, "document", document | {"later": 1})
-    assert _summary(TrialStore(stores.storage, "small")) is None
+    assert summarise(TrialStore(stores.storage, "small")) is None
 
 
 def test_short_run_ids_are_those_of_the_trials(home: Path) -> None:

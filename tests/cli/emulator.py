@@ -1,6 +1,14 @@
 """A terminal in a few lines: what stands on it after a program has written to it."""
 
+import os
+import pty
 import re
+import subprocess
+import termios
+from collections.abc import Sequence
+
+from tests.app.studies import ROOT
+from tests.warm.python import PYTHON
 
 SEQUENCE = re.compile(r"\x1b\[[?0-9;]*[A-Za-z]|\x1b\][^\x07]*\x07|[\r\n]|[^\x1b\r\n]+")
 
@@ -73,3 +81,36 @@ class Terminal:
             if index == self._row:
                 cursor = len(self.rows) - 1
         self._row, self._column = cursor, min(self._column, width)
+
+
+def on_a_terminal(words: Sequence[str], *, height: int, **environment: str) -> tuple[int, str]:
+    """Run Python on a real terminal of 80 columns.
+
+    Args:
+        words: What it is given.
+        height: Lines of the terminal.
+        environment: Variables beside this process's, of which none tells a size or to be plain.
+
+    Returns:
+        Its exit code, and what it wrote.
+    """
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (height, 80))
+    unset = {"NO_COLOR", "COLUMNS", "LINES"}
+    others = {name: text for name, text in os.environ.items() if name not in unset}
+    with subprocess.Popen(
+        [PYTHON, *words],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=others | {"PYTHONPATH": str(ROOT)} | environment,
+        cwd=ROOT,
+    ) as process:
+        os.close(theirs)
+        written = b""
+        try:
+            while part := os.read(ours, 65_536):
+                written += part
+        except OSError:  # Linux says so that the other end is closed
+            os.close(ours)
+    return process.returncode, written.decode()

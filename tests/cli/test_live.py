@@ -1,13 +1,8 @@
 """The live screen of a run: what it says, that it fits, and that a pipe gets plain lines."""
 
-import os
-import pty
 import re
-import subprocess
 import sys
-import termios
 import time
-from pathlib import Path
 
 import pytest
 from rich.text import Text
@@ -19,11 +14,9 @@ from pipeline.cli.terminal import can_draw_over
 from pipeline.config import StudyConfig
 from pipeline.trial import TrialOutcome, TrialState
 from tests.app.events import Told, record
-from tests.cli.emulator import Terminal
+from tests.cli.emulator import Terminal, on_a_terminal
 from tests.search.studies import SPACE, study
-from tests.warm.python import PYTHON
 
-ROOT = Path(__file__).parents[2]
 SIZES = [(80, 24), (100, 30), (200, 50), (40, 10), (12, 3), (1, 1)]
 
 
@@ -136,24 +129,10 @@ def on_terminal(tmp_path_factory: pytest.TempPathFactory) -> str:
         "search": search,
     }
     file.write_text(repr(document))
-    ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (24, 80))
-    names = {"TERM": "xterm-256color", "PYTHONPATH": str(ROOT)}
-    unset = {"NO_COLOR", "COLUMNS", "LINES"}
-    others = {name: text for name, text in os.environ.items() if name not in unset}
-    words = [PYTHON, "-m", "tests.cli.live_run", str(file)]
-    with subprocess.Popen(
-        words, stdin=theirs, stdout=theirs, stderr=theirs, env=others | names, cwd=ROOT
-    ) as process:
-        os.close(theirs)
-        written = b""
-        try:
-            while part := os.read(ours, 65_536):
-                written += part
-        except OSError:  # Linux says so that the other end is closed
-            os.close(ours)
-    assert process.returncode == 0, written.decode()
-    return written.decode()
+    words = ["-m", "tests.cli.live_run", str(file)]
+    code, written = on_a_terminal(words, height=24, TERM="xterm-256color")
+    assert code == 0, written
+    return written
 
 
 @pytest.mark.slow

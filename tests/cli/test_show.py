@@ -2,11 +2,7 @@
 
 import csv
 import json
-import os
-import pty
 import re
-import subprocess
-import termios
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -24,11 +20,10 @@ from pipeline.search.storage import open_storage
 from pipeline.search.store import TrialStore
 from pipeline.search.summary import summary_of
 from pipeline.trial import TrialRow, TrialState
+from tests.cli.emulator import on_a_terminal
 from tests.cli.typed import TypeIn
 from tests.search.studies import Stores, study
-from tests.warm.python import PYTHON
 
-ROOT = Path(__file__).parents[2]
 N_TRIALS = 30
 
 
@@ -217,27 +212,6 @@ def test_a_pipe_gets_the_best_twenty_in_eighty_columns(
     assert not any("lists all" in line for line in every)
 
 
-def _on_terminal(words: list[str], height: int, pager: str) -> str:
-    """What a command leaves on a real terminal of this height."""
-    ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (height, 80))
-    names = {"TERM": "xterm", "PAGER": pager, "PYTHONPATH": str(ROOT)}
-    unset = {"COLUMNS", "LINES"}
-    others = {name: text for name, text in os.environ.items() if name not in unset}
-    line = [PYTHON, "-m", "pipeline", *words]
-    with subprocess.Popen(
-        line, stdin=theirs, stdout=theirs, stderr=theirs, env=others | names, cwd=ROOT
-    ):
-        os.close(theirs)
-        written = b""
-        try:
-            while part := os.read(ours, 65_536):
-                written += part
-        except OSError:  # Linux says so that the other end is closed
-            os.close(ours)
-    return written.decode()
-
-
 @pytest.mark.slow
 def test_what_a_terminal_has_no_room_for_goes_through_the_pager(
     place: Workspace, tmp_path: Path
@@ -245,8 +219,8 @@ def test_what_a_terminal_has_no_room_for_goes_through_the_pager(
     pager = tmp_path / "pager"
     pager.write_text("#!/bin/sh\nexec sed 's/^/paged: /'\n")
     pager.chmod(0o755)
-    words = ["show", "small", "--home", str(place.home), "--no-answer"]
-    assert "paged: study small: " in _on_terminal(words, 24, str(pager))
-    whole = _on_terminal(words, 100, str(pager))
+    words = ["-m", "pipeline", "show", "small", "--home", str(place.home), "--no-answer"]
+    assert "paged: study small: " in on_a_terminal(words, height=24, PAGER=str(pager))[1]
+    whole = on_a_terminal(words, height=100, PAGER=str(pager))[1]
     assert "study small: " in whole
     assert "paged" not in whole

@@ -7,7 +7,7 @@ import click
 
 from pipeline.cli.answer import print_answer
 from pipeline.cli.commands.group import examples
-from pipeline.cli.options import File, with_training_workspace, with_trial_or_alias
+from pipeline.cli.options import with_out, with_training_workspace, with_trial_or_alias
 
 if TYPE_CHECKING:
     from pipeline.app.export import Format, Target
@@ -30,12 +30,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="A torch program, an ONNX model, or a version of the study's model in MLflow.",
 )
-@click.option(
-    "--out",
-    type=File(path_type=Path),
-    metavar="FILE",
-    help="The file; by default HOME/exports/STUDY-trial-N.FORMAT.",
-)
+@with_out("The file; by default HOME/exports/STUDY-trial-N.FORMAT.")
 @with_training_workspace
 def export(
     *,

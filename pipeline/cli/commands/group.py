@@ -1,6 +1,12 @@
 """The group of commands, and the form of their help."""
 
+import time
+from typing import Final
+
 import click
+
+STARTED: Final = time.perf_counter()
+"""When the command began, as near as this process can tell."""
 
 
 class OrderedGroup(click.Group):

@@ -9,7 +9,7 @@ import click
 
 from pipeline.cli.answer import print_answer
 from pipeline.cli.commands.group import examples
-from pipeline.cli.options import JSON, File, same_place, with_workspace
+from pipeline.cli.options import JSON, same_place, with_out, with_workspace
 from pipeline.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -99,12 +99,7 @@ def _refuse_together(options: dict[str, object]) -> None:
 
 @click.command(epilog=examples("pipeline report mnist-5k-mlp --out answer.html"))
 @click.argument("study")
-@click.option(
-    "--out",
-    type=File(path_type=Path),
-    metavar="FILE",
-    help="The HTML file; by default HOME/reports/STUDY.html.",
-)
+@with_out("The HTML file; by default HOME/reports/STUDY.html.")
 @with_workspace
 def report(*, study: str, out: Path | None, workspace: "Workspace", as_json: bool) -> None:
     """Write one HTML file that answers STUDY's question.

@@ -1,14 +1,13 @@
 """The command that checks a study before it runs."""
 
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from pipeline.cli.answer import print_answer
-from pipeline.cli.commands.group import examples
+from pipeline.cli.commands.group import STARTED, examples
 from pipeline.cli.options import (
     GPUS,
     same_place,
@@ -19,8 +18,6 @@ from pipeline.cli.options import (
 
 if TYPE_CHECKING:
     from pipeline.app.workspace import Workspace
-
-STARTED = time.perf_counter()
 
 
 @click.command(

@@ -1,6 +1,5 @@
 """The command that runs a study."""
 
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +8,7 @@ import click
 
 from pipeline.cli.answer import print_answer
 from pipeline.cli.commands.beginning import EXAMPLE
-from pipeline.cli.commands.group import examples
+from pipeline.cli.commands.group import STARTED, examples
 from pipeline.cli.options import (
     same_place,
     with_overrides,
@@ -21,8 +20,6 @@ from pipeline.cli.options import (
 if TYPE_CHECKING:
     from pipeline.app.cluster import Placement
     from pipeline.app.workspace import Workspace
-
-STARTED = time.perf_counter()
 
 
 @click.command(

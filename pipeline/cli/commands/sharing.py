@@ -7,7 +7,7 @@ import click
 
 from pipeline.cli.answer import print_answer
 from pipeline.cli.commands.group import examples
-from pipeline.cli.options import File, same_place, with_workspace
+from pipeline.cli.options import same_place, with_out, with_workspace
 
 if TYPE_CHECKING:
     from pipeline.app.bundle import Weights
@@ -32,12 +32,7 @@ def diff(*, a: str, b: str, workspace: "Workspace", as_json: bool) -> None:
 
 @click.command(epilog=examples("pipeline bundle mnist-5k-mlp --out mnist-5k-mlp.tar"))
 @click.argument("study")
-@click.option(
-    "--out",
-    type=File(path_type=Path),
-    metavar="FILE",
-    help="The tar file; by default HOME/bundles/STUDY.tar.",
-)
+@with_out("The tar file; by default HOME/bundles/STUDY.tar.")
 @click.option(
     "--weights",
     type=click.Choice(["best", "all", "none"]),
