@@ -121,8 +121,9 @@ class Driver:
         with closing(self._engine):
             with self._seconds.starting("mlflow"):
                 self._ledger.open(self._study, self._store.known_runs, self._store.warm_start)
-                note_runs(self._store, self._ledger)
             try:
+                with self._seconds.starting("mlflow"):
+                    note_runs(self._store, self._ledger)
                 self._go()
                 if summarise:
                     with self._spent("sampling"):

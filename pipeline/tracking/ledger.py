@@ -102,6 +102,13 @@ class MlflowLedger:
         """
         self._client = connect(self._uri, self._artifact_root)
         self._study = study
+        try:
+            self._take_up(study, known, warm_start)
+        except KeyboardInterrupt:  # nobody closes what was not open
+            self._end_study_run()
+            raise
+
+    def _take_up(self, study: StudyConfig, known: KnownRuns, warm_start: WarmStart | None) -> None:
         database = database_of(self._uri)
         with locked(lock_of(database)) if database else nullcontext():
             self._study_run = take_study_run(
@@ -242,6 +249,13 @@ class MlflowLedger:
         database = database_of(self._uri)
         if self._engine and database:
             end_write_ahead(self._engine, database)
+
+    def _end_study_run(self) -> None:
+        """Leave the study's run not RUNNING, whether this process has come to know of it or not."""
+        experiment = self._client.get_experiment_by_name(self._study.name)
+        run = runs.study_run(self._client, experiment.experiment_id) if experiment else None
+        if run is not None and run.info.status == "RUNNING":
+            self._client.set_terminated(run.info.run_id, "KILLED")
 
     def _take_trial_runs(self, known: KnownRuns) -> None:
         self._attempts = {number: len(earlier) + 1 for number, earlier in known.earlier.items()}

@@ -103,6 +103,19 @@ def run_command(
     return done
 
 
+FIRST_TRIAL = "[1/"
+"""How the line begins with which a run tells of the first trial that ends."""
+
+
+def read_until(begin: str, driver: subprocess.Popen[str]) -> None:
+    """Read what a command tells, up to a line that begins so."""
+    assert driver.stderr is not None
+    told: list[str] = []
+    while not (told and told[-1].startswith(begin)):
+        told.append(driver.stderr.readline())
+        assert told[-1], f"the command ended before it told {begin!r}: {told}"
+
+
 def trial_runs(home: Path, name: str = "small") -> list[Run]:
     """All trial runs of a study by MLflow's own client, in the order of their numbers."""
     client = connect(tracking_uri(home))

@@ -17,11 +17,13 @@ from pipeline.locks import hold_study
 from pipeline.tracking.client import connect
 from pipeline.tracking.store import tracking_uri
 from tests.app.studies import (
+    FIRST_TRIAL,
     PRUNED_TOO,
     ROOT,
     check_ledgers_agree,
     command,
     file_of,
+    read_until,
     run_command,
     table,
 )
@@ -37,6 +39,12 @@ def start(*words: str | Path, fit: str | None = None) -> subprocess.Popen[str]:
     return subprocess.Popen(
         line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
+
+
+def wait_for(path: Path, driver: subprocess.Popen[str]) -> None:
+    while not path.exists():
+        assert driver.poll() is None, f"the command ended before it made {path}"
+        time.sleep(0.01)
 
 
 def seconds_of(path: Path) -> dict[Path, int]:
@@ -102,8 +110,7 @@ def test_reader_sees_a_study_grow_and_does_not_disturb_it(
     words = ("run", file_of(tmp_path), "--home", tmp_path / "home", "--workers", "2")
     n_finished = []
     with start(*words, fit="fit_with_delays") as driver:
-        assert driver.stderr is not None
-        driver.stderr.readline()
+        read_until(FIRST_TRIAL, driver)
         while driver.poll() is None:
             shown = run_command("show", "small", "--home", tmp_path / "home", "--json")
             rows = json.loads(shown.stdout)["trials"]
@@ -116,20 +123,22 @@ def test_reader_sees_a_study_grow_and_does_not_disturb_it(
 
 
 @pytest.mark.parametrize(
-    ("asked", "code", "n_lines"),
+    ("asked", "code", "begun"),
     [
-        pytest.param(["SIGHUP"], 129, 0, id="a closed terminal in the start-up"),
-        pytest.param(["SIGTERM", "SIGINT", "SIGTERM"], 143, 1, id="SIGTERM in mid-study"),
+        pytest.param(["SIGHUP"], 129, "locks", id="a closed terminal in the start-up"),
+        pytest.param(["SIGTERM"], 143, "mlflow.db", id="SIGTERM in the start-up"),
+        pytest.param(["SIGTERM", "SIGINT", "SIGTERM"], 143, FIRST_TRIAL, id="SIGTERM in mid-study"),
     ],
 )
 def test_signal_ends_a_run_with_everything_written_and_others_do_not_break_it_off(
-    tmp_path: Path, asked: list[str], code: int, n_lines: int
+    tmp_path: Path, asked: list[str], code: int, begun: str
 ) -> None:
     home = tmp_path / "home"
     with start("run", file_of(tmp_path), "--home", home, "--workers", "2") as driver:
-        assert driver.stderr is not None
-        told = [driver.stderr.readline() for _ in range(n_lines)]
-        time.sleep(0 if n_lines else 1.5)
+        if begun == FIRST_TRIAL:
+            read_until(begun, driver)
+        else:
+            wait_for(home / begun, driver)
         for one in asked:
             driver.send_signal(signal.Signals[one])
             time.sleep(0.03)
@@ -137,7 +146,9 @@ def test_signal_ends_a_run_with_everything_written_and_others_do_not_break_it_of
     assert driver.returncode == code, said
     assert said.count("error: interrupted") == 1
     assert "Traceback" not in said
-    if told:
+    if begun == "locks":
+        assert not (home / "mlflow.db").exists()
+    else:
         client = connect(tracking_uri(home))
         ids = [experiment.experiment_id for experiment in client.search_experiments()]
         assert not client.search_runs(ids, "attributes.status = 'RUNNING'")

@@ -22,11 +22,13 @@ from pipeline.locks import hold_study
 from pipeline.tracking.reader import read_trial
 from pipeline.tracking.store import tracking_uri
 from tests.app.studies import (
+    FIRST_TRIAL,
     METRICS,
     PRUNED_TOO,
     check_ledgers_agree,
     command,
     points,
+    read_until,
     run_command,
     searched,
     study_in,
@@ -84,8 +86,7 @@ def test_another_seed_gives_another_table(home: Path, tmp_path: Path) -> None:
 def test_ctrl_c_leaves_nothing_running_and_the_study_goes_on(home: Path, tmp_path: Path) -> None:
     words = ("run", _file(tmp_path), "--home", tmp_path / "home", "--workers", "2")
     with subprocess.Popen(command(*words), stderr=subprocess.PIPE, text=True) as driver:
-        assert driver.stderr is not None
-        driver.stderr.readline()
+        read_until(FIRST_TRIAL, driver)
         for _ in range(2):
             driver.send_signal(signal.SIGINT)
             time.sleep(0.05)

@@ -295,8 +295,10 @@ def test_archive_that_the_test_packs_is_sound(sound: Path) -> None:
 
 def test_wrong_digest_in_the_manifest_is_refused(sound: Path, tmp_path: Path) -> None:
     content, digest = sound.read_bytes(), hashlib.sha256(members_of(sound)["note.md"]).hexdigest()
+    folder = tmp_path / "inner"
+    folder.mkdir()
     check_refused(
-        content.replace(digest.encode(), b"0" * 64), tmp_path, "note.md is not what manifest.json"
+        content.replace(digest.encode(), b"0" * 64), folder, "note.md is not what manifest.json"
     )
 
 

@@ -181,7 +181,7 @@ def test_show_says_the_answer_that_the_run_noted(
     result = show_study(_workspace(home), "small", with_answer=True)
     assert result.search is not None
     assert show_study(_workspace(home), "small").search is None, "a table needs no model"
-    monkeypatch.setattr(browse, "_summary", _fails)
+    monkeypatch.setattr(browse, "summarise", _fails)
     monkeypatch.setenv("COLUMNS", "400")
     lines = _typed("show", "small", home=home, capsys=capsys, monkeypatch=monkeypatch).splitlines()
     begin = lines.index("answer:") + 1

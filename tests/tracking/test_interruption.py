@@ -39,11 +39,12 @@ class Death(BaseException):
 
 
 class Mortal:
-    """Counts MLflow's own writes, and dies before one of them."""
+    """Counts MLflow's own writes, and dies or is interrupted before one of them."""
 
-    def __init__(self, dies_at: int | None) -> None:
+    def __init__(self, dies_at: int | None, stop: type[BaseException]) -> None:
         self.moments = 0
         self._dies_at = dies_at
+        self._stop = stop
 
     def look(self, frame: FrameType, event: str, _argument: object) -> None:
         """Be Python's profiler, so that MLflow itself is left as it is."""
@@ -52,16 +53,16 @@ class Mortal:
         if event == "call" and code.co_name in watched:
             self.moments += 1
             if self.moments == self._dies_at:
-                raise Death
+                raise self._stop
 
 
 @contextmanager
-def life(dies_at: int | None = None) -> Iterator[Mortal]:
+def life(dies_at: int | None = None, stop: type[BaseException] = Death) -> Iterator[Mortal]:
     """Live until the given moment, or to the end."""
-    mortal = Mortal(dies_at)
+    mortal = Mortal(dies_at, stop)
     sys.setprofile(mortal.look)
     try:
-        with suppress(Death):
+        with suppress(stop):
             yield mortal
     finally:
         sys.setprofile(None)
@@ -123,6 +124,25 @@ def test_a_death_changes_nothing_in_the_end(
     assert mortal.moments == moment
     driver(home, began_at_ms=500_000)
     assert snapshot(client) == undisturbed
+
+
+def test_interruption_while_the_study_is_taken_up_leaves_no_run_running(
+    home: Path, client: MlflowClient
+) -> None:
+    with life() as whole:
+        _open(home, "whole")
+    assert whole.moments > 5
+    for moment in range(1, whole.moments + 1):
+        with life(moment, KeyboardInterrupt) as interrupted:
+            _open(home, f"study-{moment}")
+        assert interrupted.moments == moment
+        found = client.get_experiment_by_name(f"study-{moment}")
+        ids = [found.experiment_id] if found else []
+        assert not client.search_runs(ids, "attributes.status = 'RUNNING'"), moment
+
+
+def _open(home: Path, name: str) -> None:
+    MlflowLedger(tracking_uri(home), artifact_root(home)).open(study(name))
 
 
 def test_release_leaves_a_trial_waiting(ledger: MlflowLedger, client: MlflowClient) -> None:
