@@ -16,7 +16,7 @@ from typing import Any
 
 from pipeline import Study
 from pipeline.app.workspace import Workspace
-from pipeline.trial import EpochScores, TrialOutcome
+from pipeline.trial import Event, Progress, TrialOutcome
 
 WARM_TRIALS = 20
 MEBIBYTE = 2**20
@@ -35,16 +35,16 @@ training: {epochs: 2}
 """
 
 
-class Probe:
+class Probe(Progress):
     """Notes when each trial ends, and what the workers hold then."""
 
     def __init__(self) -> None:
         self.ended: list[float] = [time.perf_counter()]
         self.worker_bytes: list[int] = [0]
 
-    def __call__(self, news: EpochScores | TrialOutcome) -> None:
+    def watch(self, event: Event) -> None:
         """Take an epoch or an outcome."""
-        if isinstance(news, TrialOutcome):
+        if isinstance(event, TrialOutcome):
             self.ended.append(time.perf_counter())
             self.worker_bytes.append(max(map(memory_of, workers_of(os.getpid())), default=0))
 
@@ -76,7 +76,7 @@ def measure(n_trials: int, *, sampler: str, workers: int) -> dict[str, Any]:
         file = Path(folder) / "endurance.yaml"
         file.write_text(f"{STUDY}search: {{trials: {n_trials}, sampler: {sampler}}}\n")
         study = Study.load(file, workspace=Workspace(home=Path(folder) / "home"))
-        result = study.run(workers=workers, watch=probe)
+        result = study.run(workers=workers, progress=probe)
     tenth = n_trials // 10
     grown = max(probe.worker_bytes[WARM_TRIALS:]) - probe.worker_bytes[WARM_TRIALS]
     return {

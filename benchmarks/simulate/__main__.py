@@ -36,7 +36,7 @@ from pipeline.search.driver import Driver
 from pipeline.search.lease import hold
 from pipeline.search.storage import open_storage
 from pipeline.search.summary import summary_of
-from pipeline.trial import Ledger, Tell, Watch, ignore
+from pipeline.trial import Ledger, Progress, Tell, ignore
 
 MILESTONES: Final = (100, 1_000, 10_000, 100_000)
 """Numbers of finished trials that are reported on."""
@@ -78,16 +78,16 @@ class Simulation:
             times=self.times,
             learning_seconds=lambda: learning.seconds,
             store_bytes=self._store_bytes,
-            tell=self._tell,
+            show=self._show,
         )
         self.ending = (0.0, 0.0)
         self.parts: list[Part] = []
 
-    def run(self, watch: Watch | None = None) -> None:
+    def run(self, progress: Progress | None = None) -> None:
         """Run the study, to its end or until Ctrl-C.
 
         Args:
-            watch: Called with each event; by default the probe.
+            progress: Looks on; by default the probe.
         """
         home = self._workspace.home
         home.mkdir(parents=True, exist_ok=True)
@@ -105,7 +105,7 @@ class Simulation:
                 ledger=self._ledger(),
                 engine=self.engine,
                 seconds=self.times,
-                watch=watch or self.probe,
+                progress=progress or self.probe,
                 max_cohort=1,
             )
             driver.run(summary_of)
@@ -149,7 +149,7 @@ class Simulation:
             return {"optuna": database_bytes(self._storage.engine), "mlflow": mlflow}
         return {"optuna": journal.stat().st_size if journal.exists() else 0, "mlflow": mlflow}
 
-    def _tell(self, state: State) -> None:
+    def _show(self, state: State) -> None:
         cpu = state.cpu["total"]
         self._say(
             f"{state.n_finished:,} of {self._study.search.trials:,} trials, {state.scores:,} "

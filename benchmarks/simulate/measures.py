@@ -13,7 +13,7 @@ import numpy as np
 from pipeline.config import Finalist, Params, StudyConfig
 from pipeline.search.store import TrialStore
 from pipeline.search.time_ledger import Activity, TimeLedger
-from pipeline.trial import Event, TrialOutcome
+from pipeline.trial import Event, Progress, TrialOutcome
 
 FULL_MODEL: Final = 512
 """From this trial on the Gaussian process knows as many outcomes as it ever will."""
@@ -114,8 +114,8 @@ class State:
 
 
 @dataclass
-class Probe:
-    """Watches a study: called with each event.
+class Probe(Progress):
+    """Watches a study.
 
     Args:
         n_trials: Of the study.
@@ -123,7 +123,7 @@ class Probe:
         times: The study's time ledger.
         learning_seconds: Says how many processor seconds the made-up learning took so far.
         store_bytes: Says how large each store is.
-        tell: Called with each state.
+        show: Called with each state.
     """
 
     n_trials: int
@@ -131,7 +131,7 @@ class Probe:
     times: WatchedTime
     learning_seconds: Callable[[], float]
     store_bytes: Callable[[], Mapping[str, int]]
-    tell: Callable[[State], None]
+    show: Callable[[State], None]
     states: list[State] = field(default_factory=list)
     n_finished: int = 0
     n_scores: int = 0
@@ -141,7 +141,7 @@ class Probe:
         self._wall, self._cpu = time.perf_counter(), time.process_time()
         self.note()
 
-    def __call__(self, event: Event) -> None:
+    def watch(self, event: Event) -> None:
         """Count an event."""
         if not isinstance(event, TrialOutcome):
             self.n_scores += 1
@@ -150,7 +150,7 @@ class Probe:
         step = max(self.n_trials // A_STEP, 1)
         if self.n_finished % step == 0 or self.n_finished in self.milestones:
             self.note()
-            self.tell(self.states[-1])
+            self.show(self.states[-1])
 
     def note(self) -> None:
         """Note the study's state."""

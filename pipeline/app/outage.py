@@ -2,42 +2,38 @@
 
 import time
 from collections.abc import Callable
-from functools import wraps
-from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec
+from typing import Final, TypeVar
 
-from pipeline.app.result import StudyResult
 from pipeline.app.workspace import Workspace
 from pipeline.errors import StorageAwayError
-from pipeline.trial import Tell, ignore
+from pipeline.trial import Tell
 
-if TYPE_CHECKING:
-    from pipeline.app.study import Study
-
-P = ParamSpec("P")
-Run = Callable[Concatenate["Study", P], StudyResult]
+T = TypeVar("T")
 SECONDS_BETWEEN_TRIES: Final = 1.0
 
 
-def waiting_for_storage(run: Run[P]) -> Run[P]:
-    """Let a method that runs a study wait for Optuna's storage, and begin again where it is back.
+def patiently(run: Callable[[], T], workspace: Workspace, tell: Tell) -> T:
+    """Run a study; where Optuna's storage is away, wait for it, and begin again when it is back.
 
     To begin again is what the same command does after a death: what is stored counts, and what
     was being trained is trained again, from its checkpoint where there is one.
+
+    Args:
+        run: Runs the study, or goes on with it.
+        workspace: Where its storage is, and how long that is waited for.
+        tell: Called with one line when a wait begins or ends.
+
+    Raises:
+        StorageAwayError: The storage stayed away.
     """
-
-    @wraps(run)
-    def run_patiently(study: "Study", /, *args: P.args, **kwargs: P.kwargs) -> StudyResult:
-        while True:
-            try:
-                return run(study, *args, **kwargs)
-            except StorageAwayError as error:
-                tell: Tell = kwargs.get("tell", ignore)  # type: ignore[assignment]
-                tell(f"{error}: waiting for it, {study.workspace.patience_seconds:g} s at most")
-                if not _is_back(study.workspace):
-                    raise
-                tell("Optuna's storage answers again: the study goes on")
-
-    return run_patiently
+    while True:
+        try:
+            return run()
+        except StorageAwayError as error:
+            tell(f"{error}: waiting for it, {workspace.patience_seconds:g} s at most")
+            if not _is_back(workspace):
+                raise
+            tell("Optuna's storage answers again: the study goes on")
 
 
 def _is_back(workspace: Workspace) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 from pipeline.app.sparkline import sparkline
 from pipeline.app.tally import RunningTrial, Tally
 from pipeline.config import ShownNumber, StudyConfig, TrialConfig, label_of
-from pipeline.trial import Cohort, EpochScores, Event, TrialOutcome, TrialRow
+from pipeline.trial import Cohort, EpochScores, Event, Progress, TrialOutcome, TrialRow
 
 SECONDS_BETWEEN: Final = 1.0
 """How often a notebook's table is drawn while no trial ends."""
@@ -67,7 +67,7 @@ class _Table(ABC):
         return f"{text}\n{self._line}".rstrip()
 
 
-class NotebookProgress(_Table):
+class NotebookProgress(_Table, Progress):
     """How far a study is: its trials, the best value, the trials that run, the time left.
 
     Args:
@@ -100,7 +100,7 @@ class NotebookProgress(_Table):
 
     def watch(self, event: Event) -> None:
         """Count a finished trial; of epochs show that time goes on."""
-        self._tally.take(event)
+        self._tally.watch(event)
         if isinstance(event, TrialOutcome):
             self._draw()
         else:

@@ -1,32 +1,18 @@
 """Study: a study file with the rooms put together that run it."""
 
-import gc
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pipeline.app import checks, trust
-from pipeline.app.cluster import Job, Placement, Ray, start_engine
-from pipeline.app.first_batch import try_first_batch
-from pipeline.app.inputs import find_study_classes, locate_data
-from pipeline.app.outage import waiting_for_storage
-from pipeline.app.progress import NotebookProgress, NotebookRepeats
-from pipeline.app.registration import StudyModels
-from pipeline.app.result import StudyFailedError, StudyResult
+from pipeline.app.cluster import Placement, Ray
+from pipeline.app.progress import NotebookRepeats
+from pipeline.app.result import StudyResult
 from pipeline.app.workspace import Workspace
 from pipeline.config import StudyConfig, check_study, load_study
 from pipeline.trial import (
-    Event,
-    HandOut,
-    SearchSummary,
+    Progress,
     Tell,
-    TrialOutcome,
-    TrialRow,
-    WarmStart,
-    Watch,
     ignore,
 )
 
@@ -39,11 +25,7 @@ if TYPE_CHECKING:
     from pipeline.app.refit import Refit
     from pipeline.app.report import Report
     from pipeline.app.reproduce import Reproduction
-    from pipeline.learning.checkpoints import CheckpointFolder
-    from pipeline.learning.data import Source
     from pipeline.learning.lightning import LightningModule
-    from pipeline.search.store import TrialStore
-    from pipeline.search.time_ledger import TimeLedger
 
 
 @dataclass(frozen=True, init=False)
@@ -206,8 +188,7 @@ class Study:
         placement = Placement(workers=workers, gpus=gpus)
         return make_plan(self, placement, max_cohort=max_cohort, tell=tell, started=started)
 
-    @waiting_for_storage
-    def run(  # noqa: PLR0913 - each is an option of the command, or looks on
+    def run(
         self,
         *,
         workers: int | None = None,
@@ -215,11 +196,7 @@ class Study:
         gpus: str | Sequence[int] | None = None,
         max_cohort: int | None = None,
         retry_failed: bool = False,
-        begun: Callable[[Sequence[TrialRow]], None] = ignore,
-        watch: Watch = ignore,
-        hand_out: HandOut = ignore,
-        tell: Tell = ignore,
-        begin_step: Tell = ignore,
+        progress: Progress | None = None,
         started: float | None = None,
     ) -> StudyResult:
         """Run the study to its end, or go on with it; a notebook shows how far it is.
@@ -233,12 +210,7 @@ class Study:
             max_cohort: The most trials of one shape to train together; by default what keeps
                 all workers busy. It changes no row of the table.
             retry_failed: Train the trials that failed in earlier runs again, as new attempts.
-            begun: Called once, with the table as earlier runs left it.
-            watch: Called with each epoch's scores and each outcome; a notebook then shows nothing.
-            hand_out: Called with each cohort that the workers are handed.
-            tell: Called with one line where an MLflow server or Optuna's storage is waited for.
-            begin_step: Called with what the start-up waits for: a key of ``tally.STEPS``, or words;
-                with an empty text once workers train.
+            progress: Looks on; by default a notebook shows a table, and all else nothing.
             started: ``time.perf_counter()`` when the user's command began.
 
         Raises:
@@ -248,144 +220,14 @@ class Study:
                 row for one cause, a ledger cannot be written, or MLflow's server stays away.
             StudyFailedError: Trials failed and none is complete; it holds the result.
         """
-        if watch is ignore and (progress := NotebookProgress.here(self.config)):
-            begun, watch, tell = progress.take_up, progress.watch, progress.tell
-            hand_out, begin_step = progress.hand_out, progress.begin_step
-        from pipeline.learning.checkpoints import CheckpointFolder, Resumable
-        from pipeline.locks import hold_study
-        from pipeline.search.driver import Driver
-        from pipeline.search.failure_limit import describe_failed_study
-        from pipeline.search.time_ledger import TimeLedger
+        from pipeline.app.running import run_study
 
-        started = started or time.perf_counter()
         placement = Placement(workers=workers, cluster=cluster, gpus=gpus)
-        self.workspace.check_home(to_write=True)
-        code = find_study_classes(self.config, self.workspace, self.file)
-        with (
-            hold_study(self.workspace.home, self.config.name),
-            # Before all else: the workers' imports take longest, and the rest is done meanwhile.
-            start_engine(placement, self._job(code), tell=tell) as engine,
-        ):
-            seconds = TimeLedger(started, n_workers=engine.n_workers, tell=begin_step)
-            with seconds.starting("checks"):
-                stored = checks.stored_trials(self.config, self.workspace)
-                source = self._check(stored)
-                warm_start = checks.find_warm_start(self.config, self.workspace, where=self.file)
-            with seconds.starting("data"):
-                data = checks.prepare_study_data(
-                    self.config, self.workspace, source, where=self.file, tell=begin_step
-                )
-            checkpoints = CheckpointFolder(self.workspace.checkpoints.resolve() / self.config.name)
-            engine.open(Resumable(data, checkpoints))
-            if code and stored is None:
-                with seconds.starting("first_batch"):
-                    try_first_batch(self.config, engine, where=self.file)
-            trust.remember(self.config.name, code, self.workspace)
-            with self._held_store(seconds, warm_start, retry_failed=retry_failed) as store:
-                begun(store.rows())
-                with seconds.starting("mlflow"):
-                    ledger = self.workspace.make_ledger(tell)
-                driver = Driver(
-                    self.config,
-                    store=store,
-                    ledger=ledger,
-                    engine=engine,
-                    seconds=seconds,
-                    watch=_removing(checkpoints, watch),
-                    hand_out=hand_out,
-                    max_cohort=max_cohort,
-                )
-                models = StudyModels(self.workspace, self.config, engine, begin_step)
-                with _only_unfinished(checkpoints, store), _imports_frozen():
-                    rows = driver.run(_summarise, models.register)
-                settled, warm_start = store.settled, store.warm_start
-        result = StudyResult(
-            study=self.config.name,
-            trials=rows,
-            settled=settled,
-            warm_start=warm_start,
-            search=driver.summary,
-            models=models.registered,
-            seconds=seconds.summary(),
-            start_up=seconds.start_up(),
-            machinery=seconds.machinery(),
-            workspace=self.workspace,
+        return run_study(
+            self,
+            placement,
+            max_cohort=max_cohort,
+            retry_failed=retry_failed,
+            progress=progress,
+            started=started,
         )
-        if problem := describe_failed_study(self.config.name, rows):
-            raise StudyFailedError(problem, result)
-        return result
-
-    def _job(self, code: Sequence[trust.CustomCode]) -> Job:
-        resources = self.config.resources
-        return Job(config=self.config, resources=resources, code=code, where=self.file)
-
-    @contextmanager
-    def _held_store(
-        self, seconds: "TimeLedger", warm_start: WarmStart | None, *, retry_failed: bool
-    ) -> "Iterator[TrialStore]":
-        """Open Optuna's storage and hold the study there, too: other homes may share it."""
-        from pipeline.search.lease import hold
-        from pipeline.search.storage import open_storage
-        from pipeline.search.store import TrialStore
-
-        with ExitStack() as held:
-            with seconds.starting("optuna"):
-                workspace = self.workspace
-                storage = open_storage(workspace.storage, workspace.journal, to_write=True)
-                assert storage is not None, "a writer makes the storage"  # noqa: S101
-                lease = held.enter_context(hold(storage, self.config.name, workspace.home))
-                store = TrialStore.create(storage, self.config, lease, warm_start)
-                if retry_failed:
-                    store.retry_failed()
-            yield store
-
-    def _check(self, stored: "TrialStore | None") -> "Source | None":
-        """Find everything that is wrong before anything is written."""
-        checks.check_same(self.config, stored, where=self.file)
-        self.workspace.confine_artifacts()
-        checks.check_classes(self.config, where=self.file)
-        source = locate_data(self.config.data, self.workspace, where=self.file)
-        checks.check_tracking(self.workspace)
-        return source
-
-
-def _removing(checkpoints: "CheckpointFolder", watch: Watch) -> Watch:
-    """Remove a trial's checkpoint as soon as both ledgers hold its end."""
-
-    def remove_and_watch(event: Event) -> None:
-        if isinstance(event, TrialOutcome):
-            checkpoints.remove(event.number)
-        watch(event)
-
-    return remove_and_watch
-
-
-def _summarise(study: StudyConfig, store: "TrialStore") -> SearchSummary | None:
-    from pipeline.app.browse import note_answer
-    from pipeline.search.summary import summary_of  # scipy takes 1 s to import
-
-    summary = summary_of(study, store)
-    note_answer(store, summary)
-    return summary
-
-
-@contextmanager
-def _only_unfinished(checkpoints: "CheckpointFolder", store: "TrialStore") -> Iterator[None]:
-    """Keep no checkpoint but those of unfinished trials, before a run and after it."""
-
-    def remove_finished() -> None:
-        checkpoints.remove_others({row.number for row in store.rows() if not row.state.is_finished})
-
-    remove_finished()
-    yield
-    remove_finished()
-
-
-@contextmanager
-def _imports_frozen() -> Iterator[None]:
-    """Spare the garbage collector what is imported: it would look through it each time."""
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()

@@ -17,6 +17,7 @@ from pipeline.trial import (
     Cohort,
     EpochScores,
     Event,
+    Progress,
     TrialOutcome,
     TrialRow,
     TrialState,
@@ -101,7 +102,7 @@ class BestSoFar:
     scores: Sequence[float]
 
 
-class Tally:
+class Tally(Progress):
     """Counts a study's trials, keeps the best one, and tells how long the rest takes.
 
     Args:
@@ -122,11 +123,6 @@ class Tally:
         self.study = study.name
         self.total = study.search.trials
         self.objective: Objective = study.objective
-        self.done = 0
-        self.running: dict[int, RunningTrial] = {}
-        self.ended: Counter[str] = Counter()
-        self.best: BestSoFar | None = None
-        self.history: list[float] = []
         self.step = "starting"
         self._most_epochs = study.training.most_epochs
         self._n_searched = study.n_searched
@@ -135,12 +131,22 @@ class Tally:
         self._started = clock()
         self._trains_since: float | None = None
         self._n_epochs = 0
+        self._forget()
+
+    def _forget(self) -> None:
+        """Count from nothing."""
+        self.done = 0
+        self.running: dict[int, RunningTrial] = {}
+        self.ended: Counter[str] = Counter()
+        self.best: BestSoFar | None = None
+        self.history: list[float] = []
         self._n_begun = 0
         self._lengths: list[int] = []
         self._whole: list[int] = []
 
     def take_up(self, rows: Sequence[TrialRow]) -> None:
-        """Count what earlier runs have finished."""
+        """Count what earlier runs have finished; one that begins again takes up its own trials."""
+        self._forget()
         for row in rows:
             if row.state.is_finished:
                 epochs = row.params.get(EPOCHS.name, self._most_epochs)
@@ -165,7 +171,7 @@ class Tally:
             self.running[new.number] = new
             self._n_begun = max(self._n_begun, new.number + 1)
 
-    def take(self, event: Event) -> None:
+    def watch(self, event: Event) -> None:
         """Count an epoch, or a trial that has ended."""
         if isinstance(event, EpochScores):
             self._n_epochs += 1

@@ -13,10 +13,10 @@ from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    Progress,
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.progress import Progress as Bar
 
 from pipeline.app.tally import Tally
 from pipeline.cli.live import Region
@@ -25,13 +25,13 @@ from pipeline.cli.render.studies import STATES
 from pipeline.cli.terminal import can_draw_over
 from pipeline.config import label_of
 from pipeline.errors import counted, visible
-from pipeline.trial import Cohort, EpochScores, TrialOutcome, TrialRow
+from pipeline.trial import Cohort, EpochScores, Progress, TrialOutcome, TrialRow
 
 if TYPE_CHECKING:
     from pipeline.config import StudyConfig, TrialConfig
 
 
-class StudyProgress:
+class StudyProgress(Progress):
     """Shows how far a study is: a live screen on a terminal, lines elsewhere.
 
     Args:
@@ -74,7 +74,7 @@ class StudyProgress:
     def watch(self, event: EpochScores | TrialOutcome) -> None:
         """Take an epoch, or count a finished trial."""
         with self._shown.lock:
-            self._tally.take(event)
+            self._tally.watch(event)
         if isinstance(event, TrialOutcome):
             self._shown.tell_ended(f"{_ending(event)}; {self._tally.best_text}")
 
@@ -263,8 +263,8 @@ class Steps:
             self._shown_at = now
 
 
-def _progress() -> Progress:
-    return Progress(
+def _progress() -> Bar:
+    return Bar(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),

@@ -25,14 +25,13 @@ from pipeline.trial import (
     Cohort,
     Engine,
     Event,
-    HandOut,
     Ledger,
+    Progress,
     RunTime,
     SearchSummary,
     TrialOutcome,
     TrialRow,
     TrialState,
-    Watch,
     ignore,
 )
 
@@ -51,8 +50,8 @@ class Driver:
         ledger: Where people browse the study.
         engine: Where trials are trained.
         seconds: The time ledger.
-        watch: Called with each epoch's scores and each outcome, once.
-        hand_out: Called with each cohort that the workers are handed.
+        progress: Looks on: cohorts that are handed out, epochs, outcomes.
+        recorded: Called with a trial's number once both ledgers hold its end.
         max_cohort: The most trials of one shape to train together; by default what keeps all
             workers busy. It changes no row of the table.
 
@@ -69,8 +68,8 @@ class Driver:
         ledger: Ledger,
         engine: Engine,
         seconds: TimeLedger,
-        watch: Watch = ignore,
-        hand_out: HandOut = ignore,
+        progress: Progress | None = None,
+        recorded: Callable[[int], None] = ignore,
         max_cohort: int | None = None,
     ) -> None:
         self._study = study
@@ -78,8 +77,8 @@ class Driver:
         self._ledger = ledger
         self._engine = engine
         self._seconds = seconds
-        self._watch = watch
-        self._tell_handed_out = hand_out
+        self._progress = progress or Progress()
+        self._recorded = recorded
         self._max_cohort = max_cohort
         self._blocks = Blocks(
             study,
@@ -226,7 +225,7 @@ class Driver:
     def _submit(self, cohort: Cohort) -> None:
         self._at_work |= set(cohort.numbers)
         self._engine.submit(cohort)
-        self._tell_handed_out(cohort)
+        self._progress.hand_out(cohort)
 
     def _start_runs(self, configs: Iterable[TrialConfig]) -> None:
         with self._spent("mlflow"):
@@ -245,7 +244,7 @@ class Driver:
             self._epochs[event.number] = event.epoch
             with self._spent("mlflow"):
                 self._ledger.report(event)
-            self._watch(event)
+            self._progress.watch(event)
 
     def _pause(self, outcome: TrialOutcome) -> None:
         """Keep what a trial has come to until the gate; in both ledgers it goes on running."""
@@ -263,7 +262,8 @@ class Driver:
         del self._in_flight[outcome.number]
         self._epochs.pop(outcome.number, None)
         self._blocks.finish(TrialRow.of(config, outcome))
-        self._watch(outcome)
+        self._recorded(outcome.number)
+        self._progress.watch(outcome)
 
     @property
     def _may_begin(self) -> bool:

@@ -18,14 +18,35 @@ Event = EpochScores | TrialOutcome
 """What an engine sends while it trains: each epoch of a trial, then its end."""
 Watch = Callable[[Event], None]
 """Called with each event."""
-HandOut = Callable[[Cohort], None]
-"""Called with trials that workers are handed: for the first time, or to go on after a pause."""
 Tell = Callable[[str], None]
 """Called with a line for the user: what is being done or waited for."""
 
 
 def ignore(*_said: object) -> None:
     """Do nothing; for whoever need not watch or be told."""
+
+
+class Progress:
+    """Looks on while a study runs: this one does nothing; others override what they show."""
+
+    def take_up(self, rows: Sequence[TrialRow]) -> None:
+        """Take the table as earlier runs left it, once, before the first trial."""
+
+    def begin_step(self, step: str) -> None:
+        """Take what the start-up or the end waits for now.
+
+        Args:
+            step: A key of ``tally.STEPS``, or words; empty once workers train.
+        """
+
+    def hand_out(self, cohort: Cohort) -> None:
+        """Take trials that workers are handed: for the first time, or to go on after a pause."""
+
+    def watch(self, event: Event) -> None:
+        """Take an epoch's scores or a trial's end, each once."""
+
+    def tell(self, line: str) -> None:
+        """Take a line for the user: a server that is waited for, a node that lacks something."""
 
 
 class Engine(Protocol):

@@ -2,20 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeVar
 
-from pipeline.app.tally import Tally
 from pipeline.config import StudyConfig
 from pipeline.search.driver import Driver
 from pipeline.search.store import TrialStore
 from pipeline.search.time_ledger import TimeLedger
-from pipeline.trial import Cohort, Event, TrialRow
+from pipeline.trial import Cohort, Event, Progress, TrialRow
 from tests.fakes import FakeEngine, FakeLedger
 from tests.search.studies import Stores
 
+P = TypeVar("P", bound=Progress)
+
 
 @dataclass
-class Told:
+class Told(Progress):
     """All that was told, in its order.
 
     Attributes:
@@ -26,19 +27,29 @@ class Told:
     news: list[str | Cohort | Event] = field(default_factory=list)
     rows: Sequence[TrialRow] = ()
 
-    def tell(self, tally: Any, n_news: int | None = None) -> Any:
-        """Tell a tally, or whoever has its methods, the first of it."""
+    def begin_step(self, step: str) -> None:
+        """Record it."""
+        self.news.append(step)
+
+    def hand_out(self, cohort: Cohort) -> None:
+        """Record it."""
+        self.news.append(cohort)
+
+    def watch(self, event: Event) -> None:
+        """Record it."""
+        self.news.append(event)
+
+    def tell_again(self, progress: P, n_news: int | None = None) -> P:
+        """Tell another one the first of it."""
         for one in self.news[:n_news]:
             match one:
                 case str():
-                    tally.begin_step(one)
+                    progress.begin_step(one)
                 case Cohort():
-                    tally.hand_out(one)
-                case _ if isinstance(tally, Tally):
-                    tally.take(one)
+                    progress.hand_out(one)
                 case _:
-                    tally.watch(one)
-        return tally
+                    progress.watch(one)
+        return progress
 
 
 def record(study: StudyConfig, n_workers: int = 2) -> Told:
@@ -49,9 +60,8 @@ def record(study: StudyConfig, n_workers: int = 2) -> Told:
         store=TrialStore.create(stores.storage, study),
         ledger=FakeLedger(stores.held),
         engine=FakeEngine(n_workers=n_workers),
-        seconds=TimeLedger(0.0, n_workers=n_workers, tell=told.news.append),
-        watch=told.news.append,
-        hand_out=told.news.append,
+        seconds=TimeLedger(0.0, n_workers=n_workers, tell=told.begin_step),
+        progress=told,
     )
     told.rows = driver.run()
     return told

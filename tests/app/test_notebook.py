@@ -82,14 +82,14 @@ def test_the_table_shows_what_the_live_screen_shows() -> None:
     asked = study(trials=30, sampler="random", stopping="halving", block=24)
     told, progress = record(asked, n_workers=8), NotebookProgress(asked)
     progress._handle = Handle()
-    shown, tally = Told(told.news[:-40]).tell(progress)._repr_html_(), progress._tally
+    shown, tally = Told(told.news[:-40]).tell_again(progress)._repr_html_(), progress._tally
     assert f"<td>{tally.left_text}</td>" in shown
     assert f"<p>ended: {tally.ended_text}</p>" in shown
     assert f"<p>{tally.found_text}</p>" in shown
     assert shown.count("<code>") == 2
     assert 0 < shown.count("/9</td>") == len(tally.running) <= 16
     assert "<td>paused</td>" in shown or not any(one.is_paused for one in tally.running.values())
-    whole = told.tell(NotebookProgress(asked))
+    whole = told.tell_again(NotebookProgress(asked))
     assert "running trial" not in whole._repr_html_()
 
 

@@ -11,10 +11,10 @@ from pipeline.app.doctor import examine
 from pipeline.app.study import Study
 from pipeline.app.workspace import Workspace
 from pipeline.errors import WorkFailedError
-from pipeline.trial import EpochScores, TrialOutcome
 from tests.app.servers import Server
 from tests.app.studies import check_ledgers_agree, study_in, table
 from tests.long_form import TORTURE
+from tests.looking_on import AtOutcome
 
 pytestmark = pytest.mark.slow
 
@@ -34,18 +34,6 @@ def study_behind(server: Server, home: Path, *, patience_seconds: float) -> Stud
     return replace(study_in(home), workspace=workspace)
 
 
-def at_outcomes(**moments: Callable[[], None]) -> Callable[[EpochScores | TrialOutcome], None]:
-    """Do what ``n3`` names when three trials have ended."""
-    ended = []
-
-    def watch(news: EpochScores | TrialOutcome) -> None:
-        if isinstance(news, TrialOutcome):
-            ended.append(news.number)
-            moments.get(f"n{len(ended)}", lambda: None)()
-
-    return watch
-
-
 def back_after_a_while(leave: Callable[[], None], come_back: Callable[[], None]) -> None:
     """Let a server leave, and come back while the study waits for it."""
     leave()
@@ -56,23 +44,22 @@ def back_after_a_while(leave: Callable[[], None], come_back: Callable[[], None])
 def test_server_that_stays_away_ends_the_study_and_one_that_comes_back_is_waited_for(
     home: Path, tmp_path: Path
 ) -> None:
-    told: list[str] = []
     with Server(tmp_path) as server:
         hasty = study_behind(server, tmp_path, patience_seconds=1.0)
         with pytest.raises(
             WorkFailedError,
             match=rf"^MLflow at {server.address} has not answered since .*: run the same command",
         ):
-            hasty.run(workers=2, watch=at_outcomes(n3=server.kill), tell=told.append)
-        assert [line.split()[3] for line in told] == ["does"]
+            hasty.run(workers=2, progress=(progress := AtOutcome({3: server.kill})))
+        assert [line.split()[3] for line in progress.told] == ["does"]
         server.start()
         patient = study_behind(server, tmp_path, patience_seconds=120.0)
-        outages = {"n2": lambda: back_after_a_while(server.stop, server.go_on)}
+        outages = {2: lambda: back_after_a_while(server.stop, server.go_on)}
         if TORTURE:  # a server takes ten seconds to start
-            outages["n5"] = lambda: back_after_a_while(server.kill, server.start)
-        result = patient.run(workers=2, watch=at_outcomes(**outages), tell=told.append)
-        expected = ["does", *["does", "answers"] * len(outages)]
-        assert [line.split()[3] for line in told] == expected
+            outages[5] = lambda: back_after_a_while(server.kill, server.start)
+        result = patient.run(workers=2, progress=(progress := AtOutcome(outages)))
+        expected = ["does", "answers"] * len(outages)
+        assert [line.split()[3] for line in progress.told] == expected
         assert result.counts["failed"] == 0
         assert sum(result.counts.values()) == N_TRIALS
         assert examine(patient.workspace).findings == []

@@ -1,7 +1,7 @@
 """A study whose stores are PostgreSQL's: Optuna's own, and MLflow's behind its server."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,11 +13,11 @@ from pipeline.app.reproduce import reproduce
 from pipeline.app.workspace import Workspace
 from pipeline.errors import BadInputError, StorageAwayError
 from pipeline.search.storage import open_storage
-from pipeline.trial import TrialOutcome
 from tests.app.postgres import Postgres, needs_postgres, postgres
 from tests.app.servers import Server
 from tests.app.studies import study_in
 from tests.long_form import TORTURE
+from tests.looking_on import AtOutcome
 
 pytestmark = [pytest.mark.slow, needs_postgres]
 AWAY_SECONDS = 30.0 if TORTURE else 3.0
@@ -28,19 +28,6 @@ def server() -> Iterator[Postgres]:
     """PostgreSQL with a database for each ledger."""
     with postgres("optuna", "mlflow", "other", "empty", "old", "older") as started:
         yield started
-
-
-def at_outcome(number: int, do: Callable[[], None]) -> Callable[[object], None]:
-    """Do something once so many trials have ended."""
-    ended: list[object] = []
-
-    def watch(event: object) -> None:
-        if isinstance(event, TrialOutcome):
-            ended.append(event)
-            if len(ended) == number:
-                do()
-
-    return watch
 
 
 def rows_of(workspace: Workspace) -> list[object]:
@@ -54,7 +41,6 @@ def rows_of(workspace: Workspace) -> list[object]:
 def test_postgresql_stops_in_mid_study_and_is_back_and_nothing_is_lost_or_doubled(
     server: Postgres, home: Path, tmp_path: Path
 ) -> None:
-    told: list[str] = []
 
     def leave() -> None:
         server.stop()
@@ -67,9 +53,9 @@ def test_postgresql_stops_in_mid_study_and_is_back_and_nothing_is_lost_or_double
             tracking_uri=mlflow.address,
         )
         study = replace(study_in(tmp_path / "home"), workspace=workspace)
-        result = study.run(workers=2, watch=at_outcome(4, leave), tell=told.append)
+        result = study.run(workers=2, progress=(progress := AtOutcome({4: leave})))
         assert result.counts["failed"] == 0
-        assert any("waiting for it" in line for line in told), told
+        assert any("waiting for it" in line for line in progress.told), progress.told
         assert examine(workspace).findings == []
         assert rows_of(workspace) == rows_of(Workspace(home=home, tracking_uri=None))
         again = reproduce(workspace, "small")
@@ -86,7 +72,7 @@ def test_a_database_that_stays_away_ends_the_study_with_one_sentence(
     study = replace(study_in(tmp_path), workspace=workspace)
     try:
         with pytest.raises(StorageAwayError, match=r"^Optuna's storage cannot .*: .*refused"):
-            study.run(workers=2, watch=at_outcome(1, server.stop))
+            study.run(workers=2, progress=AtOutcome({1: server.stop}))
     finally:
         server.start()
     result = study.run(workers=2)

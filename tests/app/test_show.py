@@ -10,6 +10,7 @@ from pipeline.app.reproduce import read_recorded
 from pipeline.app.workspace import Workspace
 from pipeline.search.store import TrialStore
 from pipeline.trial import Cohort
+from tests.app.events import Told
 from tests.app.studies import searched
 from tests.search.studies import Stores, study
 
@@ -37,10 +38,10 @@ def test_short_run_ids_are_those_of_the_trials(home: Path) -> None:
 
 @pytest.mark.slow
 def test_a_run_says_what_its_start_up_waits_for_and_whom_it_hands_out(tmp_path: Path) -> None:
-    steps: list[str] = []
-    cohorts: list[Cohort] = []
-    run = searched(tmp_path, trials=2).run
-    run(workers=1, begin_step=steps.append, hand_out=cohorts.append)
+    progress = Told()
+    searched(tmp_path, trials=2).run(workers=1, progress=progress)
+    steps = [one for one in progress.news if isinstance(one, str)]
+    cohorts = [one for one in progress.news if isinstance(one, Cohort)]
     told = [step for step, _ in groupby(one for one in steps if one != "workers")]
     data = ["data", "reading digits", "decoding digits"]
     assert told == ["checks", *data, "optuna", "mlflow", ""]

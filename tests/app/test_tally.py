@@ -39,7 +39,7 @@ def told(asked: StudyConfig) -> Told:
 
 
 def test_at_the_end_all_trials_are_counted_and_none_runs(told: Told, asked: StudyConfig) -> None:
-    tally = told.tell(Tally(asked))
+    tally = told.tell_again(Tally(asked))
     assert (tally.done, tally.running, tally.step) == (26, {}, "")
     assert tally.best is not None
     lowest = min((row.value, row.number) for row in told.rows if row.value is not None)
@@ -60,7 +60,7 @@ def test_trials_run_from_when_they_are_handed_out_and_pause_at_the_gate(
 ) -> None:
     tally, seen_paused = Tally(asked), set()
     for one in told.news:
-        Told([one]).tell(tally)
+        Told([one]).tell_again(tally)
         if isinstance(one, TrialOutcome):
             assert one.number not in tally.running
         seen_paused |= {trial.number for trial in tally.running.values() if trial.is_paused}
@@ -72,7 +72,7 @@ def test_trials_run_from_when_they_are_handed_out_and_pause_at_the_gate(
 def test_earlier_runs_are_taken_up_with_their_best_and_their_causes(
     told: Told, asked: StudyConfig
 ) -> None:
-    whole, later = told.tell(Tally(asked)), Tally(asked)
+    whole, later = told.tell_again(Tally(asked)), Tally(asked)
     later.take_up(told.rows)
     assert (later.done, later.best_text) == (whole.done, whole.best_text)
     assert later.ended == whole.ended
@@ -80,10 +80,18 @@ def test_earlier_runs_are_taken_up_with_their_best_and_their_causes(
     assert later.left_text == ""
 
 
+def test_a_run_that_begins_again_counts_its_own_trials_once(told: Told, asked: StudyConfig) -> None:
+    again = told.tell_again(Tally(asked), len(told.news) // 2)
+    again.take_up(told.rows)
+    assert (again.done, again.running) == (26, {})
+    assert sum(again.ended.values()) == 26
+    assert len(again.history) <= 26
+
+
 def test_the_time_left_is_unknown_then_bounded_then_told(told: Told, asked: StudyConfig) -> None:
     tally, texts = Tally(asked, clock=Clock()), []
     for one in told.news:
-        Told([one]).tell(tally)
+        Told([one]).tell_again(tally)
         texts.append(tally.left_text.partition(" about ")[0].partition(" ")[0])
     phases = [text for index, text in enumerate(texts) if index == 0 or texts[index - 1] != text]
     assert phases == ["time", "at", "about", ""]

@@ -19,6 +19,7 @@ from pipeline.app.workspace import Workspace
 from pipeline.trial import Event, TrialOutcome
 from tests.engines.fits import cohort_of
 from tests.long_form import long_form
+from tests.looking_on import Watching
 
 N_TRIALS = 120
 SMALL = ["--trials", "40", "--workers", "6", "--block", "8"]
@@ -54,7 +55,7 @@ def calls_by_trial(tmp_path_factory: pytest.TempPathFactory) -> list[int]:
     workspace = Workspace(home=tmp_path_factory.mktemp("home"))
     simulation = Simulation(study, Learning(formula), workspace, n_workers=12)
     by_trial: list[int] = []
-    count = simulation.probe
+    count = simulation.probe.watch
 
     def watch(event: Event) -> None:
         count(event)
@@ -62,7 +63,7 @@ def calls_by_trial(tmp_path_factory: pytest.TempPathFactory) -> list[int]:
             by_trial.append(calls.n_calls)
 
     with counted() as calls:
-        simulation.run(watch)
+        simulation.run(Watching(watch))
     return by_trial
 
 

@@ -23,10 +23,10 @@ def main() -> None:
         for part, (width, height) in enumerate(SIZES):
             termios.tcsetwinsize(2, (height, width))
             print(f"\x1b]size:{width}x{height}\x07", end="", file=sys.__stderr__, flush=True)
-            Told(told.news[part * n_news : (part + 1) * n_news]).tell(progress)
+            Told(told.news[part * n_news : (part + 1) * n_news]).tell_again(progress)
             progress._shown._live.refresh()
             progress.tell(f"[red]told[/red] at {width}\x1b[2J")
-        Told(told.news[len(SIZES) * n_news :]).tell(progress)
+        Told(told.news[len(SIZES) * n_news :]).tell_again(progress)
 
 
 if __name__ == "__main__":

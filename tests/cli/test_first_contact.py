@@ -104,7 +104,7 @@ def test_run_of_an_example_needs_no_file(
     def engine(*_job: object, **_limits: object) -> Iterator[FakeEngine]:
         yield FakeEngine(fit_cohort)
 
-    monkeypatch.setattr("pipeline.app.study.start_engine", engine)
+    monkeypatch.setattr("pipeline.app.running.start_engine", engine)
     with_store(folder / "mlruns")
     words = ("--trials", "1", "--set", "training.epochs=1")
     assert typed(monkeypatch, "run", "--example", "digits", *words, name="dropout-search") == 0

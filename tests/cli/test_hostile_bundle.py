@@ -53,7 +53,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
         yield FakeEngine(fit_cohort)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipeline.app.study.start_engine", engine)
+        patch.setattr("pipeline.app.running.start_engine", engine)
         study_in(home, **SECTIONS).run()
     return bundle(Workspace(home=home, tracking_uri=None), "small", weights="all").path
 

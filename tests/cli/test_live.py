@@ -42,7 +42,7 @@ def test_no_line_is_wider_than_the_screen_and_all_of_them_fit(
 ) -> None:
     tally = Tally(asked)
     for one in told.news:
-        Told([one]).tell(tally)
+        Told([one]).tell_again(tally)
         drawn = frame(tally, width, height)
         assert len(drawn) <= height
         assert max(line.cell_len for line in drawn) <= max(width - len("^C") - 1, 1)
@@ -52,7 +52,7 @@ def test_no_line_is_wider_than_the_screen_and_all_of_them_fit(
 def test_the_screen_says_what_a_user_asks(
     told: Told, asked: StudyConfig, width: int, height: int
 ) -> None:
-    tally = told.tell(Tally(asked), len(told.news) * 2 // 3)
+    tally = told.tell_again(Tally(asked), len(told.news) * 2 // 3)
     text = "\n".join(_lines(frame(tally, width, height)))
     assert re.search(rf"^small .*━.* {tally.done}/48  0:00:\d\d  about \d+ s left", text)
     assert f"best       val_loss {tally.best_text}  found at " in text
@@ -74,7 +74,7 @@ def test_the_screen_says_what_a_user_asks(
 def test_where_running_trials_do_not_fit_the_best_are_shown(told: Told, asked: StudyConfig) -> None:
     tally = Tally(asked)
     for one in told.news:
-        Told([one]).tell(tally)
+        Told([one]).tell_again(tally)
         if sum(not trial.is_paused for trial in tally.running.values()) > 12:
             break
     shown = [
@@ -96,7 +96,7 @@ def test_before_the_first_trial_the_screen_says_what_is_waited_for(asked: StudyC
 
 
 def test_the_last_screen_has_no_running_trials(told: Told, asked: StudyConfig) -> None:
-    tally = told.tell(Tally(asked), len(told.news) // 2)
+    tally = told.tell_again(Tally(asked), len(told.news) // 2)
     text = "\n".join(_lines(last_frame(tally, 80, 24)))
     assert "running" not in text
     assert "best " in text
@@ -106,7 +106,7 @@ def test_the_last_screen_has_no_running_trials(told: Told, asked: StudyConfig) -
 def test_texts_of_users_are_shown_and_not_obeyed(asked: StudyConfig, cause: str) -> None:
     tally = Tally(asked)
     tally.study = cause
-    tally.take(TrialOutcome(number=0, state=TrialState.FAIL, cause=cause))
+    tally.watch(TrialOutcome(number=0, state=TrialState.FAIL, cause=cause))
     tally.begin_step(cause)
     for drawn in (frame(tally, 80, 24), last_frame(tally, 80, 24)):
         for line in drawn:
@@ -181,7 +181,7 @@ def test_a_pipe_gets_a_line_for_each_trial(
     told: Told, asked: StudyConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with StudyProgress(asked) as progress:
-        told.tell(progress)
+        told.tell_again(progress)
     lines = capsys.readouterr().err.splitlines()
     assert [line.split()[0] for line in lines] == [f"[{n}/48]" for n in range(1, 49)]
     assert "trial 12 failed: MemoryError: so much; none complete yet" in "\n".join(lines)
@@ -197,7 +197,7 @@ def test_a_pipe_is_told_once_what_takes_long_and_now_and_then_the_time_left(
     tally.begin_step("mlflow")
     _wait_for(capsys, "importing MLflow and opening its database\n")
     with lines.lock:
-        told.tell(tally, len(told.news) * 2 // 3)
+        told.tell_again(tally, len(told.news) * 2 // 3)
     _wait_for(capsys, f"[{tally.done}/48] {tally.running_text}; {tally.best_text}; about ")
     lines.stop()
 

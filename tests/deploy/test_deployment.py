@@ -13,10 +13,10 @@ from pipeline.app.workspace import Workspace
 from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.search import lease
 from pipeline.search.storage import open_storage
-from pipeline.trial import TrialOutcome
 from tests.app.postgres import needs_postgres
 from tests.app.studies import study_in
 from tests.deploy.deployment import Deployment, needs_auth
+from tests.looking_on import AtOutcome
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), needs_postgres, needs_auth]
 
@@ -145,7 +145,7 @@ def test_second_home_is_refused_by_name_and_goes_on_once_the_first_is_lost(
     here = replace(study, workspace=workspace)
     elsewhere = replace(study, workspace=replace(workspace, home=second))
     with pytest.raises(_LostError):
-        here.run(workers=2, watch=_at_fifth_outcome)
+        here.run(workers=2, progress=AtOutcome({5: _lose}))
     assert isinstance(storage, RDBStorage)
     lease._take_lease(storage.engine, "held", lease._name(first))  # as it is left by one cut off
     with pytest.raises(WorkFailedError, match=r"'held' is being run by process \d+ on .+ free in"):
@@ -168,11 +168,5 @@ class _LostError(Exception):
     """The driver's machine is lost."""
 
 
-ended: list[object] = []
-
-
-def _at_fifth_outcome(event: object) -> None:
-    if isinstance(event, TrialOutcome):
-        ended.append(event)
-        if len(ended) == 5:
-            raise _LostError
+def _lose() -> None:
+    raise _LostError

@@ -10,6 +10,7 @@ from pipeline.search.store import TrialStore
 from pipeline.search.time_ledger import TimeLedger
 from pipeline.trial import Event
 from tests.fakes import FakeEngine, FakeLedger
+from tests.looking_on import Watching
 from tests.search.studies import Stores, study, table_of
 
 SAMPLERS = ("tpe", "random", "qmc", "grid")
@@ -154,7 +155,7 @@ def test_watch_sees_each_epoch_and_each_outcome_once() -> None:
         ledger=FakeLedger(stores.held),
         engine=FakeEngine(n_workers=2, seed=12),
         seconds=TimeLedger(0.0, n_workers=2),
-        watch=seen.append,
+        progress=Watching(seen.append),
     )
     driver.run()
     keys = [(news.number, getattr(news, "epoch", "outcome")) for news in seen]

@@ -35,6 +35,7 @@ from tests.fakes import (
     fake_fit,
 )
 from tests.long_form import in_long_form
+from tests.looking_on import Watching
 from tests.search.studies import Stores, ended, study, table_of
 
 HALVING: dict[str, Any] = {"sampler": "tpe", "stopping": "halving", "first_rung": 3}
@@ -496,7 +497,7 @@ def test_watch_sees_each_epoch_and_each_end_once_and_no_pause() -> None:
     asked, stores, seen = study(trials=12, block=4, **HALVING), Stores(), list[Event]()
     seconds = TimeLedger(0.0, n_workers=2)
     engine = FakeEngine(n_workers=2, seed=12)
-    driver_on(engine, stores, asked, watch=seen.append, seconds=seconds).run()
+    driver_on(engine, stores, asked, progress=Watching(seen.append), seconds=seconds).run()
     outcomes = [news for news in seen if isinstance(news, TrialOutcome)]
     assert sorted(news.number for news in outcomes) == list(range(12))
     assert all(news.state.is_finished for news in outcomes)

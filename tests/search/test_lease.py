@@ -27,6 +27,7 @@ from pipeline.search.store import TrialStore
 from pipeline.search.time_ledger import TimeLedger
 from pipeline.trial import Event
 from tests.fakes import Browsable, FakeEngine, FakeLedger
+from tests.looking_on import Watching
 from tests.search.studies import Stores, study
 
 
@@ -170,7 +171,9 @@ def test_driver_that_was_suspended_and_lost_its_study_writes_nothing_more(
         after.append(repr(browsable))
         monkeypatch.setattr(lease, "clocks", lambda: (time.monotonic() + 100, time.time() + 100))
 
-    driver = _driver(asked, TrialStore.create(storage, asked, mine), browsable, watch=suspend)
+    driver = _driver(
+        asked, TrialStore.create(storage, asked, mine), browsable, progress=Watching(suspend)
+    )
     words = "study 'small' was taken over by .* while this process was suspended for 60 s or more"
     with pytest.raises(LeaseLostError, match=words):
         driver.run()

@@ -97,11 +97,7 @@ def run(  # noqa: PLR0913 - one argument an option
                 gpus=placement.gpus,
                 max_cohort=max_cohort,
                 retry_failed=retry_failed,
-                begun=progress.take_up,
-                watch=progress.watch,
-                hand_out=progress.hand_out,
-                tell=progress.tell,
-                begin_step=progress.begin_step,
+                progress=progress,
                 started=STARTED,
             )
         except StudyFailedError as error:
