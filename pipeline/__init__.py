@@ -11,8 +11,8 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipeline.app.cluster import Ray
-    from pipeline.app.import_study import import_study
+    from pipeline.app.bundles.import_study import import_study
+    from pipeline.app.placement.placement import Ray
     from pipeline.app.result import StudyResult
     from pipeline.app.study import Study
     from pipeline.app.use import load_model

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 from pipeline.app.inputs import Data, find_trial_classes, names_custom_class, prepare_trial
 from pipeline.app.output_file import check_writable, replacing
 from pipeline.app.registration import trained_network, version_of
-from pipeline.app.reproduce import RUN_ID
+from pipeline.app.retraining.reproduce import RUN_ID
 from pipeline.app.workspace import Workspace
 from pipeline.config import TrialConfig
 from pipeline.errors import BadInputError

@@ -7,11 +7,12 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from pipeline.app import checks, trust
-from pipeline.app.cluster import Job, Placement, start_engine
 from pipeline.app.first_batch import try_first_batch
 from pipeline.app.inputs import find_study_classes, locate_data
 from pipeline.app.outage import patiently
-from pipeline.app.progress import NotebookProgress
+from pipeline.app.placement.engine import start_engine
+from pipeline.app.placement.placement import Job, Placement
+from pipeline.app.progress.notebook import NotebookProgress
 from pipeline.app.registration import StudyModels
 from pipeline.app.result import StudyFailedError, StudyResult
 from pipeline.config import StudyConfig

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pipeline.app.cluster import Placement, Ray
-from pipeline.app.progress import NotebookRepeats
+from pipeline.app.placement.placement import Placement, Ray
+from pipeline.app.progress.notebook import NotebookRepeats
 from pipeline.app.result import StudyResult
 from pipeline.app.workspace import Workspace
 from pipeline.config import StudyConfig, check_study, load_study
@@ -18,13 +18,13 @@ from pipeline.trial import (
 
 if TYPE_CHECKING:
     from pipeline.analysis.study_difference import StudyDifference
-    from pipeline.app.bundle import Bundle, Weights
-    from pipeline.app.confirmed import ConfirmedStudy
+    from pipeline.app.bundles.bundle import Bundle, Weights
     from pipeline.app.export import Exported, Format, Target
-    from pipeline.app.planned import Plan
-    from pipeline.app.refit import Refit
+    from pipeline.app.planning.planned import Plan
     from pipeline.app.report import Report
-    from pipeline.app.reproduce import Reproduction
+    from pipeline.app.retraining.confirmed import ConfirmedStudy
+    from pipeline.app.retraining.refit import Refit
+    from pipeline.app.retraining.reproduce import Reproduction
     from pipeline.learning.lightning import LightningModule
 
 
@@ -103,7 +103,7 @@ class Study:
         gpus: str | Sequence[int] | None = None,
     ) -> "Reproduction":
         """Train a trial again from its record, and compare: see ``reproduce.reproduce``."""
-        from pipeline.app.reproduce import reproduce
+        from pipeline.app.retraining.reproduce import reproduce
 
         placement = Placement(cluster=cluster, gpus=gpus)
         return reproduce(self.workspace, self.config.name, trial=trial, placement=placement)
@@ -118,7 +118,7 @@ class Study:
         gpus: str | Sequence[int] | None = None,
     ) -> "ConfirmedStudy":
         """Train the best trials again on new seeds, then open the test part: see ``Candidates``."""
-        from pipeline.app.confirm import Candidates
+        from pipeline.app.retraining.confirm import Candidates
 
         placement = Placement(workers=workers, cluster=cluster, gpus=gpus)
         candidates = Candidates.read(self.workspace, self.config.name, top=top)
@@ -148,7 +148,7 @@ class Study:
 
     def bundle(self, *, out: Path | None = None, weights: "Weights" = "best") -> "Bundle":
         """Write the study whole into one file: see ``bundle.bundle``."""
-        from pipeline.app.bundle import bundle
+        from pipeline.app.bundles.bundle import bundle
 
         return bundle(self.workspace, self.config.name, out=out, weights=weights)
 
@@ -168,7 +168,7 @@ class Study:
         gpus: str | Sequence[int] | None = None,
     ) -> "Refit":
         """Train a setting on training and validation rows together: see ``refit.refit``."""
-        from pipeline.app.refit import refit
+        from pipeline.app.retraining.refit import refit
 
         placement = Placement(cluster=cluster, gpus=gpus)
         return refit(self.workspace, self.config.name, trial=trial, placement=placement)
@@ -183,7 +183,7 @@ class Study:
         started: float | None = None,
     ) -> "Plan":
         """Check the study before it runs, and predict how long it takes: see ``plan.make_plan``."""
-        from pipeline.app.plan import make_plan
+        from pipeline.app.planning.plan import make_plan
 
         placement = Placement(workers=workers, gpus=gpus)
         return make_plan(self, placement, max_cohort=max_cohort, tell=tell, started=started)

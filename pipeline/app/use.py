@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Literal
 
 from pipeline.app.inputs import find_trial_classes
-from pipeline.app.reproduce import read_recorded
+from pipeline.app.retraining.reproduce import read_recorded
 from pipeline.app.workspace import Workspace
 from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.trial import sha256_of

@@ -167,7 +167,7 @@ def with_placement(command: Callable[..., None]) -> Callable[..., None]:
         workers: int | None = None,
         **others: Any,
     ) -> None:
-        from pipeline.app.cluster import Placement, Ray
+        from pipeline.app.placement.placement import Placement, Ray
 
         cluster = Ray(address=ray_address) if engine == "ray" else None
         command(placement=Placement(workers=workers, cluster=cluster, gpus=gpus), **others)

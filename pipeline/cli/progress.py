@@ -18,7 +18,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bar
 
-from pipeline.app.tally import Tally
+from pipeline.app.progress.tally import Tally
 from pipeline.cli.live import Region
 from pipeline.cli.render.frame import frame, last_frame
 from pipeline.cli.render.studies import STATES

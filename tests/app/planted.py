@@ -109,7 +109,7 @@ class Planted:
 
 def train_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let ``reproduce`` train in this process: a fresh one takes five seconds to import torch."""
-    monkeypatch.setattr("pipeline.app.reproduce.start_engine", _engine_here)
+    monkeypatch.setattr("pipeline.app.retraining.reproduce.start_engine", _engine_here)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import pytest
 
 import pipeline
 from pipeline.analysis import Comparison
-from pipeline.app.reproduce import reproduce
+from pipeline.app.retraining.reproduce import reproduce
 from pipeline.config import derive_seed
 from pipeline.errors import WorkFailedError
 from pipeline.learning.provenance import SOURCES

@@ -14,13 +14,13 @@ from mlflow.tracking import MlflowClient
 
 import pipeline
 from pipeline.app.browse import list_studies, show_study
-from pipeline.app.bundle import Bundle, _Watched, bundle
-from pipeline.app.bundle_reader import open_archive
-from pipeline.app.confirm import Candidates
+from pipeline.app.bundles.bundle import Bundle, _Watched, bundle
+from pipeline.app.bundles.import_study import import_study
+from pipeline.app.bundles.reader import open_archive
 from pipeline.app.doctor import examine
-from pipeline.app.import_study import import_study
 from pipeline.app.report import write_report
-from pipeline.app.reproduce import reproduce
+from pipeline.app.retraining.confirm import Candidates
+from pipeline.app.retraining.reproduce import reproduce
 from pipeline.app.study import Study
 from pipeline.app.trust import trusted_file
 from pipeline.app.workspace import Workspace

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.app.reproduce import reproduce
+from pipeline.app.retraining.reproduce import reproduce
 from pipeline.app.workspace import Workspace
 from pipeline.learning.checkpoints import CheckpointFolder
 from tests.app.fits import DIES_AT

@@ -15,11 +15,11 @@ import pytest
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from pipeline.app.cluster import Placement
-from pipeline.app.confirm import Candidates, _rank_by_prediction
-from pipeline.app.confirmed import ConfirmedStudy
-from pipeline.app.reproduce import reproduce
+from pipeline.app.placement.placement import Placement
 from pipeline.app.result import StudyFailedError
+from pipeline.app.retraining.confirm import Candidates, _rank_by_prediction
+from pipeline.app.retraining.confirmed import ConfirmedStudy
+from pipeline.app.retraining.reproduce import reproduce
 from pipeline.app.workspace import Workspace
 from pipeline.config import ShownNumber
 from pipeline.errors import BadInputError, WorkFailedError

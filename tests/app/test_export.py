@@ -10,7 +10,7 @@ import torch
 
 from pipeline import load_model
 from pipeline.app.export import Exported, export
-from pipeline.app.refit import refit
+from pipeline.app.retraining.refit import refit
 from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.learning.prepared_network import PreparedNetwork
 from tests.app.planted import Planted, make_home, workspace_of

@@ -9,9 +9,9 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from pipeline.app.browse import list_studies, show_study
-from pipeline.app.confirm import Candidates
 from pipeline.app.doctor import examine
-from pipeline.app.reproduce import reproduce
+from pipeline.app.retraining.confirm import Candidates
+from pipeline.app.retraining.reproduce import reproduce
 from pipeline.app.study import Study
 from pipeline.app.use import load_model
 from pipeline.app.workspace import Workspace

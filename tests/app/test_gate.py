@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.app.browse import show_study
 from pipeline.app.doctor import examine
-from pipeline.app.reproduce import reproduce
+from pipeline.app.retraining.reproduce import reproduce
 from pipeline.app.workspace import Workspace
 from pipeline.trial import TrialRow
 from tests.app.studies import (

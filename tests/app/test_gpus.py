@@ -6,9 +6,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.app import cluster, training
-from pipeline.app.cluster import Job, Placement, Ray
-from pipeline.app.gpus import GIB, Gpu, choose_gpus, name_gpus, place_workers, visible_gpus
+from pipeline.app import training
+from pipeline.app.placement import placement
+from pipeline.app.placement.gpus import (
+    GIB,
+    Gpu,
+    choose_gpus,
+    name_gpus,
+    place_workers,
+    visible_gpus,
+)
+from pipeline.app.placement.placement import Job, Placement, Ray
 from pipeline.config import check_study
 from pipeline.errors import BadInputError
 from tests.app.studies import PRUNED_TOO, run_command, study_in, table
@@ -131,7 +139,7 @@ def test_a_study_on_gpus_has_the_table_of_one_without(
     seen = tmp_path / "seen"
     monkeypatch.setenv("GPUS_SEEN", str(seen))
     monkeypatch.setattr(training, "FIT", "tests.app.fits:fit_and_tell_gpu")
-    monkeypatch.setattr(cluster, "visible_gpus", lambda: TWO)
+    monkeypatch.setattr(placement, "visible_gpus", lambda: TWO)
     study_in(tmp_path / "home", resources={"gpus": 0.5}).run(gpus=[1, 0], workers=3)
     told = dict(line.split() for line in seen.read_text().splitlines())
     assert sorted(told.values()) == ["4", "GPU-5f", "GPU-5f"]

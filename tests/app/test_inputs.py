@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.app.cluster import Placement
-from pipeline.app.confirm import Candidates
-from pipeline.app.reproduce import reproduce
+from pipeline.app.placement.placement import Placement
+from pipeline.app.retraining.confirm import Candidates
+from pipeline.app.retraining.reproduce import reproduce
 from pipeline.app.workspace import Workspace
 from pipeline.errors import BadInputError
 from tests.app.studies import check_ledgers_agree, study_in

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.app.reproduce import reproduce
+from pipeline.app.retraining.reproduce import reproduce
 from pipeline.app.workspace import Workspace
 from pipeline.tracking.reader import read_trial
 from pipeline.trial import curve_sha256

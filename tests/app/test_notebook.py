@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.app.progress import NotebookProgress, NotebookRepeats
+from pipeline.app.progress.notebook import NotebookProgress, NotebookRepeats
 from pipeline.trial import TrialOutcome, TrialRow, TrialState
 from tests.app.events import Told, record
 from tests.app.studies import study_in

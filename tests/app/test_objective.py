@@ -7,10 +7,10 @@ import optuna
 import pytest
 
 from pipeline.app.browse import list_studies, show_study
-from pipeline.app.cluster import Placement
-from pipeline.app.confirm import Candidates
 from pipeline.app.doctor import examine
-from pipeline.app.reproduce import reproduce
+from pipeline.app.placement.placement import Placement
+from pipeline.app.retraining.confirm import Candidates
+from pipeline.app.retraining.reproduce import reproduce
 from pipeline.app.workspace import Workspace
 from pipeline.cli.render.retrainings import confirmed_lines
 from pipeline.cli.render.studies import result_lines

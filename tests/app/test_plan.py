@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.app.cluster import Placement
-from pipeline.app.plan import make_plan
-from pipeline.app.planned import Plan
+from pipeline.app.placement.placement import Placement
+from pipeline.app.planning.plan import make_plan
+from pipeline.app.planning.planned import Plan
 from pipeline.app.study import Study
 from pipeline.app.workspace import Workspace
 from pipeline.cli.render.plan import plan_lines

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.app.browse import list_studies, show_study
 from pipeline.app.doctor import examine
-from pipeline.app.reproduce import reproduce
+from pipeline.app.retraining.reproduce import reproduce
 from pipeline.app.workspace import Workspace
 from pipeline.errors import BadInputError, StorageAwayError
 from pipeline.search.storage import open_storage

@@ -14,8 +14,8 @@ import torch
 import yaml
 
 from pipeline.app.browse import show_study
-from pipeline.app.cluster import Placement, Ray
-from pipeline.app.confirm import Candidates
+from pipeline.app.placement.placement import Placement, Ray
+from pipeline.app.retraining.confirm import Candidates
 from pipeline.app.workspace import Workspace
 from tests.app.studies import (
     PRUNED_TOO,

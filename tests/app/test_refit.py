@@ -8,8 +8,8 @@ import pytest
 from mlflow.tracking import MlflowClient
 from safetensors.numpy import load_file
 
-from pipeline.app.refit import refit
-from pipeline.app.reproduce import reproduce
+from pipeline.app.retraining.refit import refit
+from pipeline.app.retraining.reproduce import reproduce
 from pipeline.app.workspace import Workspace
 from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.tracking.reader import read_trial

@@ -13,11 +13,11 @@ from sklearn.datasets import load_diabetes
 from sklearn.metrics import r2_score
 
 from pipeline import load_model
-from pipeline.app.cluster import Placement
-from pipeline.app.confirm import Candidates
-from pipeline.app.confirmed import ConfirmedStudy
-from pipeline.app.refit import refit
-from pipeline.app.reproduce import reproduce
+from pipeline.app.placement.placement import Placement
+from pipeline.app.retraining.confirm import Candidates
+from pipeline.app.retraining.confirmed import ConfirmedStudy
+from pipeline.app.retraining.refit import refit
+from pipeline.app.retraining.reproduce import reproduce
 from pipeline.app.study import Study
 from pipeline.app.workspace import Workspace
 from pipeline.cli.render.retrainings import confirmed_table

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.app.browse import look_at, summarise
-from pipeline.app.reproduce import read_recorded
+from pipeline.app.retraining.reproduce import read_recorded
 from pipeline.app.workspace import Workspace
 from pipeline.search.store import TrialStore
 from pipeline.trial import Cohort

@@ -5,9 +5,9 @@ from itertools import pairwise
 
 import pytest
 
-from pipeline.app.sparkline import sparkline
-from pipeline.app.tally import STEPS, Tally
-from pipeline.app.time_left import TimeLeft, Work
+from pipeline.app.progress.sparkline import sparkline
+from pipeline.app.progress.tally import STEPS, Tally
+from pipeline.app.progress.time_left import TimeLeft, Work
 from pipeline.config import StudyConfig
 from pipeline.trial import TrialOutcome
 from tests.app.events import Told, record

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.app.reproduce import reproduce
+from pipeline.app.retraining.reproduce import reproduce
 from pipeline.app.study import Study
 from pipeline.app.workspace import Workspace
 from pipeline.config import MODELS, StudyConfig, check_study

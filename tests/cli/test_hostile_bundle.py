@@ -18,11 +18,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.app.bundle import bundle
-from pipeline.app.bundle_content import read_content
-from pipeline.app.bundle_file import BLOCK, END, MANIFEST
-from pipeline.app.bundle_reader import open_archive
-from pipeline.app.import_study import import_study
+from pipeline.app.bundles.archive import BLOCK, END, MANIFEST
+from pipeline.app.bundles.bundle import bundle
+from pipeline.app.bundles.content import read_content
+from pipeline.app.bundles.import_study import import_study
+from pipeline.app.bundles.reader import open_archive
 from pipeline.app.workspace import Workspace
 from pipeline.errors import BadInputError
 from pipeline.learning.cohort.fit import fit_cohort

@@ -7,7 +7,7 @@ import time
 import pytest
 from rich.text import Text
 
-from pipeline.app.tally import Tally
+from pipeline.app.progress.tally import Tally
 from pipeline.cli.progress import StudyLines, StudyProgress
 from pipeline.cli.render.frame import frame, last_frame
 from pipeline.cli.terminal import can_draw_over

@@ -12,9 +12,9 @@ from pipeline.analysis import Candidate, Comparison, Repeat, Verdict, judge
 from pipeline.analysis.candidates import Dropped
 from pipeline.app import browse
 from pipeline.app.browse import list_studies, show_study
-from pipeline.app.confirmed import ConfirmedStudy
-from pipeline.app.reproduce import Reproduction
 from pipeline.app.result import StudyResult
+from pipeline.app.retraining.confirmed import ConfirmedStudy
+from pipeline.app.retraining.reproduce import Reproduction
 from pipeline.app.study import Study
 from pipeline.app.workspace import Workspace
 from pipeline.cli import main

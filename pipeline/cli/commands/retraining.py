@@ -17,7 +17,7 @@ from pipeline.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from pipeline.app.cluster import Placement
+    from pipeline.app.placement.placement import Placement
     from pipeline.app.workspace import Workspace
 
 
@@ -45,7 +45,7 @@ def reproduce(
     `show` lists; its first eight digits are enough. The answer is identical, close or different,
     and names what differs first; the exit code is 0 only for identical.
     """
-    from pipeline.app.reproduce import reproduce as reproduce_
+    from pipeline.app.retraining.reproduce import reproduce as reproduce_
     from pipeline.cli.progress import Epochs
     from pipeline.cli.render.retrainings import reproduced_lines
 
@@ -91,7 +91,7 @@ def confirm(
     Says who wins, or which trials cannot be told apart, and whether the winner beats a baseline.
     The test part is read here alone, and each time is recorded.
     """
-    from pipeline.app.confirm import Candidates
+    from pipeline.app.retraining.confirm import Candidates
     from pipeline.cli.progress import RepeatsProgress, Steps
     from pipeline.cli.render.retrainings import confirmed_lines
 
@@ -126,7 +126,7 @@ def refit(
     Its weights are kept. It trains for as many epochs as the trial's best one, and opens no row
     of the test part.
     """
-    from pipeline.app.refit import refit as refit_
+    from pipeline.app.retraining.refit import refit as refit_
     from pipeline.cli.progress import Epochs
     from pipeline.cli.render.retrainings import refit_lines
 

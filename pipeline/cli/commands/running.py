@@ -18,7 +18,7 @@ from pipeline.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from pipeline.app.cluster import Placement
+    from pipeline.app.placement.placement import Placement
     from pipeline.app.workspace import Workspace
 
 

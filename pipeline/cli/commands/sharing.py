@@ -10,7 +10,7 @@ from pipeline.cli.commands.group import examples
 from pipeline.cli.options import same_place, with_out, with_workspace
 
 if TYPE_CHECKING:
-    from pipeline.app.bundle import Weights
+    from pipeline.app.bundles.bundle import Weights
     from pipeline.app.workspace import Workspace
 
 
@@ -49,7 +49,7 @@ def bundle(
 
     `import` takes it into another home.
     """
-    from pipeline.app.bundle import bundle as bundle_
+    from pipeline.app.bundles.bundle import bundle as bundle_
     from pipeline.cli.progress import Steps
     from pipeline.cli.render.bundles import bundle_lines
 
@@ -66,7 +66,7 @@ def import_(*, file: Path, workspace: "Workspace", as_json: bool) -> None:
 
     FILE is what `bundle` wrote. It is checked whole before anything is written; no code of it runs.
     """
-    from pipeline.app.import_study import import_study
+    from pipeline.app.bundles.import_study import import_study
     from pipeline.cli.progress import Steps
     from pipeline.cli.render.bundles import imported_lines
 

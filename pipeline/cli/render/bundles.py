@@ -8,8 +8,8 @@ from pipeline.errors import counted
 
 if TYPE_CHECKING:
     from pipeline.analysis.study_difference import Difference, StudyDifference
-    from pipeline.app.bundle import Bundle
-    from pipeline.app.import_study import Imported
+    from pipeline.app.bundles.bundle import Bundle
+    from pipeline.app.bundles.import_study import Imported
 
 MOST_OF_A_PART = 12
 """More differences of one part are counted, not shown: a later version has a hundred sources."""

@@ -6,8 +6,8 @@ from typing import Final
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from pipeline.app.sparkline import sparkline
-from pipeline.app.tally import RunningTrial, Tally
+from pipeline.app.progress.sparkline import sparkline
+from pipeline.app.progress.tally import RunningTrial, Tally
 from pipeline.cli.render.table import params_text
 from pipeline.errors import visible
 

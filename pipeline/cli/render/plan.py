@@ -8,7 +8,7 @@ from pipeline.analysis.machine_faults import in_bytes
 from pipeline.errors import counted, visible
 
 if TYPE_CHECKING:
-    from pipeline.app.planned import Plan
+    from pipeline.app.planning.planned import Plan
     from pipeline.trial import Duration
 
 MINUTE = 60

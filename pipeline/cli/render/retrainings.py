@@ -13,9 +13,9 @@ from pipeline.errors import counted, visible
 
 if TYPE_CHECKING:
     from pipeline.analysis import Comparison, Confirmation
-    from pipeline.app.confirmed import ConfirmedStudy
-    from pipeline.app.refit import Refit
-    from pipeline.app.reproduce import Reproduction
+    from pipeline.app.retraining.confirmed import ConfirmedStudy
+    from pipeline.app.retraining.refit import Refit
+    from pipeline.app.retraining.reproduce import Reproduction
 
 MOST_DIFFERENCES = 8
 """More of them are counted, not shown: a later version differs in a hundred sources."""

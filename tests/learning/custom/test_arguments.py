@@ -10,7 +10,7 @@ import pytest
 from torch import Tensor, nn
 
 from pipeline.app.doctor import examine
-from pipeline.app.reproduce import reproduce
+from pipeline.app.retraining.reproduce import reproduce
 from pipeline.app.study import Study
 from pipeline.app.workspace import Workspace
 from pipeline.config import StudyConfig, TrialConfig, check_study

@@ -8,7 +8,7 @@ from torch import nn
 
 from pipeline.app.doctor import examine
 from pipeline.app.inputs import first_setting
-from pipeline.app.reproduce import reproduce
+from pipeline.app.retraining.reproduce import reproduce
 from pipeline.app.study import Study
 from pipeline.app.workspace import Workspace
 from pipeline.config import StudyConfig, check_study

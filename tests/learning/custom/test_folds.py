@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load
 
 from pipeline.app.doctor import examine
-from pipeline.app.reproduce import reproduce
+from pipeline.app.retraining.reproduce import reproduce
 from pipeline.app.study import Study
 from pipeline.app.workspace import Workspace
 from pipeline.config import TrialConfig, check_study

@@ -100,7 +100,7 @@ assert "site-packages" in L.__file__
 from pipeline import Study
 from mlflow.tracking import MlflowClient
 from pipeline.app.doctor import examine
-from pipeline.app.reproduce import reproduce
+from pipeline.app.retraining.reproduce import reproduce
 from pipeline.app.workspace import Workspace
 study = Study(
     name="notebook",

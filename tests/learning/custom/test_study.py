@@ -9,7 +9,7 @@ from pipeline.app.browse import show_study
 from pipeline.app.doctor import examine
 from pipeline.app.first_batch import first_params
 from pipeline.app.inputs import prepare_trial
-from pipeline.app.reproduce import reproduce
+from pipeline.app.retraining.reproduce import reproduce
 from pipeline.app.study import Study
 from pipeline.app.workspace import Workspace
 from pipeline.config import check_study

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any, Final, Self
 
-from pipeline.app.sparkline import sparkline
-from pipeline.app.tally import RunningTrial, Tally
+from pipeline.app.progress.sparkline import sparkline
+from pipeline.app.progress.tally import RunningTrial, Tally
 from pipeline.config import ShownNumber, StudyConfig, TrialConfig, label_of
 from pipeline.trial import Cohort, EpochScores, Event, Progress, TrialOutcome, TrialRow
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from pipeline.app.time_left import MIN_EPOCHS, TimeLeft, Work
+from pipeline.app.progress.time_left import MIN_EPOCHS, TimeLeft, Work
 from pipeline.config import Objective, Scalar, StudyConfig
 from pipeline.config.models import EPOCHS
 from pipeline.errors import counted

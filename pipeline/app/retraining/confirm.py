@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
-from pipeline.app.cluster import HERE, Job, Placement, start_engine
-from pipeline.app.confirmed import ConfirmedStudy
 from pipeline.app.inputs import Data, find_trial_classes, prepare_trial
+from pipeline.app.placement.engine import start_engine
+from pipeline.app.placement.placement import HERE, Job, Placement
 from pipeline.app.registration import Registered, register_winner
 from pipeline.app.repair import read_stored_study
-from pipeline.app.repeats import Plan, Repeats
+from pipeline.app.retraining.confirmed import ConfirmedStudy
+from pipeline.app.retraining.repeats import Plan, Repeats
 from pipeline.app.training import WatchTraining, Workers
 from pipeline.app.workspace import Workspace
 from pipeline.config import NO_DROPOUT, NO_TRIAL, ShownNumber, TrialConfig, number_of

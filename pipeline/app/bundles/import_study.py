@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.app.bundle import study_members, training_members
-from pipeline.app.bundle_content import Confirmed, Content, read_content
-from pipeline.app.bundle_file import json_of, repeat_folder, trial_folder
-from pipeline.app.bundle_reader import open_archive
-from pipeline.app.confirmed import ConfirmedStudy
+from pipeline.app.bundles.archive import json_of, repeat_folder, trial_folder
+from pipeline.app.bundles.bundle import study_members, training_members
+from pipeline.app.bundles.content import Confirmed, Content, read_content
+from pipeline.app.bundles.reader import open_archive
+from pipeline.app.retraining.confirmed import ConfirmedStudy
 from pipeline.app.workspace import Workspace
 from pipeline.config import number_of
 from pipeline.errors import BadInputError

@@ -9,16 +9,16 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pipeline.app import checks, training
-from pipeline.app.cluster import Job, Placement
 from pipeline.app.inputs import Data, find_study_classes, locate_data, names_custom_class
-from pipeline.app.measuring import (
+from pipeline.app.placement.placement import Job, Placement
+from pipeline.app.planning.measuring import (
     CustomBench,
     measure_cohorts,
     needs_of,
     representatives,
     try_corners,
 )
-from pipeline.app.planned import Plan
+from pipeline.app.planning.planned import Plan
 from pipeline.config import StudyConfig
 from pipeline.errors import BadInputError, DropoutSearchError
 from pipeline.trial import (

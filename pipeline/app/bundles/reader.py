@@ -15,7 +15,7 @@ from typing import IO, Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
-from pipeline.app.bundle_file import (
+from pipeline.app.bundles.archive import (
     BLOCK,
     END,
     FORMAT,

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pipeline.app.bundle_file import repeat_folder, trial_folder
-from pipeline.app.bundle_reader import Archive, fault
+from pipeline.app.bundles.archive import repeat_folder, trial_folder
+from pipeline.app.bundles.reader import Archive, fault
 from pipeline.config import (
     NO_TRIAL,
     ShownNumber,

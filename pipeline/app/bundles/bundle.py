@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import yaml
 
 from pipeline.app.browse import open_study
-from pipeline.app.bundle_file import (
+from pipeline.app.bundles.archive import (
     FORMAT,
     PROJECT,
     Head,

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from pipeline.app.cluster import HERE, Job, Placement, start_engine
 from pipeline.app.inputs import prepare_trial
+from pipeline.app.placement.engine import start_engine
+from pipeline.app.placement.placement import HERE, Job, Placement
 from pipeline.app.training import train_alone
 from pipeline.app.workspace import Workspace
 from pipeline.errors import BadInputError, WorkFailedError

@@ -1,0 +1,1 @@
+"""A study in one file: written, checked and read as a stranger's."""

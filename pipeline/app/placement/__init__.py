@@ -1,0 +1,1 @@
+"""Where trials are trained: processes of this machine, its GPUs, a Ray cluster."""

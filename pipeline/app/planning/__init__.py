@@ -1,0 +1,1 @@
+"""A study before it runs: checked, measured on its corners, rehearsed."""

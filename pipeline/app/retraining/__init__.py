@@ -1,0 +1,1 @@
+"""Trials trained again: reproduced, confirmed on new seeds, refitted on more rows."""
