@@ -15,10 +15,10 @@ from threadpoolctl import threadpool_limits
 from benchmarks.search.studies import Lines
 from benchmarks.search.worlds import Floats, Table, World, search
 from pipeline.config import Params
-from pipeline.search.answer import Answer, find_answer
-from pipeline.search.effects import CONTEXTS, MOST_AVERAGED, evenly, fill, having
-from pipeline.search.importance import find_importances
-from pipeline.search.summary import fit_outcomes, noise_between_seeds
+from pipeline.search.answers.answer import Answer, find_answer
+from pipeline.search.answers.effects import CONTEXTS, MOST_AVERAGED, evenly, fill, having
+from pipeline.search.answers.importance import find_importances
+from pipeline.search.answers.summary import fit_outcomes, noise_between_seeds
 from pipeline.trial import Effect, find_best
 from pipeline.trial.interaction import Interaction
 

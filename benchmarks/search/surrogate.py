@@ -23,7 +23,7 @@ from benchmarks.search.spaces import LIVE
 from benchmarks.search.table import EPOCHS, SEEDS, Table
 from benchmarks.search.table import FILE as TABLE
 from pipeline.config import StudyConfig
-from pipeline.search.surrogate import matern, squared_distances
+from pipeline.search.sampling.surrogate import matern, squared_distances
 
 FILE: Final = Path(__file__).with_name("surrogate.npz")
 SPACE: Final = LIVE["mnist-5k-mlp"]

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.config import FINALIST_SEEDS, Finalist, Params, StudyConfig, check_study
-from pipeline.search.bayes import BayesianSearch
-from pipeline.search.encoding import Encoding, NominalAxis
 from pipeline.search.finalists import choose_settings
+from pipeline.search.sampling.bayes import BayesianSearch
+from pipeline.search.sampling.encoding import Encoding, NominalAxis
 from pipeline.trial import TrialRow, TrialState
 
 Floats = npt.NDArray[np.float64]

@@ -32,10 +32,10 @@ from benchmarks.simulate.measures import (
 )
 from pipeline.app.workspace import Workspace
 from pipeline.config import StudyConfig
+from pipeline.search.answers.summary import summary_of
 from pipeline.search.driver import Driver
-from pipeline.search.lease import hold
-from pipeline.search.storage import open_storage
-from pipeline.search.summary import summary_of
+from pipeline.search.storage.lease import hold
+from pipeline.search.storage.opening import open_storage
 from pipeline.trial import Ledger, Progress, Tell, ignore
 
 MILESTONES: Final = (100, 1_000, 10_000, 100_000)

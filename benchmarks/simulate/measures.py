@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from pipeline.config import Finalist, Params, StudyConfig
-from pipeline.search.store import TrialStore
+from pipeline.search.storage.store import TrialStore
 from pipeline.search.time_ledger import Activity, TimeLedger
 from pipeline.trial import Event, Progress, TrialOutcome
 

@@ -18,8 +18,8 @@ import numpy as np
 from benchmarks.simulate.learning import EPOCHS, Formula
 from benchmarks.simulate.measures import line_of
 from pipeline.config import Params
-from pipeline.search.encoding import Encoding
-from pipeline.search.suggest import Suggester, make_suggester
+from pipeline.search.sampling.encoding import Encoding
+from pipeline.search.sampling.suggest import Suggester, make_suggester
 from pipeline.trial import TrialRow, TrialState
 
 GATE_EPOCH: Final = 5

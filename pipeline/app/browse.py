@@ -14,7 +14,7 @@ from pipeline.errors import BadInputError, without_password
 from pipeline.trial import SearchSummary, TrialRow, answer_json
 
 if TYPE_CHECKING:
-    from pipeline.search.store import TrialStore
+    from pipeline.search.storage.store import TrialStore
 
 
 MOST_MODELLED: Final = 200
@@ -23,8 +23,8 @@ MOST_MODELLED: Final = 200
 
 def list_studies(workspace: Workspace) -> list[dict[str, Any]]:
     """List the studies of a home: name, trials by state, best value."""
-    from pipeline.search.storage import open_storage, study_names
-    from pipeline.search.store import TrialStore
+    from pipeline.search.storage.opening import open_storage, study_names
+    from pipeline.search.storage.store import TrialStore
 
     workspace.check_home(to_write=False)
     storage = open_storage(workspace.storage, workspace.journal, to_write=False)
@@ -126,8 +126,8 @@ def open_study(workspace: Workspace, name: str) -> "TrialStore":
     Raises:
         BadInputError: There is no study of this name.
     """
-    from pipeline.search.storage import open_storage
-    from pipeline.search.store import TrialStore
+    from pipeline.search.storage.opening import open_storage
+    from pipeline.search.storage.store import TrialStore
 
     storage = open_storage(workspace.storage, workspace.journal, to_write=False)
     if storage is None:
@@ -137,7 +137,7 @@ def open_study(workspace: Workspace, name: str) -> "TrialStore":
 
 def summarise(store: "TrialStore") -> SearchSummary | None:
     """What the search has come to so far; ``None`` also where this version refuses its file."""
-    from pipeline.search.summary import summary_of
+    from pipeline.search.answers.summary import summary_of
 
     try:
         study = check_study(store.document or {}, store.name)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeline.learning.data import Source
-    from pipeline.search.store import TrialStore
+    from pipeline.search.storage.store import TrialStore
     from pipeline.trial import WarmStart
 
 
@@ -25,10 +25,10 @@ def stored_trials(config: StudyConfig, workspace: Workspace) -> "TrialStore | No
         BadInputError: The storage cannot be written to.
         WorkFailedError: A process of another home runs the study.
     """
-    from pipeline.search.database import check_writable
-    from pipeline.search.lease import refuse_held
-    from pipeline.search.storage import open_storage
-    from pipeline.search.store import TrialStore
+    from pipeline.search.storage.database import check_writable
+    from pipeline.search.storage.lease import refuse_held
+    from pipeline.search.storage.opening import open_storage
+    from pipeline.search.storage.store import TrialStore
 
     storage = open_storage(workspace.storage, workspace.journal, to_write=False)
     refuse_held(storage, config.name, workspace.home)
@@ -44,7 +44,7 @@ def find_warm_start(config: StudyConfig, workspace: Workspace, *, where: str) ->
     """
     if config.search.warm_start is None:
         return None
-    from pipeline.search.storage import open_storage
+    from pipeline.search.storage.opening import open_storage
     from pipeline.search.warm_start import find_warm_start as find
 
     storage = open_storage(workspace.storage, workspace.journal, to_write=False)

@@ -16,7 +16,7 @@ from pipeline.trial import Tell, ignore
 if TYPE_CHECKING:
     from pipeline.app.repair import Key, StudySnapshot
     from pipeline.locks import LockState
-    from pipeline.search.store import TrialStore
+    from pipeline.search.storage.store import TrialStore
 
 ROUNDS = 4
 """A repair may bring another fault to light: a restored run may have lost a file."""
@@ -88,9 +88,9 @@ def _check_workspace(workspace: Workspace) -> None:
 def look_at_studies(workspace: Workspace, tell: Tell) -> Diagnosis:
     """Audit every study and change nothing, also beside a driver that is at work."""
     from pipeline.locks import lock_states
-    from pipeline.search.lease import holder_of
-    from pipeline.search.storage import open_storage, study_names
-    from pipeline.search.store import TrialStore
+    from pipeline.search.storage.lease import holder_of
+    from pipeline.search.storage.opening import open_storage, study_names
+    from pipeline.search.storage.store import TrialStore
     from pipeline.tracking.audit import study_names as names_in_mlflow
 
     before = lock_states(workspace.home)
@@ -162,8 +162,8 @@ def _repair_study(
 def _repair_held(workspace: Workspace, name: str, tell: Tell) -> Iterator[Finding]:
     """Repair and look again, until nothing is off or nothing changes any more."""
     from pipeline.app.repair import repair
-    from pipeline.search.storage import open_storage
-    from pipeline.search.store import TrialStore
+    from pipeline.search.storage.opening import open_storage
+    from pipeline.search.storage.store import TrialStore
 
     is_there = workspace.storage is not None or workspace.journal.exists()
     seen: dict[Key, Finding] = {}

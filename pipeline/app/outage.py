@@ -38,7 +38,7 @@ def patiently(run: Callable[[], T], workspace: Workspace, tell: Tell) -> T:
 
 def _is_back(workspace: Workspace) -> bool:
     """Wait until the storage answers, at most so long as an MLflow server is waited for."""
-    from pipeline.search.storage import answers
+    from pipeline.search.storage.opening import answers
 
     deadline = time.monotonic() + workspace.patience_seconds
     while time.monotonic() < deadline:

@@ -27,7 +27,7 @@ from pipeline.trial import (
 
 if TYPE_CHECKING:
     from pipeline.analysis import Action, Finding
-    from pipeline.search.store import TrialStore
+    from pipeline.search.storage.store import TrialStore
     from pipeline.tracking.ledger import MlflowLedger
 
 Key = tuple[str, int | None, str | None]
@@ -158,7 +158,7 @@ class Repair:
     @contextmanager
     def _opened(self) -> Iterator[None]:
         """Open the study in MLflow, and leave nothing running there, whatever happens."""
-        from pipeline.search.summary import summary_of
+        from pipeline.search.answers.summary import summary_of
         from pipeline.tracking.ledger import MlflowLedger
 
         self._ledger = MlflowLedger(self._workspace.ledger_uri, self._workspace.artifacts)

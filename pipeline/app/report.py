@@ -17,7 +17,7 @@ from pipeline.trial import Curve, Effect, Tell, TrialRow, ignore
 if TYPE_CHECKING:
     from pipeline.analysis.gap import Gap
     from pipeline.analysis.report import ReportContent
-    from pipeline.search.store import TrialStore
+    from pipeline.search.storage.store import TrialStore
 
 FOLDER: Final = "reports"
 """Of the home, where reports are written unless told otherwise."""
@@ -98,7 +98,7 @@ def write_report(
 def _read(workspace: Workspace, store: "TrialStore", tell: Tell) -> "ReportContent":
     """Gather what both ledgers hold of a study, and what follows from it."""
     from pipeline.analysis.report import ReportContent
-    from pipeline.search.summary import summary_of
+    from pipeline.search.answers.summary import summary_of
     from pipeline.tracking.report import read_report_source
 
     study = read_stored_study(store, store.name)
@@ -143,7 +143,7 @@ def _find_gap(
         effects: Of the value.
     """
     from pipeline.analysis.gap import at_best, by_epoch, describe
-    from pipeline.search.dependence import find_dependences
+    from pipeline.search.answers.dependence import find_dependences
 
     scores = at_best(rows, curves)
     best = {effect.parameter: effect.best for effect in effects}

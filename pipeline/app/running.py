@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pipeline.app.study import Study
     from pipeline.learning.checkpoints import CheckpointFolder
     from pipeline.learning.data import Source
-    from pipeline.search.store import TrialStore
+    from pipeline.search.storage.store import TrialStore
     from pipeline.search.time_ledger import TimeLedger
 
 
@@ -135,9 +135,9 @@ def _held_store(
     study: "Study", seconds: "TimeLedger", warm_start: WarmStart | None, *, retry_failed: bool
 ) -> "Iterator[TrialStore]":
     """Open Optuna's storage and hold the study there, too: other homes may share it."""
-    from pipeline.search.lease import hold
-    from pipeline.search.storage import open_storage
-    from pipeline.search.store import TrialStore
+    from pipeline.search.storage.lease import hold
+    from pipeline.search.storage.opening import open_storage
+    from pipeline.search.storage.store import TrialStore
 
     with ExitStack() as held:
         with seconds.starting("optuna"):
@@ -163,7 +163,7 @@ def _check(study: "Study", stored: "TrialStore | None") -> "Source | None":
 
 def _summarise(study: StudyConfig, store: "TrialStore") -> SearchSummary | None:
     from pipeline.app.browse import note_answer
-    from pipeline.search.summary import summary_of  # scipy takes 1 s to import
+    from pipeline.search.answers.summary import summary_of  # scipy takes 1 s to import
 
     summary = summary_of(study, store)
     note_answer(store, summary)

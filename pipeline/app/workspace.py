@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pipeline.errors import BadInputError, without_password
 
 if TYPE_CHECKING:
-    from pipeline.search.lease import Lease
+    from pipeline.search.storage.lease import Lease
     from pipeline.trial import Ledger, Tell
 
 NO_MODELS = "PIPELINE_NO_MODELS"
@@ -128,8 +128,8 @@ class Workspace:
             if self.storage is None:
                 yield None
                 return
-            from pipeline.search.lease import hold
-            from pipeline.search.storage import open_storage
+            from pipeline.search.storage.lease import hold
+            from pipeline.search.storage.opening import open_storage
 
             storage = open_storage(self.storage, self.journal, to_write=True)
             assert storage is not None, "a writer makes the storage"  # noqa: S101

@@ -10,8 +10,8 @@ from pipeline.config import Finalist, Params, StudyConfig, TrialConfig
 from pipeline.search.ending import Ending
 from pipeline.search.failure_limit import FAILURE_LIMIT, RepeatedFailure, find_repeated_failure
 from pipeline.search.gate import Gate
+from pipeline.search.sampling.suggest import make_suggester
 from pipeline.search.stopping import StoppingRule
-from pipeline.search.suggest import make_suggester
 from pipeline.trial import Assignment, Settled, TrialRow, WarmStart
 
 NONE: Final[Mapping[int, Finalist]] = MappingProxyType({})

@@ -17,8 +17,8 @@ from pipeline.config import StudyConfig, TrialConfig
 from pipeline.errors import WorkFailedError
 from pipeline.search.blocks import Blocks, resolve
 from pipeline.search.cohorts import form_cohorts
-from pipeline.search.lease import LeaseLostError
-from pipeline.search.store import TrialStore
+from pipeline.search.storage.lease import LeaseLostError
+from pipeline.search.storage.store import TrialStore
 from pipeline.search.time_ledger import Activity, TimeLedger
 from pipeline.trial import (
     Assignment,

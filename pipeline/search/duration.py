@@ -9,9 +9,9 @@ import numpy as np
 
 from pipeline.config import StudyConfig, TrialConfig
 from pipeline.search.cohorts import relative_cost
-from pipeline.search.encoding import Matrix
 from pipeline.search.rehearsal import Habits, Price, Rehearsed, rehearse
-from pipeline.search.surrogate import Vector
+from pipeline.search.sampling.encoding import Matrix
+from pipeline.search.sampling.surrogate import Vector
 from pipeline.trial import Assignment, Duration, Speed
 
 SHORT: Final = Habits(best_part=(0.15, 0.65), learning=0.0)

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from threadpoolctl import threadpool_limits
 
 from pipeline.config import FINALIST_SEEDS, Params, StudyConfig, usual_setting
-from pipeline.search.encoding import Encoding, Matrix
-from pipeline.search.known import Known
-from pipeline.search.surrogate import GaussianProcess, fit
+from pipeline.search.sampling.encoding import Encoding, Matrix
+from pipeline.search.sampling.known import Known
+from pipeline.search.sampling.surrogate import GaussianProcess, fit
 from pipeline.trial import TrialRow, TrialState
 
 Setting = tuple[tuple[str, object], ...]

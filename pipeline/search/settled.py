@@ -7,9 +7,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from pipeline.config import FINALIST_SEEDS, Params, StudyConfig, derive_seed
-from pipeline.search.acquisition import largest_improvement
-from pipeline.search.encoding import Encoding
 from pipeline.search.finalists import model_of
+from pipeline.search.sampling.acquisition import largest_improvement
+from pipeline.search.sampling.encoding import Encoding
 from pipeline.trial import Settled, TrialRow, TrialState
 
 FEWEST_BLOCKS: Final = 3

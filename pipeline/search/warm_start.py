@@ -17,9 +17,9 @@ from pipeline.config import (
     limit_of,
 )
 from pipeline.errors import BadInputError
-from pipeline.search.known import Known, most_telling
-from pipeline.search.storage import study_names
-from pipeline.search.store import TrialStore
+from pipeline.search.sampling.known import Known, most_telling
+from pipeline.search.storage.opening import study_names
+from pipeline.search.storage.store import TrialStore
 from pipeline.trial import TakenOutcome, TrialRow, TrialState, WarmStart
 
 MOST_TAKEN: Final = 128

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from pipeline.config import StudyConfig
 from pipeline.search.driver import Driver
-from pipeline.search.store import TrialStore
+from pipeline.search.storage.store import TrialStore
 from pipeline.search.time_ledger import TimeLedger
 from pipeline.trial import Cohort, Event, Progress, TrialRow
 from tests.fakes import FakeEngine, FakeLedger

@@ -21,8 +21,8 @@ KILLED = """
 import os, sys
 from dataclasses import replace
 from pathlib import Path
-from pipeline.search.storage import open_storage
-from pipeline.search.store import TrialStore
+from pipeline.search.storage.opening import open_storage
+from pipeline.search.storage.store import TrialStore
 from pipeline.search.blocks import resolve
 from tests.app.sick import sick_study
 study = sick_study(Path(sys.argv[1]), trials=7)

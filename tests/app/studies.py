@@ -19,8 +19,8 @@ from pipeline.app.repair import read_overview
 from pipeline.app.study import Study
 from pipeline.app.workspace import Workspace
 from pipeline.config import check_study
-from pipeline.search.storage import open_storage
-from pipeline.search.store import TrialStore
+from pipeline.search.storage.opening import open_storage
+from pipeline.search.storage.store import TrialStore
 from pipeline.tracking.audit import read_study
 from pipeline.tracking.client import connect
 from pipeline.tracking.points import read_curve

@@ -226,7 +226,7 @@ def test_killed_import_leaves_no_study_and_the_next_one_completes_it(
     home: Path, written: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = with_store(tmp_path / "home")
-    monkeypatch.setattr("pipeline.search.bundled.publish_copy", _dies)
+    monkeypatch.setattr("pipeline.search.storage.bundled.publish_copy", _dies)
     with pytest.raises(KilledError, match=r"^$"):
         import_study(written.path, workspace=workspace(target))
     monkeypatch.undo()

@@ -13,7 +13,7 @@ import pytest
 from pipeline.analysis import Candidate, Repeat, choose_candidates, judge, race, without_dropout
 from pipeline.config import NO_DROPOUT, Params, ShownNumber, StudyConfig
 from pipeline.search.finalists import rank_settings
-from pipeline.search.store import TrialStore
+from pipeline.search.storage.store import TrialStore
 from tests.long_form import in_long_form
 from tests.search.studies import Stores, study
 from tests.search.test_summary_honesty import SPACE, World

@@ -15,7 +15,7 @@ from pipeline.app.workspace import Workspace
 from pipeline.cli.render.retrainings import confirmed_lines
 from pipeline.cli.render.studies import result_lines
 from pipeline.errors import BadInputError
-from pipeline.search.storage import open_storage
+from pipeline.search.storage.opening import open_storage
 from pipeline.tracking.client import connect
 from pipeline.tracking.store import tracking_uri
 from tests.app.planted import train_here

@@ -13,7 +13,7 @@ from mlflow.exceptions import MlflowException
 from pipeline.config import StudyConfig, TrialConfig
 from pipeline.errors import BadInputError, WorkFailedError
 from pipeline.search.driver import Driver
-from pipeline.search.store import TrialStore
+from pipeline.search.storage.store import TrialStore
 from pipeline.search.time_ledger import TimeLedger
 from pipeline.tracking.patience import PatientLedger
 from pipeline.trial import (

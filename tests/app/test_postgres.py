@@ -12,7 +12,7 @@ from pipeline.app.doctor import examine
 from pipeline.app.retraining.reproduce import reproduce
 from pipeline.app.workspace import Workspace
 from pipeline.errors import BadInputError, StorageAwayError
-from pipeline.search.storage import open_storage
+from pipeline.search.storage.opening import open_storage
 from tests.app.postgres import Postgres, needs_postgres, postgres
 from tests.app.servers import Server
 from tests.app.studies import study_in

@@ -8,7 +8,7 @@ import pytest
 from pipeline.app.browse import look_at, summarise
 from pipeline.app.retraining.reproduce import read_recorded
 from pipeline.app.workspace import Workspace
-from pipeline.search.store import TrialStore
+from pipeline.search.storage.store import TrialStore
 from pipeline.trial import Cohort
 from tests.app.events import Told
 from tests.app.studies import searched

@@ -15,8 +15,8 @@ from pipeline.app.study import Study
 from pipeline.app.workspace import Workspace
 from pipeline.cli.render.studies import result_lines
 from pipeline.errors import BadInputError
-from pipeline.search.storage import open_storage
-from pipeline.search.store import TrialStore
+from pipeline.search.storage.opening import open_storage
+from pipeline.search.storage.store import TrialStore
 from pipeline.tracking.client import connect
 from pipeline.tracking.store import tracking_uri
 from pipeline.trial import WarmStart

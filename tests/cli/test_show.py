@@ -16,9 +16,9 @@ from pipeline.app.workspace import Workspace
 from pipeline.cli.render.table import wrapped
 from pipeline.cli.render.trials import shown_lines, sorted_rows, trials_csv, trials_lines
 from pipeline.errors import BadInputError
-from pipeline.search.storage import open_storage
-from pipeline.search.store import TrialStore
-from pipeline.search.summary import summary_of
+from pipeline.search.answers.summary import summary_of
+from pipeline.search.storage.opening import open_storage
+from pipeline.search.storage.store import TrialStore
 from pipeline.trial import TrialRow, TrialState
 from tests.cli.emulator import on_a_terminal
 from tests.cli.typed import TypeIn

@@ -11,8 +11,8 @@ from pipeline.app.browse import show_study
 from pipeline.app.doctor import examine
 from pipeline.app.workspace import Workspace
 from pipeline.errors import BadInputError, WorkFailedError
-from pipeline.search import lease
-from pipeline.search.storage import open_storage
+from pipeline.search.storage import lease
+from pipeline.search.storage.opening import open_storage
 from tests.app.postgres import needs_postgres
 from tests.app.studies import study_in
 from tests.deploy.deployment import Deployment, needs_auth

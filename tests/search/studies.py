@@ -7,7 +7,7 @@ from optuna.storages import BaseStorage, InMemoryStorage
 
 from pipeline.config import StudyConfig, check_study
 from pipeline.search.driver import Driver, Summarise
-from pipeline.search.store import TrialStore
+from pipeline.search.storage.store import TrialStore
 from pipeline.search.time_ledger import TimeLedger
 from pipeline.search.warm_start import find_warm_start
 from pipeline.trial import TrialRow, TrialState

@@ -3,9 +3,9 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from pipeline.search.acquisition import log_expected_improvement, next_place
-from pipeline.search.encoding import Encoding
-from pipeline.search.surrogate import Outcomes, fit
+from pipeline.search.sampling.acquisition import log_expected_improvement, next_place
+from pipeline.search.sampling.encoding import Encoding
+from pipeline.search.sampling.surrogate import Outcomes, fit
 from tests.search.studies import study
 
 SPACE = {

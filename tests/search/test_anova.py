@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
 
-from pipeline.search.anova import Changes, Parts, SumOfEffects, _Posterior, fit_effects
-from pipeline.search.surrogate import Matrix, Outcomes
+from pipeline.search.answers.anova import Changes, Parts, SumOfEffects, _Posterior, fit_effects
+from pipeline.search.sampling.surrogate import Matrix, Outcomes
 
 OWNER = np.array([0, 1, 2, 2])
 """Two numbers, and a word of two."""

@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.search.answers import Judge, measure, summary
 from benchmarks.search.worlds import World, search
-from pipeline.search.interactions import share_of_both
+from pipeline.search.answers.interactions import share_of_both
 from tests.long_form import TORTURE, in_long_form
 
 SEEDS = range(20_000, 20_030) if TORTURE else range(20_000, 20_004)

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from pipeline.config import Params, usual_setting
-from pipeline.search.bayes import BayesianSearch
-from pipeline.search.known import MAX_OUTCOMES, Known
-from pipeline.search.suggest import SampledView, Suggester
+from pipeline.search.sampling.bayes import BayesianSearch
+from pipeline.search.sampling.known import MAX_OUTCOMES, Known
+from pipeline.search.sampling.suggest import SampledView, Suggester
 from pipeline.trial import TrialState
 from tests.search.studies import ended, study
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from pipeline.config import StudyConfig, is_fixed
-from pipeline.search.encoding import INACTIVE, Encoding
-from pipeline.search.store import TrialStore
-from pipeline.search.suggest import make_suggester
+from pipeline.search.sampling.encoding import INACTIVE, Encoding
+from pipeline.search.sampling.suggest import make_suggester
+from pipeline.search.storage.store import TrialStore
 from pipeline.trial import TrialState
 from tests.config.documents import CONDITIONAL_GRID, CONDITIONAL_SPACE, MODELS
 from tests.search.studies import Stores, ended, study, table_of

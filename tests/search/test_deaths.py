@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from optuna.storages import JournalStorage
 
 from pipeline.config import StudyConfig
-from pipeline.search.journal import BatchedJournal, open_journal
+from pipeline.search.storage.journal import BatchedJournal, open_journal
 from pipeline.trial import TrialState
 from tests.fakes import Fuse, KilledError
 from tests.long_form import in_long_form

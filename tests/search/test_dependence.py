@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.search.worlds import World
 from pipeline.config import Params
-from pipeline.search.dependence import find_dependences
+from pipeline.search.answers.dependence import find_dependences
 from pipeline.trial.dependence import Dependence
 
 NOISE = 0.005

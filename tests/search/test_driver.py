@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.search.driver import Driver
-from pipeline.search.store import TrialStore
+from pipeline.search.storage.store import TrialStore
 from pipeline.search.time_ledger import TimeLedger
 from pipeline.trial import Event
 from tests.fakes import FakeEngine, FakeLedger

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from pipeline.config import Params
-from pipeline.search.store import TrialStore
-from pipeline.search.summary import summary_of
-from pipeline.search.surrogate import Outcomes, fit
+from pipeline.search.answers.summary import summary_of
+from pipeline.search.sampling.surrogate import Outcomes, fit
+from pipeline.search.storage.store import TrialStore
 from pipeline.trial import Effect
 from tests.search.studies import Stores, study
 from tests.search.test_summary_honesty import World

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.search.encoding import Encoding
+from pipeline.search.sampling.encoding import Encoding
 from tests.search.studies import study
 
 SPACE: dict[str, Any] = {

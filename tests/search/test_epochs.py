@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from pipeline.config import StudyConfig
-from pipeline.search.known import Known
-from pipeline.search.store import TrialStore
+from pipeline.search.sampling.known import Known
+from pipeline.search.storage.store import TrialStore
 from pipeline.trial import TrialState
 from tests.search.studies import RATE, Stores, study, table_of
 

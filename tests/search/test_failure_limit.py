@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.errors import WorkFailedError
 from pipeline.search.failure_limit import RepeatedFailure, alike, find_repeated_failure
-from pipeline.search.store import TrialStore
+from pipeline.search.storage.store import TrialStore
 from pipeline.trial import Cohort, EpochScores, TrialOutcome, TrialState
 from tests.fakes import Fit, Fuse, KilledError, fake_fit
 from tests.search.studies import Stores, study

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.config import Finalist, Params, usual_setting
 from pipeline.search.finalists import choose_settings, rank_settings
-from pipeline.search.store import TrialStore
+from pipeline.search.storage.store import TrialStore
 from pipeline.trial import Cohort, EpochScores, TrialOutcome, TrialRow, TrialState, find_best
 from tests.fakes import Fuse, KilledError, fake_fit
 from tests.search.studies import RATE, Stores, ended, study, table_of

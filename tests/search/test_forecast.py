@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from pipeline.search.forecast import forecast
+from pipeline.search.sampling.forecast import forecast
 
 EARLY = (1.0, 0.8, 0.5, 0.4, 0.3)
 

@@ -14,8 +14,8 @@ from pipeline.config import Params, StudyConfig
 from pipeline.search import blocks
 from pipeline.search.driver import Driver
 from pipeline.search.gate import Gate
-from pipeline.search.store import TrialStore
-from pipeline.search.suggest import SampledView, make_suggester
+from pipeline.search.sampling.suggest import SampledView, make_suggester
+from pipeline.search.storage.store import TrialStore
 from pipeline.search.time_ledger import TimeLedger
 from pipeline.trial import (
     Assignment,

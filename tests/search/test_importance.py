@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.search.worlds import Table, World, search
-from pipeline.search.importance import find_importances
+from pipeline.search.answers.importance import find_importances
 from pipeline.trial import TrialState
 
 pytestmark = pytest.mark.slow

@@ -8,7 +8,7 @@ import pytest
 from pipeline.errors import EndOfEngineError
 from pipeline.search.blocks import Blocks
 from pipeline.search.driver import Driver
-from pipeline.search.store import TrialStore
+from pipeline.search.storage.store import TrialStore
 from pipeline.search.time_ledger import TimeLedger
 from pipeline.trial import Event, TrialState
 from tests.fakes import Browsable, FakeEngine, FakeLedger

@@ -8,8 +8,8 @@ from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.study import StudyDirection
 
 from pipeline.errors import BadInputError, WorkFailedError
-from pipeline.search.journal import open_journal, written_together
-from pipeline.search.storage import open_storage
+from pipeline.search.storage.journal import open_journal, written_together
+from pipeline.search.storage.opening import open_storage
 
 
 @pytest.fixture

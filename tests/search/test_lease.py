@@ -12,9 +12,9 @@ from optuna.storages import InMemoryStorage, RDBStorage
 from sqlalchemy import func, update
 
 from pipeline.errors import WorkFailedError
-from pipeline.search import lease
 from pipeline.search.driver import Driver
-from pipeline.search.lease import (
+from pipeline.search.storage import lease
+from pipeline.search.storage.lease import (
     EXPIRY_SECONDS,
     HOLDERS,
     LeaseLostError,
@@ -22,8 +22,8 @@ from pipeline.search.lease import (
     holder_of,
     refuse_held,
 )
-from pipeline.search.storage import open_storage
-from pipeline.search.store import TrialStore
+from pipeline.search.storage.opening import open_storage
+from pipeline.search.storage.store import TrialStore
 from pipeline.search.time_ledger import TimeLedger
 from pipeline.trial import Event
 from tests.fakes import Browsable, FakeEngine, FakeLedger

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from pipeline.config import StudyConfig, is_fixed
-from pipeline.search.storage import open_storage
-from pipeline.search.store import TrialStore
-from pipeline.search.suggest import make_suggester
+from pipeline.search.sampling.suggest import make_suggester
+from pipeline.search.storage.opening import open_storage
+from pipeline.search.storage.store import TrialStore
 from pipeline.trial import TrialState
 from tests.config.documents import MODELS, SPACES
 from tests.search.studies import Stores, ended, study, table_of

@@ -8,7 +8,7 @@ import optuna
 import pytest
 
 from pipeline.config import Objective, StudyConfig
-from pipeline.search.store import TrialStore
+from pipeline.search.storage.store import TrialStore
 from pipeline.trial import Cohort, EpochScores, TrialOutcome
 from tests.fakes import fake_fit
 from tests.search.studies import Stores, study

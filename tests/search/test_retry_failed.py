@@ -10,9 +10,9 @@ import pytest
 from optuna.storages import BaseStorage
 
 from pipeline.search.failure_limit import describe_failed_study
-from pipeline.search.storage import open_storage, study_names
-from pipeline.search.store import TrialStore
-from pipeline.search.stored_trial import EARLIER
+from pipeline.search.storage.opening import open_storage, study_names
+from pipeline.search.storage.store import TrialStore
+from pipeline.search.storage.stored_trial import EARLIER
 from pipeline.trial import KnownRuns, TrialState
 from tests.fakes import Fuse, KilledError
 from tests.search.studies import Stores, study

@@ -9,9 +9,9 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from pipeline.config import StudyConfig, derive_seed
-from pipeline.search.distributions import constants, searched
-from pipeline.search.samplers import Internals, make_sampler
-from pipeline.search.suggest import SampledView, make_suggester
+from pipeline.search.sampling.distributions import constants, searched
+from pipeline.search.sampling.samplers import Internals, make_sampler
+from pipeline.search.sampling.suggest import SampledView, make_suggester
 from pipeline.trial import TrialState
 from tests.search.studies import SPACE, ended, study
 

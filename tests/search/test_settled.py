@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.config import Params, StudyConfig, usual_setting
 from pipeline.search.settled import find_settled
-from pipeline.search.store import TrialStore
+from pipeline.search.storage.store import TrialStore
 from pipeline.trial import Settled, TrialState
 from tests.fakes import Fuse, KilledError
 from tests.search.studies import Stores, ended, study

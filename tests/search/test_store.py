@@ -16,9 +16,9 @@ from optuna.storages.journal import JournalFileBackend
 
 from pipeline.config import digest
 from pipeline.errors import BadInputError, WorkFailedError
-from pipeline.search.journal import open_journal
-from pipeline.search.storage import open_storage, study_names
-from pipeline.search.store import TrialStore
+from pipeline.search.storage.journal import open_journal
+from pipeline.search.storage.opening import open_storage, study_names
+from pipeline.search.storage.store import TrialStore
 from pipeline.trial import TrialOutcome, TrialState
 from tests.fakes import epoch_scores
 from tests.search.studies import SPACE, Stores, study
@@ -253,7 +253,7 @@ def test_folder_in_the_journals_place_is_bad_input(tmp_path: Path) -> None:
 HOLD = """
 import sys, time
 from pathlib import Path
-from pipeline.search.journal import KernelLock
+from pipeline.search.storage.journal import KernelLock
 KernelLock(Path(sys.argv[1])).acquire()
 print("held", flush=True)
 time.sleep(60)

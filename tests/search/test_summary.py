@@ -11,10 +11,15 @@ from hypothesis import strategies as st
 from optuna.samplers import TPESampler
 
 from pipeline.config import Params, StudyConfig, usual_setting
-from pipeline.search.bayes import BayesianSearch
+from pipeline.search.answers.summary import (
+    count_first_design,
+    noise_between_seeds,
+    summarise,
+    summary_of,
+)
 from pipeline.search.finalists import setting_of
-from pipeline.search.store import TrialStore
-from pipeline.search.summary import count_first_design, noise_between_seeds, summarise, summary_of
+from pipeline.search.sampling.bayes import BayesianSearch
+from pipeline.search.storage.store import TrialStore
 from pipeline.trial import FinalistSetting, SearchSummary, TrialRow, TrialState
 from tests.fakes import Fuse, KilledError
 from tests.search.studies import RATE, Stores, ended, study

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from pipeline.config import Params
-from pipeline.search.store import TrialStore
-from pipeline.search.summary import summary_of
+from pipeline.search.answers.summary import summary_of
+from pipeline.search.storage.store import TrialStore
 from pipeline.trial import Cohort, EpochScores, SearchSummary, TrialOutcome, TrialState
 from tests.fakes import Fit, epoch_scores
 from tests.long_form import in_long_form

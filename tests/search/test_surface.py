@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.search.surface import Surface
+from pipeline.search.answers.surface import Surface
 
 CROSSED = ((0.0, 0.1, 0.3), (0.1, 0.05, 0.1), (0.3, 0.1, 0.0))
 WIDER = ((0.0, 0.2, 0.4), (0.0, 0.1, 0.2), (0.0, 0.05, 0.1))

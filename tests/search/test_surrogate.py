@@ -4,7 +4,7 @@ from scipy.optimize import check_grad
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
-from pipeline.search.surrogate import (
+from pipeline.search.sampling.surrogate import (
     GaussianProcess,
     Hyperparameters,
     Outcomes,

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.config import usual_setting
-from pipeline.search.encoding import Encoding
-from pipeline.search.surrogate import Outcomes, fit
-from pipeline.search.transfer import DOUBTED, Transfer
+from pipeline.search.sampling.encoding import Encoding
+from pipeline.search.sampling.surrogate import Outcomes, fit
+from pipeline.search.sampling.transfer import DOUBTED, Transfer
 from pipeline.trial import TakenOutcome, WarmStart
 from tests.search.studies import study
 

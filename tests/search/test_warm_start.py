@@ -10,9 +10,9 @@ import pytest
 
 from pipeline.config import Params, StudyConfig, digest, usual_setting
 from pipeline.errors import BadInputError
-from pipeline.search.bayes import BayesianSearch, first_design
-from pipeline.search.encoding import Encoding
-from pipeline.search.store import TrialStore
+from pipeline.search.sampling.bayes import BayesianSearch, first_design
+from pipeline.search.sampling.encoding import Encoding
+from pipeline.search.storage.store import TrialStore
 from pipeline.search.warm_start import MOST_TAKEN, find_warm_start, take_outcomes
 from pipeline.trial import TakenOutcome, TrialRow, TrialState, WarmStart
 from tests.fakes import Fuse, KilledError

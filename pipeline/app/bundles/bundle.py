@@ -27,7 +27,7 @@ from pipeline.errors import WorkFailedError, counted
 from pipeline.trial import BundledStudy, Tell, TrialRow, find_best, ignore
 
 if TYPE_CHECKING:
-    from pipeline.search.store import TrialStore
+    from pipeline.search.storage.store import TrialStore
     from pipeline.tracking.bundled import StudyRunContent, Training
 
 FOLDER: Final = "bundles"
@@ -212,7 +212,7 @@ def _members(
 
 def study_members(store: "TrialStore", content: "StudyRunContent") -> Members:
     """What a bundle holds of the study as a whole."""
-    from pipeline.search.bundled import read_trials
+    from pipeline.search.storage.bundled import read_trials
 
     text = yaml.safe_dump(store.document, sort_keys=False, allow_unicode=True)
     yield "study.yaml", text.encode()

@@ -140,7 +140,7 @@ def _check_trials(content: Content) -> list[TrialConfig]:
     """Hold each trial to its record, and give what was trained."""
     from pipeline.analysis.bundle_audit import trial_fault
     from pipeline.search.blocks import resolve
-    from pipeline.search.bundled import frozen_trials
+    from pipeline.search.storage.bundled import frozen_trials
 
     path, study, objective = content.archive.path, content.study, content.config.objective
     frozen_trials(content.config, study.trials, {}, where=str(path))

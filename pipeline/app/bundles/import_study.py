@@ -34,8 +34,8 @@ from pipeline.trial import (
 
 if TYPE_CHECKING:
     from pipeline.analysis import Candidate, Repeat
-    from pipeline.search.lease import Lease
-    from pipeline.search.store import TrialStore
+    from pipeline.search.storage.lease import Lease
+    from pipeline.search.storage.store import TrialStore
     from pipeline.tracking.bundled import Training
     from pipeline.tracking.ledger import MlflowLedger
 
@@ -114,8 +114,8 @@ def _is_there(workspace: Workspace, content: Content) -> bool:
     Raises:
         BadInputError: It has another one of that name.
     """
-    from pipeline.search.storage import open_storage
-    from pipeline.search.store import TrialStore
+    from pipeline.search.storage.opening import open_storage
+    from pipeline.search.storage.store import TrialStore
     from pipeline.tracking.bundled import check_can_import
 
     name = content.config.name
@@ -174,9 +174,9 @@ class _Writer:
 
     def write(self) -> None:
         """Write MLflow's runs, then Optuna's trials, and let everybody see them."""
-        from pipeline.search.bundled import frozen_trials, publish_copy, write_copy
-        from pipeline.search.storage import open_storage
-        from pipeline.search.summary import summary_of
+        from pipeline.search.answers.summary import summary_of
+        from pipeline.search.storage.bundled import frozen_trials, publish_copy, write_copy
+        from pipeline.search.storage.opening import open_storage
         from pipeline.tracking.bundled import end_import
 
         content, study = self._content, self._content.study

@@ -206,8 +206,8 @@ def _check_can_be_tested(workspace: Workspace, config: TrialConfig) -> None:
 def _rank_by_prediction(workspace: Workspace, study: str) -> list[int]:
     """Rank a study's complete trials by their predicted means, if Optuna's storage has them."""
     from pipeline.search.finalists import rank_settings
-    from pipeline.search.storage import open_storage
-    from pipeline.search.store import TrialStore
+    from pipeline.search.storage.opening import open_storage
+    from pipeline.search.storage.store import TrialStore
 
     storage = open_storage(workspace.storage, workspace.journal, to_write=False)
     store = TrialStore.find(storage, study)

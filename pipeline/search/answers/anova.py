@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from scipy.linalg import LinAlgError, cho_solve, cholesky, solve_triangular
 
-from pipeline.search.surrogate import (
+from pipeline.search.sampling.surrogate import (
     JITTER,
     LEAST_SD,
     Matrix,

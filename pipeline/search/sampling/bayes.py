@@ -8,11 +8,11 @@ from scipy.stats import qmc
 from threadpoolctl import threadpool_limits
 
 from pipeline.config import Params, StudyConfig, derive_seed, usual_setting
-from pipeline.search.acquisition import next_place
-from pipeline.search.encoding import Encoding, Matrix
-from pipeline.search.known import MIN_OUTCOMES, Known
-from pipeline.search.surrogate import GaussianProcess, fit
-from pipeline.search.transfer import Transfer
+from pipeline.search.sampling.acquisition import next_place
+from pipeline.search.sampling.encoding import Encoding, Matrix
+from pipeline.search.sampling.known import MIN_OUTCOMES, Known
+from pipeline.search.sampling.surrogate import GaussianProcess, fit
+from pipeline.search.sampling.transfer import Transfer
 from pipeline.trial import TrialRow, WarmStart
 
 MODEL_FREE: Final = 4

@@ -15,17 +15,17 @@ from optuna.trial import TrialState as OptunaState
 
 from pipeline.config import Finalist, StudyConfig
 from pipeline.errors import BadInputError, first_line
-from pipeline.search.distributions import all_distributions
-from pipeline.search.lease import Lease
-from pipeline.search.storage import (
+from pipeline.search.sampling.distributions import all_distributions
+from pipeline.search.storage.lease import Lease
+from pipeline.search.storage.opening import (
     COPY,
     IS_WHOLE,
     explained,
     finish_replacement,
     stored_name,
 )
-from pipeline.search.store import TrialStore
-from pipeline.search.stored_trial import EARLIER, FINALIST, INACTIVE
+from pipeline.search.storage.store import TrialStore
+from pipeline.search.storage.stored_trial import EARLIER, FINALIST, INACTIVE
 from pipeline.trial import BundledStudy, BundledTrial, TrialState
 
 RESULTS = ("best_epoch", "weights_sha256", "cause", "warning", "n_parameters")

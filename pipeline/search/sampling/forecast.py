@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from pipeline.search.surrogate import Vector
+from pipeline.search.sampling.surrogate import Vector
 
 LEAST_CURVES: Final = 4
 """Complete trials that a line is fitted to; with fewer the shift alone is known."""

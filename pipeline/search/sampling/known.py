@@ -8,8 +8,8 @@ from typing import Final, Self
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.search.forecast import Forecast, forecast
-from pipeline.search.surrogate import Matrix, Outcomes, Vector
+from pipeline.search.sampling.forecast import Forecast, forecast
+from pipeline.search.sampling.surrogate import Matrix, Outcomes, Vector
 from pipeline.trial import TrialRow, TrialState
 
 MIN_OUTCOMES: Final = 4

@@ -14,9 +14,9 @@ from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, create_trial
 
 from pipeline.config import Params, StudyConfig, usual_setting
-from pipeline.search.distributions import searched
 from pipeline.search.finalists import Setting, setting_of
-from pipeline.search.known import MAX_ANSWERING, Known, evenly_ranked
+from pipeline.search.sampling.distributions import searched
+from pipeline.search.sampling.known import MAX_ANSWERING, Known, evenly_ranked
 from pipeline.trial import TrialRow
 
 TREES: Final = 16

@@ -34,7 +34,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from pipeline.errors import WorkFailedError
 from pipeline.locks import being_run, this_process
-from pipeline.search.storage import explained
+from pipeline.search.storage.opening import explained
 
 RENEW_SECONDS: Final = 10.0
 """Interval between renewals."""

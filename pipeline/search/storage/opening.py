@@ -28,8 +28,8 @@ from pipeline.errors import (
     wrap_errors,
 )
 from pipeline.locks import locked
-from pipeline.search.database import check_version, has_tables, refused
-from pipeline.search.journal import open_journal
+from pipeline.search.storage.database import check_version, has_tables, refused
+from pipeline.search.storage.journal import open_journal
 
 COPY: Final = "~copy"
 """Ends the name of a study's copy; no study has such a name."""

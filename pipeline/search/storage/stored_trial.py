@@ -6,7 +6,7 @@ from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
 
 from pipeline.config import Finalist, Objective, Params, StudyConfig
-from pipeline.search.distributions import all_distributions
+from pipeline.search.sampling.distributions import all_distributions
 from pipeline.trial import TrialRow, TrialState
 
 EARLIER = "earlier_attempts"

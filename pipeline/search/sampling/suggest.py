@@ -12,8 +12,8 @@ from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
 
 from pipeline.config import Params, StudyConfig, derive_seed, usual_setting
-from pipeline.search.distributions import constants, only_value, searched
-from pipeline.search.samplers import Internals, make_sampler
+from pipeline.search.sampling.distributions import constants, only_value, searched
+from pipeline.search.sampling.samplers import Internals, make_sampler
 from pipeline.trial import TrialRow, WarmStart
 
 SamplerOf = Callable[[StudyConfig, int, Mapping[str, BaseDistribution], Internals], BaseSampler]
@@ -52,7 +52,7 @@ def make_suggester(study: StudyConfig, warm_start: WarmStart | None = None) -> S
         case "grid":
             return Grid(study)
         case "gp":
-            from pipeline.search.bayes import BayesianSearch  # scipy takes 1 s to import
+            from pipeline.search.sampling.bayes import BayesianSearch  # scipy takes 1 s to import
 
             return BayesianSearch(study, warm_start)
     return SampledView(study)

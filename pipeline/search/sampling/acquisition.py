@@ -6,8 +6,8 @@ import numpy as np
 from scipy.special import ndtr
 from scipy.stats import qmc
 
-from pipeline.search.encoding import Encoding, Matrix
-from pipeline.search.surrogate import GaussianProcess, Vector
+from pipeline.search.sampling.encoding import Encoding, Matrix
+from pipeline.search.sampling.surrogate import GaussianProcess, Vector
 
 N_SPREAD: Final = 512
 """Places over the whole space that are looked at; a power of two, as Sobol's sequence wants."""

@@ -9,15 +9,15 @@ from typing import Any, Final
 from threadpoolctl import threadpool_limits
 
 from pipeline.config import Params, StudyConfig, usual_setting
-from pipeline.search.answer import find_answer
-from pipeline.search.effects import end_of
-from pipeline.search.encoding import Encoding
+from pipeline.search.answers.answer import find_answer
+from pipeline.search.answers.effects import end_of
 from pipeline.search.finalists import first_of_each, model_of, setting_of
 from pipeline.search.gate import Gate
-from pipeline.search.known import MIN_OUTCOMES
-from pipeline.search.samplers import TPE_START_UP
-from pipeline.search.store import TrialStore
-from pipeline.search.surrogate import GaussianProcess
+from pipeline.search.sampling.encoding import Encoding
+from pipeline.search.sampling.known import MIN_OUTCOMES
+from pipeline.search.sampling.samplers import TPE_START_UP
+from pipeline.search.sampling.surrogate import GaussianProcess
+from pipeline.search.storage.store import TrialStore
 from pipeline.trial import (
     Best,
     FinalistSetting,

@@ -6,8 +6,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from pipeline.config import Params, Scalar, StudyConfig, usual_setting
-from pipeline.search.anova import EffectModel, fit_effects
-from pipeline.search.effects import (
+from pipeline.search.answers.anova import EffectModel, fit_effects
+from pipeline.search.answers.effects import (
     FEWEST,
     MOST_AVERAGED,
     PLACES,
@@ -17,9 +17,9 @@ from pipeline.search.effects import (
     predict_values,
     values_along,
 )
-from pipeline.search.encoding import Encoding, NominalAxis
-from pipeline.search.known import MAX_ANSWERING, evenly_ranked, without_outliers
-from pipeline.search.surrogate import Outcomes, Vector
+from pipeline.search.sampling.encoding import Encoding, NominalAxis
+from pipeline.search.sampling.known import MAX_ANSWERING, evenly_ranked, without_outliers
+from pipeline.search.sampling.surrogate import Outcomes, Vector
 from pipeline.trial.dependence import Dependence
 
 

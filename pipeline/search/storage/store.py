@@ -16,16 +16,16 @@ from pipeline.errors import (
     BadInputError,
     WorkFailedError,
 )
-from pipeline.search.journal import written_together
-from pipeline.search.lease import Lease
-from pipeline.search.storage import (
+from pipeline.search.storage.journal import written_together
+from pipeline.search.storage.lease import Lease
+from pipeline.search.storage.opening import (
     explained,
     finish_replacement,
     replace_trials,
     stored_name,
     study_names,
 )
-from pipeline.search.stored_trial import (
+from pipeline.search.storage.stored_trial import (
     EARLIER,
     all_params,
     new_attempt,

@@ -16,8 +16,8 @@ import numpy as np
 from scipy.special import chdtri
 
 from pipeline.config import Params, StudyConfig
-from pipeline.search.anova import Changes, EffectModel, Moments
-from pipeline.search.effects import (
+from pipeline.search.answers.anova import Changes, EffectModel, Moments
+from pipeline.search.answers.effects import (
     CONTEXTS,
     above_lowest,
     fill,
@@ -25,9 +25,9 @@ from pipeline.search.effects import (
     predict_means,
     values_along,
 )
-from pipeline.search.encoding import Encoding, NominalAxis
-from pipeline.search.surface import Surface
-from pipeline.search.surrogate import Matrix
+from pipeline.search.answers.surface import Surface
+from pipeline.search.sampling.encoding import Encoding, NominalAxis
+from pipeline.search.sampling.surrogate import Matrix
 from pipeline.trial import Effect
 from pipeline.trial.interaction import Interaction
 

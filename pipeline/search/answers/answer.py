@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.config import Params, StudyConfig, usual_setting
-from pipeline.search.anova import EffectModel, fit_effects
-from pipeline.search.effects import find_effects
-from pipeline.search.encoding import Encoding
-from pipeline.search.interactions import find_interactions
-from pipeline.search.known import Known
+from pipeline.search.answers.anova import EffectModel, fit_effects
+from pipeline.search.answers.effects import find_effects
+from pipeline.search.answers.interactions import find_interactions
+from pipeline.search.sampling.encoding import Encoding
+from pipeline.search.sampling.known import Known
 from pipeline.trial import Effect, TrialRow
 from pipeline.trial.interaction import Interaction
 
@@ -50,7 +50,9 @@ def find_answer(
     model = model_of_effects(study, encoding, suggested, ended, least_noise=least_noise)
     effects = find_effects(study, encoding, model, settings)
     if effects and with_importances:
-        from pipeline.search.importance import find_importances  # scikit-learn takes a second
+        from pipeline.search.answers.importance import (
+            find_importances,  # scikit-learn takes a second
+        )
 
         found = find_importances(study, suggested, ended)
         effects = tuple(replace(one, importance=found[one.parameter]) for one in effects)

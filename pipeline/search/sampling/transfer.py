@@ -13,9 +13,9 @@ from typing import Final
 import numpy as np
 
 from pipeline.config import StudyConfig, usual_setting
-from pipeline.search.encoding import Encoding
-from pipeline.search.known import limit
-from pipeline.search.surrogate import GaussianProcess, Outcomes, Vector, fit
+from pipeline.search.sampling.encoding import Encoding
+from pipeline.search.sampling.known import limit
+from pipeline.search.sampling.surrogate import GaussianProcess, Outcomes, Vector, fit
 from pipeline.trial import WarmStart
 
 DOUBTED: Final = 0.5

@@ -13,9 +13,9 @@ from typing import Any, Final
 import numpy as np
 
 from pipeline.config import Params, StudyConfig, usual_setting
-from pipeline.search.anova import EffectModel, Moments
-from pipeline.search.encoding import Axis, Encoding, NominalAxis
-from pipeline.search.surrogate import Matrix, Vector
+from pipeline.search.answers.anova import EffectModel, Moments
+from pipeline.search.sampling.encoding import Axis, Encoding, NominalAxis
+from pipeline.search.sampling.surrogate import Matrix, Vector
 from pipeline.trial import Effect
 from pipeline.trial.effects import NARROW, NORMAL, End, Verdict
 

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from pipeline.config import Scalar
-from pipeline.search.surrogate import Matrix
+from pipeline.search.sampling.surrogate import Matrix
 from pipeline.trial.effects import NORMAL, RATE, shown, title_of
 
 OUTER: Final = ("depth", "blocks", "width", "filters", "batch_size")

@@ -1,0 +1,1 @@
+"""Trials in Optuna's storage: opened, leased, written and read."""
