@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.config import Choices, Domain, Params, Range, StudyConfig, is_fixed
-from pipeline.config.domain import converted
+from pipeline.config.space.domain import converted
 
 Point = npt.NDArray[np.float64]
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from pipeline.analysis.space_faults import standard_rows
 from pipeline.config import StudyConfig
-from pipeline.config.domain import values_of
+from pipeline.config.space.domain import values_of
 from pipeline.errors import counted
 from pipeline.trial import DataSummary, Fault
 

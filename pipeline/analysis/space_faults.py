@@ -6,10 +6,10 @@ from itertools import product
 from typing import Any, Final
 
 from pipeline.config import Params, StudyConfig
-from pipeline.config.domain import Choices, Range, is_fixed, values_of
-from pipeline.config.grid import count_settings
 from pipeline.config.messages import InvalidValueError
 from pipeline.config.objective import BETTER_HIGHER
+from pipeline.config.space.domain import Choices, Range, is_fixed, values_of
+from pipeline.config.space.grid import count_settings
 from pipeline.errors import counted
 from pipeline.trial import Fault
 

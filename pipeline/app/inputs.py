@@ -8,8 +8,8 @@ from pipeline.app import trust
 from pipeline.app.workspace import Workspace
 from pipeline.config import DataConfig, StudyConfig, TrialConfig
 from pipeline.config.arguments import with_lists
-from pipeline.config.domain import values_of
-from pipeline.config.space import Space
+from pipeline.config.space.domain import values_of
+from pipeline.config.space.space import Space
 from pipeline.trial import Tell, ignore
 
 if TYPE_CHECKING:

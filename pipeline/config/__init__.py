@@ -1,22 +1,10 @@
 """What a study and a trial are: frozen records, checked when built."""
 
-from pipeline.config.conditions import Condition
 from pipeline.config.data_section import DataConfig
-from pipeline.config.domain import (
-    Choices,
-    Domain,
-    Range,
-    converted,
-    is_fixed,
-    limit_of,
-    values_of,
-)
 from pipeline.config.finalists import FINALIST_SEEDS
 from pipeline.config.frozen import Frozen, Params, Scalar
 from pipeline.config.models import MODELS, Model
 from pipeline.config.objective import VAL_LOSS, Objective
-from pipeline.config.parameters import Parameter, ParameterTable
-from pipeline.config.rates import mean_dropout
 from pipeline.config.resources import Resources
 from pipeline.config.sections import (
     EarlyStopping,
@@ -28,8 +16,21 @@ from pipeline.config.sections import (
     TrainingConfig,
     parameters_of,
 )
-from pipeline.config.space import Space
-from pipeline.config.space_section import read_space
+from pipeline.config.space.conditions import Condition
+from pipeline.config.space.domain import (
+    Choices,
+    Domain,
+    Range,
+    converted,
+    is_fixed,
+    limit_of,
+    values_of,
+)
+from pipeline.config.space.parameters import Parameter, ParameterTable
+from pipeline.config.space.rates import mean_dropout
+from pipeline.config.space.section import read_space
+from pipeline.config.space.space import Space
+from pipeline.config.space.usual import usual_setting
 from pipeline.config.study import (
     StudyConfig,
     check_study,
@@ -50,7 +51,6 @@ from pipeline.config.trial import (
     label_of,
     number_of,
 )
-from pipeline.config.usual import usual_setting
 
 __all__ = [
     "FINALIST_SEEDS",

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field, Strict
 
 from pipeline.config.frozen import Count
-from pipeline.config.parameters import Parameter, ParameterTable
+from pipeline.config.space.parameters import Parameter, ParameterTable
 
 Depth = Annotated[int, Strict(), Field(ge=0, le=100)]
 CodeDepth = Annotated[int, Strict(), Field(ge=1, le=100)]

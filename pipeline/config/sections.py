@@ -18,12 +18,12 @@ from pydantic_core import CoreSchema, core_schema
 
 from pipeline.config.arguments import Arguments, objects_of
 from pipeline.config.data_section import DataConfig
-from pipeline.config.domain import Choices, Range, values_of, when_of
 from pipeline.config.frozen import Count, Frozen, Name, Seed
 from pipeline.config.messages import InvalidValueError, at_key, shown
 from pipeline.config.models import CUSTOM, EPOCHS, MODELS, Epochs
-from pipeline.config.parameters import ParameterTable
 from pipeline.config.paths import ONE_OF, ClassPath, path_of
+from pipeline.config.space.domain import Choices, Range, values_of, when_of
+from pipeline.config.space.parameters import ParameterTable
 from pipeline.config.stopping import StoppingName, StoppingSettings, resolve_stopping
 from pipeline.config.trainer import CallbackConfig, TrainerConfig
 

@@ -19,11 +19,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from pipeline.config.data_section import DataConfig
-from pipeline.config.domain import converted, values_of
 from pipeline.config.finalists import DEFAULT_FINALISTS, FINALIST_SEEDS, count_finalists
-from pipeline.config.fixed_trials import read_trial, spread
 from pipeline.config.frozen import Frozen, Name, Params, Text
-from pipeline.config.grid import count_settings, list_settings
 from pipeline.config.messages import InvalidValueError, at_key, fault_of, shown
 from pipeline.config.models import CUSTOM, MODELS
 from pipeline.config.objective import VAL_LOSS, Objective
@@ -34,8 +31,11 @@ from pipeline.config.sections import (
     StudyTraining,
     parameters_of,
 )
-from pipeline.config.space import Space
-from pipeline.config.space_section import read_space, space_schema
+from pipeline.config.space.domain import converted, values_of
+from pipeline.config.space.fixed_trials import read_trial, spread
+from pipeline.config.space.grid import count_settings, list_settings
+from pipeline.config.space.section import read_space, space_schema
+from pipeline.config.space.space import Space
 from pipeline.config.task import check_task
 from pipeline.config.yaml import override, parse, read_text
 from pipeline.errors import BadInputError

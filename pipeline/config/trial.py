@@ -11,8 +11,8 @@ from pipeline.config.frozen import LARGEST_SEED, Bool, Frozen, Name, Real, Seed,
 from pipeline.config.messages import MISSING, InvalidValueError, at_key, shown
 from pipeline.config.models import EPOCHS, MODELS, with_epochs
 from pipeline.config.objective import VAL_LOSS, Objective
-from pipeline.config.parameters import MOST_LAYERS, ParameterTable, check_params
 from pipeline.config.sections import ModelConfig, TrainingConfig, parameters_of
+from pipeline.config.space.parameters import MOST_LAYERS, ParameterTable, check_params
 
 TrialNumber = Annotated[Whole, Field(ge=0, lt=1_000_000)]
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.config import Condition, Space, StudyConfig, TrialConfig, check_study, digest
 from pipeline.config.arguments import with_lists
-from pipeline.config.domain import values_of
+from pipeline.config.space.domain import values_of
 from pipeline.errors import BadInputError
 from tests.config.documents import (
     CONDITIONAL_GRID,
@@ -188,7 +188,7 @@ def test_a_grid_lists_each_setting_once_without_what_it_does_not_have(space: Spa
         for values in product(*map(values_of, space.domains.values()))
     ]
     expected = {tuple((name, one[name]) for name in space.active(one)) for one in all_}
-    from pipeline.config.grid import list_settings
+    from pipeline.config.space.grid import list_settings
 
     listed = [tuple(one.items()) for one in list_settings(space)]
     assert len(set(listed)) == len(listed)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from pipeline.config import check_study
-from pipeline.config.corners import corner_settings
+from pipeline.config.space.corners import corner_settings
 
 
 def corners_of(**space: Any) -> dict[str, dict[str, Any]]:

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from pipeline.config import usual_setting
-from pipeline.config.domain import limit_of
+from pipeline.config.space.domain import limit_of
 from tests.search.studies import study
 
 SPACE: dict[str, Any] = {

@@ -17,7 +17,7 @@ from pipeline.analysis.report.theme import (
     figure,
     label,
 )
-from pipeline.config.domain import Range
+from pipeline.config.space.domain import Range
 from pipeline.trial import Effect, Interaction
 from pipeline.trial.effects import NORMAL
 

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from pipeline.analysis.report.content import ReportContent, is_number, shown
 from pipeline.analysis.report.curve_figures import thinned
 from pipeline.analysis.report.theme import BEST, REST, SECOND, STOPPED, focus, scale_of
-from pipeline.config.domain import Range
+from pipeline.config.space.domain import Range
 from pipeline.trial import Effect, TrialRow, TrialState
 from pipeline.trial.effects import NORMAL
 

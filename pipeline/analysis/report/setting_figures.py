@@ -23,7 +23,7 @@ from pipeline.analysis.report.theme import (
     scale_of,
 )
 from pipeline.config import Scalar
-from pipeline.config.domain import Choices, Range
+from pipeline.config.space.domain import Choices, Range
 from pipeline.errors import counted
 from pipeline.trial import TrialRow, TrialState
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from pipeline.app.first_batch import try_first_batch
 from pipeline.app.inputs import Data
 from pipeline.config import Params, StudyConfig, TrialConfig
-from pipeline.config.corners import corner_settings
+from pipeline.config.space.corners import corner_settings
 from pipeline.errors import BadInputError
 from pipeline.trial import (
     Assignment,

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from pipeline.config import StudyConfig, TrialConfig
 from pipeline.config.arguments import fault_of_name
-from pipeline.config.domain import when_of
 from pipeline.config.sections import parameters_of
+from pipeline.config.space.domain import when_of
 from pipeline.errors import BadInputError
 from pipeline.learning.custom.classes import (
     FROM_DATA,

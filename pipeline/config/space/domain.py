@@ -5,9 +5,9 @@ from typing import Annotated, Any, Generic, Self, TypeVar
 
 from pydantic import Field, PlainValidator, Strict, model_validator
 
-from pipeline.config.conditions import Condition, When
 from pipeline.config.frozen import Frozen, Scalar
 from pipeline.config.messages import InvalidValueError, shown
+from pipeline.config.space.conditions import Condition, When
 
 N = TypeVar("N", bound=float)  # int included
 V = TypeVar("V", bound=Scalar)

@@ -8,9 +8,9 @@ from typing import Any, Final, Literal
 
 from pydantic import ConfigDict, TypeAdapter
 
-from pipeline.config.domain import Choices, Domain, Range
 from pipeline.config.frozen import Scalar
 from pipeline.config.messages import MISSING, InvalidValueError, at_key, shown, unknown_key
+from pipeline.config.space.domain import Choices, Domain, Range
 
 MOST_LAYERS: Final = 100
 LAYER: Final = "([1-9][0-9]?|100)"

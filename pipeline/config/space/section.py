@@ -5,14 +5,14 @@ from typing import Any
 
 from pydantic import GetJsonSchemaHandler
 
-from pipeline.config.condition_checks import check_conditions, check_order
-from pipeline.config.custom_space import ARGUMENT, KINDS, argument, check_argument
-from pipeline.config.domain import Domain, values_of
-from pipeline.config.keep_prob import KEEP_PROB_SCHEMA, dropout_key, keep_key, to_dropout
 from pipeline.config.messages import MISSING, InvalidValueError, at_key, shown, unknown_key
 from pipeline.config.models import EPOCHS, MODELS, with_epochs
-from pipeline.config.parameters import LAYER, MOST_LAYERS, Parameter, ParameterTable
-from pipeline.config.space import LAYER_NAME, Space
+from pipeline.config.space.condition_checks import check_conditions, check_order
+from pipeline.config.space.custom import ARGUMENT, KINDS, argument, check_argument
+from pipeline.config.space.domain import Domain, values_of
+from pipeline.config.space.keep_prob import KEEP_PROB_SCHEMA, dropout_key, keep_key, to_dropout
+from pipeline.config.space.parameters import LAYER, MOST_LAYERS, Parameter, ParameterTable
+from pipeline.config.space.space import LAYER_NAME, Space
 
 
 def read_space(table: ParameterTable, given: object, epochs: Domain | None = None) -> Space:

@@ -3,8 +3,8 @@
 import math
 from typing import Any
 
-from pipeline.config.domain import Choices, Domain, Range
 from pipeline.config.frozen import Params, Scalar
+from pipeline.config.space.domain import Choices, Domain, Range
 from pipeline.config.study import StudyConfig
 
 USUAL_SGD_RATE = 0.1

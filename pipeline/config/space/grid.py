@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, product
 from typing import Any, Final
 
-from pipeline.config.domain import values_of
 from pipeline.config.frozen import Params
 from pipeline.config.messages import InvalidValueError
-from pipeline.config.space import Space
+from pipeline.config.space.domain import values_of
+from pipeline.config.space.space import Space
 
 LARGEST_GRID: Final = 1_000_000
 Values = Mapping[str, tuple[Any, ...]]

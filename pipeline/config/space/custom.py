@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, Strict
 
 from pipeline.config.frozen import Bool
 from pipeline.config.messages import InvalidValueError, shown
-from pipeline.config.parameters import Parameter
+from pipeline.config.space.parameters import Parameter
 
 ARGUMENT: Final = r"^[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)*$"
 LONGEST_NAME: Final = 100

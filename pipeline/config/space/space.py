@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from pipeline.config.conditions import Condition, ordered
-from pipeline.config.domain import Domain, is_fixed, values_of, when_of
 from pipeline.config.messages import shown
-from pipeline.config.parameters import LAYER, ParameterTable
+from pipeline.config.space.conditions import Condition, ordered
+from pipeline.config.space.domain import Domain, is_fixed, values_of, when_of
+from pipeline.config.space.parameters import LAYER, ParameterTable
 
 LAYER_NAME: Final = re.compile(f"^(.+)_{LAYER}$")
 DEPTH: Final = "depth"

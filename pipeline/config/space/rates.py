@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from statistics import fmean
 from typing import Any, Final
 
-from pipeline.config.parameters import LAYER
+from pipeline.config.space.parameters import LAYER
 
 HIDDEN: Final = {"dropout": "depth", "block_dropout": "blocks"}
 """The rates of hidden layers, with the parameter that counts the layers."""

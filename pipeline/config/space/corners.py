@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from pipeline.config.domain import Choices, Domain, values_of
 from pipeline.config.frozen import Params
+from pipeline.config.space.domain import Choices, Domain, values_of
+from pipeline.config.space.usual import usual_setting
 from pipeline.config.study import StudyConfig
-from pipeline.config.usual import usual_setting
 
 BATCH_SIZE = "batch_size"
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.config.conditions import Condition
-from pipeline.config.domain import Choices, Domain, Range, limit_of, values_of, when_of
 from pipeline.config.messages import InvalidValueError, at_key, shown, unknown_key
-from pipeline.config.space import Space
+from pipeline.config.space.conditions import Condition
+from pipeline.config.space.domain import Choices, Domain, Range, limit_of, values_of, when_of
+from pipeline.config.space.space import Space
 
 
 def check_conditions(space: Space, name: str) -> None:

@@ -1,10 +1,10 @@
 """Fixed trials: the settings of a study file that are tried first."""
 
-from pipeline.config.domain import limit_of
 from pipeline.config.frozen import Params
-from pipeline.config.keep_prob import dropout_key, to_dropout
 from pipeline.config.messages import InvalidValueError, at_key, shown, unknown_key
-from pipeline.config.space import Space
+from pipeline.config.space.domain import limit_of
+from pipeline.config.space.keep_prob import dropout_key, to_dropout
+from pipeline.config.space.space import Space
 
 
 def read_trial(space: Space, trial: Params, number: int) -> Params:

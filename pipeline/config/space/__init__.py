@@ -1,0 +1,1 @@
+"""The space of a study: parameters, domains, conditions, and the settings that it holds."""
