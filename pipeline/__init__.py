@@ -44,7 +44,7 @@ _MODULES = {
     "Study": "app.study",
     "StudyResult": "app.result",
     "Workspace": "app.workspace",
-    "Ray": "app.cluster",
+    "Ray": "app.placement.placement",
     "StudyConfig": "config",
     "TrialConfig": "config",
     "MLP": "learning.modules.mlp",
@@ -53,7 +53,7 @@ _MODULES = {
     "BadInputError": "errors",
     "DropoutSearchError": "errors",
     "WorkFailedError": "errors",
-    "import_study": "app.import_study",
+    "import_study": "app.bundles.import_study",
     "load_model": "app.use",
 }
 

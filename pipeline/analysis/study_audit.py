@@ -9,13 +9,19 @@ from pipeline.trial import Overview, Point, StudyRuns, TrialRow
 
 def without_store(study: str, runs: StudyRuns) -> Finding:
     """What is off with a study that Optuna does not know."""
+    how = "`pipeline run` with the study's file trains it again and takes up these runs"
+    if runs.imported:
+        how = (
+            "an import was broken off: `pipeline import` of the same file goes on, the bundle of "
+            f"SHA-256 {runs.imported[:12]}"
+        )
     return Finding(
         kind=Kind.STUDY_WITHOUT_STORE,
         study=study,
         run_id=runs.run_id,
         what=f"Optuna's store does not know the study, of which MLflow has {len(runs.trials)} runs",
         action=Action.NONE,
-        how="`pipeline run` with the study's file trains it again and takes up these runs",
+        how=how,
     )
 
 

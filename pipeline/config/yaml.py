@@ -175,7 +175,8 @@ def override(document: Mapping[str, Any], assignment: str) -> dict[str, Any]:
 
     Args:
         document: The study's sections; it is not changed.
-        assignment: ``KEY=VALUE`` with a dotted key; the value is YAML, and an empty one is null.
+        assignment: ``KEY=VALUE`` with a dotted key; the value is YAML, and an empty one is null. A
+            key of the document that has dots itself (``net.dropout``) is found as it is written.
 
     Raises:
         BadInputError: It has no key or no ``=``, or the key leads nowhere.
@@ -193,8 +194,8 @@ def override(document: Mapping[str, Any], assignment: str) -> dict[str, Any]:
 def _replaced(section: Any, path: list[str], value: Any, key: str) -> Any:
     if not path:
         return value
-    first, *rest = path
     if isinstance(section, list):
+        first, *rest = path
         index = _index(section, first, key)
         changed = _replaced(section[index], rest, value, key)
         return [*section[:index], changed, *section[index + 1 :]]
@@ -202,6 +203,9 @@ def _replaced(section: Any, path: list[str], value: Any, key: str) -> Any:
         problem = f"there is no such key: {shown(section)} is a value"
         raise BadInputError(where="--set", key=key, problem=problem)
     inner = dict(section or {})
+    ends = range(len(path), 0, -1)
+    end = next((end for end in ends if ".".join(path[:end]) in inner), 1)
+    first, rest = ".".join(path[:end]), path[end:]
     return inner | {first: _replaced(inner.get(first), rest, value, key)}
 
 

@@ -95,6 +95,7 @@ def read_study(
         trials=() if moved_from else tuple(_trials(client, found, study_run, tell)),
         others=tuple(_others(found)),
         moved_from=moved_from,
+        imported=study_run.data.tags.get(names.IMPORTED),
     )
 
 

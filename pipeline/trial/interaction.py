@@ -17,7 +17,6 @@ class Interaction:
             values; by the first parameter's values, then by the second's.
         sds: Standard deviation of each of these differences; 0 at the best pair.
         share: The part of the differences between pairs that neither effect alone makes, in [0, 1].
-        is_told: Whether that part can be told from noise.
         sentence: What it comes to, in words.
     """
 
@@ -26,7 +25,6 @@ class Interaction:
     losses: tuple[tuple[float, ...], ...]
     sds: tuple[tuple[float, ...], ...]
     share: float
-    is_told: bool
     sentence: str
 
     def as_json(self) -> dict[str, Any]:
@@ -37,6 +35,5 @@ class Interaction:
             "above_best": [list(losses) for losses in self.losses],
             "sd": [list(sds) for sds in self.sds],
             "share": self.share,
-            "told": self.is_told,
             "words": self.sentence,
         }

@@ -121,6 +121,7 @@ class StudyRuns:
         latest: The latest value of each of its metrics.
         trials: Every run that says it is a trial's, the oldest first.
         moved_from: Where MLflow looks for artifacts, if that is not below the home.
+        imported: SHA-256 of the bundle that an import writes, or wrote, the study from.
     """
 
     run_id: str | None = None
@@ -131,3 +132,4 @@ class StudyRuns:
     trials: Sequence[RunSnapshot] = ()
     others: Sequence[OtherRun] = ()
     moved_from: str | None = None
+    imported: str | None = None

@@ -59,7 +59,7 @@ def _trained_here() -> Iterator[None]:
         yield FakeEngine(fit_cohort)
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("study", "confirm", "reproduce"):
+        for module in ("running", "retraining.confirm", "retraining.reproduce"):
             patch.setattr(f"pipeline.app.{module}.start_engine", engine)
         yield
 
@@ -231,6 +231,10 @@ def test_killed_import_leaves_no_study_and_the_next_one_completes_it(
         import_study(written.path, workspace=workspace(target))
     monkeypatch.undo()
     assert not list_studies(workspace(target))
+    (finding,) = examine(workspace(target)).findings
+    assert finding.kind.value == "study-without-store"
+    assert "`pipeline import` of the same file goes on" in finding.how
+    assert finding.how.endswith(written.sha256[:12])
     other = bundle(workspace(home), "small", out=tmp_path / "other.tar", weights="none")
     with pytest.raises(BadInputError, match="an import of another file left"):
         import_study(other.path, workspace=workspace(target))

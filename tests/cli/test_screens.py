@@ -158,7 +158,6 @@ def test_two_parameters_that_act_together_are_told_after_each_alone(home: Path) 
         losses=((0.1, 0.0), (0.0, 0.1)),
         sds=((0.01, 0.0), (0.01, 0.01)),
         share=0.5,
-        is_told=True,
         sentence=said,
     )
     result = replace(

@@ -17,6 +17,7 @@ from pipeline.config import (
     load_study,
     values_of,
 )
+from pipeline.config.yaml import override
 from tests.config.documents import MISSING, SEARCHED, SMALLEST, changed, documents, study, study_of
 
 SHIPPED = sorted(Path(__file__).parents[2].glob("studies/*.yaml"))
@@ -112,6 +113,19 @@ def test_an_override_makes_a_section_that_the_file_leaves_out(tmp_path: Path) ->
     early = loaded(tmp_path, text, "training.early_stopping.patience=3").training.early_stopping
     assert early is not None
     assert early.patience == 3
+
+
+@pytest.mark.parametrize(
+    ("assignment", "expected"),
+    [
+        ("space.net.dropout.high=0.4", {"net.dropout": {"low": 0.0, "high": 0.4}, "net": 1}),
+        ("space.net.dropout=0.1", {"net.dropout": 0.1, "net": 1}),
+        ("space.net=2", {"net.dropout": {"low": 0.0, "high": 0.5}, "net": 2}),
+    ],
+)
+def test_a_key_with_dots_of_its_own_is_found(assignment: str, expected: dict[str, Any]) -> None:
+    document = {"space": {"net.dropout": {"low": 0.0, "high": 0.5}, "net": 1}}
+    assert override(document, assignment) == {"space": expected}
 
 
 def test_an_override_of_nothing_stands_for_null(tmp_path: Path) -> None:

@@ -80,7 +80,6 @@ def paired() -> Judge:
 def test_a_pair_that_acts_together_is_found_alone_and_described(paired: Judge) -> None:
     [found] = paired.answer.interactions
     assert found.parameters == ("batch_size", "learning_rate")
-    assert found.is_told
     assert found.share > 0.8
     assert found.sentence.startswith(
         "with batch_size 32 learning_rate 0.0001 is best, with 256 0.01"

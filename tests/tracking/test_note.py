@@ -150,7 +150,6 @@ def test_note_says_what_the_search_came_to_and_warns_first() -> None:
         losses=((0.0,),),
         sds=((0.0,),),
         share=0.5,
-        is_told=True,
         sentence="with [depth](x) <b>",
     )
     summary = SearchSummary(

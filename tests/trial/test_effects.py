@@ -159,7 +159,6 @@ def test_the_answer_tells_two_that_act_together_after_each_alone() -> None:
         losses=((0.0, 0.1), (0.1, 0.0)),
         sds=((0.0, 0.01), (0.01, 0.01)),
         share=0.5,
-        is_told=True,
         sentence="with batch_size 32 learning_rate 0.001 is best, with 256 0.01",
     )
     answer = answer_json([effect()], [both])

@@ -165,7 +165,6 @@ def _described(encoding: Encoding, model: EffectModel, pair: _Pair) -> Interacti
         losses=tuple(map(tuple, surface.losses.tolist())),
         sds=tuple(map(tuple, sds.reshape(shape).tolist())),
         share=share_of_both(surface.losses),
-        is_told=True,
         sentence=surface.sentence,
     )
 

@@ -147,7 +147,6 @@ def interaction(**changes: Any) -> Interaction:
         "losses": ((0.0, 0.1), (0.2, 0.05)),
         "sds": ((0.0, 0.01), (0.02, 0.01)),
         "share": 0.3,
-        "is_told": True,
         "sentence": "the more layers, the wider they must be",
     }
     return Interaction(**given | changes)
