@@ -17,12 +17,12 @@ from pipeline.learning.data.class_names import class_names_of
 from pipeline.learning.data.labels import as_targets, count_classes, n_columns, task_of
 from pipeline.learning.data.locate import Source
 from pipeline.learning.data.npz import count_rows, decode_npz
-from pipeline.learning.data.reading import Arrays, Images, Labels, sha256_of_file
+from pipeline.learning.data.reading import Arrays, Images, Labels, sha256_of_file, tell_nobody
 from pipeline.locks import locked
-from pipeline.trial import Tell, ignore
 
 if TYPE_CHECKING:
     from pipeline.config.data_section import Task
+    from pipeline.trial import Tell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,7 +201,7 @@ def _paths(folder: Path, part: Subset) -> tuple[Path, Path]:
     return folder / f"{part}-images.npy", folder / f"{part}-labels.npy"
 
 
-def decode(source: Source, tell: Tell = ignore) -> Arrays:
+def decode(source: Source, tell: "Tell" = tell_nobody) -> Arrays:
     """Read a set's files into memory; ``tell`` is called with how far it is.
 
     Raises:
@@ -281,7 +281,7 @@ def check_unchanged(source: Source, sources: Mapping[str, str], *, name: str) ->
 
 
 def prepare(
-    source: Source, *, cache: Path, apart: Path | None = None, tell: Tell = ignore
+    source: Source, *, cache: Path, apart: Path | None = None, tell: "Tell" = tell_nobody
 ) -> PreparedData:
     """Make a set's arrays ready to be mapped: download, decode, check.
 
@@ -311,7 +311,9 @@ def prepare(
     return _prepared(here, folder, meta=meta)
 
 
-def store(source: Source, folder: Path, *, parts: tuple[Subset, ...], tell: Tell = ignore) -> Meta:
+def store(
+    source: Source, folder: Path, *, parts: tuple[Subset, ...], tell: "Tell" = tell_nobody
+) -> Meta:
     """Decode a set into a folder, unless another process has just done so.
 
     Args:

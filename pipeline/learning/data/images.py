@@ -13,15 +13,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from pipeline.errors import BadInputError
-from pipeline.learning.data.reading import Arrays, check_fits, readable, sha256_of_file
-from pipeline.trial import Tell, ignore
+from pipeline.learning.data.reading import Arrays, check_fits, readable, sha256_of_file, tell_nobody
+
+if TYPE_CHECKING:
+    from pipeline.trial import Tell
 
 SUFFIXES: Final = (*(".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"),)
 """torchvision's: files with other endings are not read."""
@@ -173,7 +175,9 @@ Size = tuple[int, int]
 """(width, height), as Pillow has it."""
 
 
-def decode_images(listing: Listing, *, image_size: int | None, tell: Tell = ignore) -> Arrays:
+def decode_images(
+    listing: Listing, *, image_size: int | None, tell: "Tell" = tell_nobody
+) -> Arrays:
     """Read all images into arrays.
 
     Images of 8 grey bits stay grey where all are so; else all become RGB. Each is brought to
@@ -234,7 +238,7 @@ def _check_depth(path: Path, mode: str) -> None:
         raise BadInputError(where=str(path), got=f"pixels of mode {mode}", expected=expected)
 
 
-def _tell(tell: Tell, part: str, n_images: int, n_done: int) -> None:
+def _tell(tell: "Tell", part: str, n_images: int, n_done: int) -> None:
     if n_done % TOLD_EVERY == 0:
         tell(f"decoding images of {part}: {n_done:,} of {n_images:,}")
 
