@@ -16,9 +16,9 @@ from pipeline.trial import (
     EpochScores,
     Event,
     KnownRuns,
-    RunTime,
     SearchSummary,
     Settled,
+    StudyState,
     TimeSpent,
     TrialOutcome,
     TrialRow,
@@ -337,18 +337,11 @@ class FakeLedger:
         """Nothing is buffered."""
         self._fuse.burn()
 
-    def close(
-        self,
-        rows: Sequence[TrialRow],
-        *,
-        is_done: bool,
-        settled: Settled | None = None,
-        summary: SearchSummary | None = None,
-        spent: RunTime | None = None,
-    ) -> None:
+    def close(self, state: StudyState) -> None:
         """Write the study's note."""
-        self.held.settled, self.held.summary = settled, summary
-        self.held.spent = self.held.spent if spent is None else self.held.spent.with_run(spent)
+        self.held.settled, self.held.summary = state.settled, state.summary
+        if state.spent is not None:
+            self.held.spent = self.held.spent.with_run(state.spent)
         self._fuse.burn()
-        self.held.rows = tuple(rows)
-        self.held.study_status = "FINISHED" if is_done else "KILLED"
+        self.held.rows = tuple(state.rows)
+        self.held.study_status = "FINISHED" if state.is_done else "KILLED"

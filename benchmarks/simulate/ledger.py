@@ -1,10 +1,9 @@
 """A ledger that shows nothing: what is left is what Optuna and the search cost."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 from pipeline.config import StudyConfig, TrialConfig
-from pipeline.trial import NO_RUNS, EpochScores, KnownRuns, TrialOutcome, TrialRow, WarmStart
+from pipeline.trial import NO_RUNS, EpochScores, KnownRuns, StudyState, TrialOutcome, WarmStart
 
 
 class SilentLedger:
@@ -40,5 +39,5 @@ class SilentLedger:
     def flush(self) -> None:
         """Nothing is buffered."""
 
-    def close(self, rows: Sequence[TrialRow], **said: Any) -> None:
+    def close(self, state: StudyState) -> None:
         """Show nothing."""

@@ -19,6 +19,7 @@ from pipeline.trial import (
     Overview,
     RunSnapshot,
     StudyRuns,
+    StudyState,
     Tell,
     TrialOutcome,
     TrialRow,
@@ -167,12 +168,13 @@ class Repair:
             yield
         finally:
             store = self._store
-            self._ledger.close(
-                store.rows(),
+            state = StudyState(
+                rows=store.rows(),
                 is_done=store.is_done,
                 settled=store.settled,
                 summary=summary_of(self._study, store),
             )
+            self._ledger.close(state)
 
     def _release(self, numbers: Container[int]) -> dict[int, str]:
         released = [trial for trial in self._trials if trial.number in numbers]

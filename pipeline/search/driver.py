@@ -29,6 +29,7 @@ from pipeline.trial import (
     Progress,
     RunTime,
     SearchSummary,
+    StudyState,
     TrialOutcome,
     TrialRow,
     TrialState,
@@ -315,7 +316,13 @@ def release_unfinished(
             ledger.start(resolve(study, row.number, row.params, row.finalist))
         ledger.release(row.number)
     ledger.close(
-        store.rows(), is_done=store.is_done, settled=store.settled, summary=summary, spent=spent
+        StudyState(
+            rows=store.rows(),
+            is_done=store.is_done,
+            settled=store.settled,
+            summary=summary,
+            spent=spent,
+        )
     )
     note_runs(store, ledger)
     return store.rows()

@@ -25,9 +25,8 @@ from pipeline.trial import (
     KnownRuns,
     Overview,
     RunRank,
-    RunTime,
     SearchSummary,
-    Settled,
+    StudyState,
     TrialOutcome,
     TrialRecord,
     TrialRow,
@@ -205,25 +204,13 @@ class MlflowLedger:
                 points.write(self._client)
 
     @explained
-    def close(
-        self,
-        rows: Sequence[TrialRow],
-        *,
-        is_done: bool,
-        settled: Settled | None = None,
-        summary: SearchSummary | None = None,
-        spent: RunTime | None = None,
-    ) -> None:
+    def close(self, state: StudyState) -> None:
         """Write the study's note and leave nothing running.
 
         Args:
-            rows: The study's table.
-            is_done: Whether nothing of it is left to train.
-            settled: Why its search ended before all its trials were done.
-            summary: What its search has come to.
-            spent: Where the seconds of this run went.
+            state: What the study has come to; its rows need not know the runs.
         """
-        finished = {row.number: row.state for row in rows if row.state.is_finished}
+        finished = {row.number: row.state for row in state.rows if row.state.is_finished}
         for number in sorted(self._running):
             if number in finished:
                 self._terminate_as(number, finished[number])
@@ -231,21 +218,27 @@ class MlflowLedger:
                 self.release(number)
         info = self._study_run.info
         run_ids = self.run_ids
-        rows = [_with_run_id(row, run_ids.get(row.number)) for row in rows]
+        rows = [_with_run_id(row, run_ids.get(row.number)) for row in state.rows]
         study = self._study
         note = study_note(
-            study.name, study.question, rows, info.experiment_id, study.search, settled, summary
+            study.name,
+            study.question,
+            rows,
+            info.experiment_id,
+            study.search,
+            state.settled,
+            state.summary,
         )
         before = self._client.get_run(info.run_id).data.tags.get(names.NOTE, "")
         note = with_confirmed(note, confirmed_in(before))
         self._client.set_tag(info.run_id, names.NOTE, note)
         self._show_best(rows)
-        self._write_overview(rows, is_done=is_done, summary=summary)
+        self._write_overview(rows, is_done=state.is_done, summary=state.summary)
         if self._system_metrics:
             self._system_metrics.end()
-        if spent is not None:
-            add_run_time(self._client, info, spent)
-        self._client.set_terminated(info.run_id, "FINISHED" if is_done else "KILLED")
+        if state.spent is not None:
+            add_run_time(self._client, info, state.spent)
+        self._client.set_terminated(info.run_id, "FINISHED" if state.is_done else "KILLED")
         database = database_of(self._uri)
         if self._engine and database:
             end_write_ahead(self._engine, database)

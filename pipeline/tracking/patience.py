@@ -1,7 +1,7 @@
 """PatientLedger: a ledger behind a network, whose server may not answer for a while."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,12 +16,9 @@ from pipeline.trial import (
     EpochScores,
     KnownRuns,
     Ledger,
-    RunTime,
-    SearchSummary,
-    Settled,
+    StudyState,
     Tell,
     TrialOutcome,
-    TrialRow,
     WarmStart,
 )
 
@@ -122,15 +119,7 @@ class PatientLedger:
         """Write what is old enough."""
         self._call(lambda ledger: ledger.flush())
 
-    def close(
-        self,
-        rows: Sequence[TrialRow],
-        *,
-        is_done: bool,
-        settled: Settled | None = None,
-        summary: SearchSummary | None = None,
-        spent: RunTime | None = None,
-    ) -> None:
+    def close(self, state: StudyState) -> None:
         """Write the study's note and leave nothing running.
 
         A server that hung may carry out an old call after a new one, and so have made a second run
@@ -138,11 +127,7 @@ class PatientLedger:
         """
         if self._was_away and self._given_up is None:
             self._read_again()
-        self._call(
-            lambda ledger: ledger.close(
-                rows, is_done=is_done, settled=settled, summary=summary, spent=spent
-            )
-        )
+        self._call(lambda ledger: ledger.close(state))
 
     def _read_again(self) -> None:
         try:

@@ -55,6 +55,7 @@ from pipeline.trial.snapshots import (
     RunSnapshot,
     StudyRuns,
 )
+from pipeline.trial.study_state import StudyState
 from pipeline.trial.time_spent import RunTime, TimeSpent
 from pipeline.trial.warm_start import TakenOutcome, WarmStart
 
@@ -106,6 +107,7 @@ __all__ = [
     "SmallerNetwork",
     "Speed",
     "StudyRuns",
+    "StudyState",
     "TakenOutcome",
     "Tell",
     "TimeSpent",

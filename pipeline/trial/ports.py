@@ -9,9 +9,7 @@ from pipeline.trial.assignment import Cohort
 from pipeline.trial.records import TrialOutcome
 from pipeline.trial.row import TrialRow
 from pipeline.trial.scores import EpochScores
-from pipeline.trial.search_summary import SearchSummary
-from pipeline.trial.settled import Settled
-from pipeline.trial.time_spent import RunTime
+from pipeline.trial.study_state import StudyState
 from pipeline.trial.warm_start import WarmStart
 
 Event = EpochScores | TrialOutcome
@@ -131,21 +129,5 @@ class Ledger(Protocol):
     def flush(self) -> None:
         """Write what is older than two seconds; called often, it mostly returns at once."""
 
-    def close(
-        self,
-        rows: Sequence[TrialRow],
-        *,
-        is_done: bool,
-        settled: Settled | None = None,
-        summary: SearchSummary | None = None,
-        spent: RunTime | None = None,
-    ) -> None:
-        """Write the study's note and leave nothing running.
-
-        Args:
-            rows: The study's table.
-            is_done: Whether nothing of it is left to train.
-            settled: Why its search ended before all its trials were done.
-            summary: What its search has come to; ``None`` where nothing is to be said.
-            spent: Where the seconds of this run went; ``None`` where it trained nothing.
-        """
+    def close(self, state: StudyState) -> None:
+        """Write what the study has come to, and leave nothing running."""

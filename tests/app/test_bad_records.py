@@ -15,6 +15,7 @@ import pytest
 from pipeline.cli import main
 from pipeline.tracking.ledger import MlflowLedger
 from pipeline.tracking.store import artifact_root, confine_artifacts, tracking_uri
+from pipeline.trial import StudyState
 from tests.tracking.builders import config, outcome, row, study
 
 Damage = Callable[[Path], object]
@@ -30,7 +31,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ledger.open(study())
     ledger.start(config(0))
     ledger.finish(config(0), outcome(0))
-    ledger.close([row(0)], is_done=True)
+    ledger.close(StudyState(rows=[row(0)], is_done=True))
     return home
 
 

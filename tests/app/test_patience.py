@@ -20,11 +20,8 @@ from pipeline.trial import (
     NO_RUNS,
     EpochScores,
     KnownRuns,
-    RunTime,
-    SearchSummary,
-    Settled,
+    StudyState,
     TrialOutcome,
-    TrialRow,
     TrialState,
     WarmStart,
 )
@@ -102,19 +99,9 @@ class DistantLedger(FakeLedger):
         """Write, or fail."""
         self._lose(lambda: None)
 
-    def close(
-        self,
-        rows: Sequence[TrialRow],
-        *,
-        is_done: bool,
-        settled: Settled | None = None,
-        summary: SearchSummary | None = None,
-        spent: RunTime | None = None,
-    ) -> None:
+    def close(self, state: StudyState) -> None:
         """Close, or fail."""
-        close = partial(
-            super().close, rows, is_done=is_done, settled=settled, summary=summary, spent=spent
-        )
+        close = partial(super().close, state)
         self._lose(close)
         close()
 

@@ -19,6 +19,7 @@ from pipeline.learning.custom.sources import source_files
 from pipeline.tracking.client import connect
 from pipeline.tracking.ledger import MlflowLedger
 from pipeline.tracking.store import artifact_root, tracking_uri
+from pipeline.trial import StudyState
 from tests.tracking.builders import outcome, row
 
 MODULE = "planted_by_a_stranger"
@@ -105,7 +106,7 @@ def record(home: Path, class_path: str, section: str = "model") -> None:
     ledger.open(own_study(class_path, section))
     ledger.start(trial)
     ledger.finish(trial, outcome(0))
-    ledger.close([row(0)], is_done=True)
+    ledger.close(StudyState(rows=[row(0)], is_done=True))
 
 
 def answer(monkeypatch: pytest.MonkeyPatch, *words: str) -> int | str | None:

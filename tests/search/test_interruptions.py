@@ -139,17 +139,9 @@ class UnreachableLedger(FakeLedger):
         message = "no server there"
         raise ConnectionError(message)
 
-    def close(
-        self,
-        rows: Any,
-        *,
-        is_done: bool,
-        settled: Any = None,
-        summary: Any = None,
-        spent: Any = None,
-    ) -> None:
+    def close(self, state: Any) -> None:
         """Complain of what was never opened."""
-        del rows, is_done, settled, summary, spent
+        del state
         message = "closed without being open"
         raise AssertionError(message)
 

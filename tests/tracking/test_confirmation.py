@@ -16,7 +16,14 @@ from pipeline.tracking.confirmation import ConfirmRun, confirming, read_n_fixed
 from pipeline.tracking.ledger import MlflowLedger
 from pipeline.tracking.reader import read_rows, read_trial
 from pipeline.tracking.store import artifact_root, tracking_uri
-from pipeline.trial import RecordedTrial, SealedScores, TrialOutcome, TrialRecord, TrialState
+from pipeline.trial import (
+    RecordedTrial,
+    SealedScores,
+    StudyState,
+    TrialOutcome,
+    TrialRecord,
+    TrialState,
+)
 from tests.tracking.builders import config, files, folder_of, outcome, points, study
 
 NOTE = "**Confirmed on new seeds.** trial 2 wins."
@@ -28,7 +35,7 @@ def trials(home: Path, ledger: MlflowLedger) -> list[RecordedTrial]:
     """Two trials of a study that has ended, as they are read."""
     for number in (0, 2):
         ledger.finish(config(number), outcome(number))
-    ledger.close([], is_done=True)
+    ledger.close(StudyState(rows=[], is_done=True))
     return [read_trial(tracking_uri(home), "digits", number) for number in (2, 0)]
 
 

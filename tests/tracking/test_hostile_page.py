@@ -12,7 +12,7 @@ from pipeline.config import TrialConfig
 from pipeline.tracking.ledger import MlflowLedger
 from pipeline.tracking.store import artifact_root, tracking_uri
 from pipeline.tracking.ui import serve, study_pages
-from pipeline.trial import TrialRow, TrialState
+from pipeline.trial import StudyState, TrialRow, TrialState
 from tests.cli.test_ui import CHROMIUM, WAIT_MS, browser, page
 from tests.tracking.builders import config, outcome, study
 
@@ -48,7 +48,7 @@ def pages(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         ledger.start(trial)
         ledger.finish(trial, one)
     rows = [TrialRow.of(trial, one) for trial, one in zip(trials, ended, strict=True)]
-    ledger.close(rows, is_done=True)
+    ledger.close(StudyState(rows=rows, is_done=True))
     with serve(home, 0) as address:
         links = study_pages(home, address)["theirs"]
         root = links["study"].partition("/runs/")[0]

@@ -13,7 +13,7 @@ from pipeline.tracking import runs
 from pipeline.tracking.ledger import MlflowLedger
 from pipeline.tracking.reader import read_trial
 from pipeline.tracking.store import artifact_root, tracking_uri
-from pipeline.trial import TrialRecord, TrialRow, TrialState
+from pipeline.trial import StudyState, TrialRecord, TrialRow, TrialState
 from tests.long_form import in_long_form
 from tests.tracking.builders import (
     config,
@@ -89,7 +89,9 @@ def driver(home: Path, *, began_at_ms: int) -> None:
     ledger.release(2)
     ledger.start(config(2))
     ledger.finish(config(2), ended[2])
-    ledger.close([TrialRow.of(config(one.number), one) for one in ended], is_done=True)
+    ledger.close(
+        StudyState(rows=[TrialRow.of(config(one.number), one) for one in ended], is_done=True)
+    )
 
 
 def undisturbed_moments() -> range:

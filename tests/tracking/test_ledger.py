@@ -18,7 +18,7 @@ from pipeline.tracking.note import confirmed_note, with_confirmed
 from pipeline.tracking.points import read_curve
 from pipeline.tracking.reader import read_rows
 from pipeline.tracking.store import artifact_root, tracking_uri
-from pipeline.trial import FoldScores, TrialRecord, TrialRow, TrialState, curve_sha256
+from pipeline.trial import FoldScores, StudyState, TrialRecord, TrialRow, TrialState, curve_sha256
 from tests.tracking.builders import (
     PARAMS,
     config,
@@ -217,7 +217,7 @@ def test_close_leaves_nothing_running(
     ledger.finish(config(0), outcome(0))
     last = reopened(home)
     last.start(config(4))
-    last.close([row(0), row(1, TrialState.FAIL, None)], is_done=False)
+    last.close(StudyState(rows=[row(0), row(1, TrialState.FAIL, None)], is_done=False))
     found = {name: run["status"] for name, run in snapshot(client).items()}
     assert found == {
         "digits": "KILLED",
@@ -232,7 +232,7 @@ def test_close_leaves_nothing_running(
 def test_close_writes_the_note_with_links(ledger: MlflowLedger, client: MlflowClient) -> None:
     run_id = ledger.start(config(0))
     ledger.finish(config(0), outcome(0))
-    ledger.close([row(0)], is_done=True)
+    ledger.close(StudyState(rows=[row(0)], is_done=True))
     found = snapshot(client)["digits"]
     assert found["status"] == "FINISHED"
     note = found["tags"]["mlflow.note.content"]
@@ -245,7 +245,7 @@ def test_close_keeps_what_confirming_the_study_came_to(
 ) -> None:
     ledger.start(config(0))
     ledger.finish(config(0), outcome(0))
-    ledger.close([row(0)], is_done=True)
+    ledger.close(StudyState(rows=[row(0)], is_done=True))
     experiment = client.get_experiment_by_name("digits")
     assert experiment is not None
     run = runs.study_run(client, experiment.experiment_id)
@@ -253,7 +253,7 @@ def test_close_keeps_what_confirming_the_study_came_to(
     note = run.data.tags["mlflow.note.content"]
     confirmed = confirmed_note("trial 0 wins.", ["val_loss"], [], test_openings=1)
     client.set_tag(run.info.run_id, "mlflow.note.content", with_confirmed(note, confirmed))
-    ledger.close([row(0), row(1)], is_done=True)
+    ledger.close(StudyState(rows=[row(0), row(1)], is_done=True))
     after = client.get_run(run.info.run_id).data.tags["mlflow.note.content"]
     assert after.endswith(confirmed)
     assert "2 trials" in after
@@ -360,7 +360,7 @@ def test_pictures_lie_beside_the_trial_and_the_bests_beside_the_study(
         folder = folder_of(client.get_run(run_id).info.artifact_uri)
         assert {name: (folder / name).read_bytes() for name in PICTURES} == pictures
         rows.append(replace(row(number, value=value), run_id=run_id))
-    ledger.close(rows, is_done=True)
+    ledger.close(StudyState(rows=rows, is_done=True))
     experiment = client.get_experiment_by_name("drawing")
     assert experiment is not None
     study_run = runs.study_run(client, experiment.experiment_id)
@@ -398,7 +398,7 @@ def test_a_link_in_place_of_that_folder_is_not_followed(
 def _closed(home: Path, rows: list[TrialRow]) -> dict[tuple[str, int], list[float]]:
     """The points of the study's run after a ledger was opened and closed once more."""
     again = reopened(home)
-    again.close(rows, is_done=True)
+    again.close(StudyState(rows=rows, is_done=True))
     client = MlflowClient(tracking_uri(home))
     return points(client, again._study_run.info.run_id)
 

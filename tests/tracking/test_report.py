@@ -11,7 +11,7 @@ from pipeline.tracking import names, runs
 from pipeline.tracking.ledger import MlflowLedger
 from pipeline.tracking.report import read_report_source, write_report
 from pipeline.tracking.store import tracking_uri
-from pipeline.trial import TrialState
+from pipeline.trial import StudyState, TrialState
 from tests.tracking.builders import config, curve, folder_of, outcome, row
 
 
@@ -22,7 +22,9 @@ def uri(ledger: MlflowLedger, home: Path) -> str:
     for number, state in enumerate(states):
         ledger.start(config(number))
         ledger.finish(config(number), outcome(number, state))
-    ledger.close([row(number, state) for number, state in enumerate(states)], is_done=True)
+    ledger.close(
+        StudyState(rows=[row(number, state) for number, state in enumerate(states)], is_done=True)
+    )
     return tracking_uri(home)
 
 

@@ -8,7 +8,7 @@ from mlflow.tracking import MlflowClient
 from pipeline.tracking import names, runs
 from pipeline.tracking.ledger import MlflowLedger
 from pipeline.tracking.seconds import read_time_spent
-from pipeline.trial import RunTime, TimeSpent
+from pipeline.trial import RunTime, StudyState, TimeSpent
 from tests.tracking.builders import folder_of, reopened, row
 
 
@@ -34,10 +34,10 @@ def test_seconds_of_runs_add_up_and_a_repeated_close_counts_once(
     ledger: MlflowLedger, client: MlflowClient, home: Path
 ) -> None:
     assert read_time_spent(client, study_run(client)) == TimeSpent()
-    ledger.close([row(0)], is_done=False, spent=spent("first", 2.0))
-    ledger.close([row(0)], is_done=False, spent=spent("first", 3.0))
-    reopened(home).close([row(0)], is_done=True, spent=spent("second", 4.0))
-    reopened(home).close([row(0)], is_done=True)  # a repair trains nothing
+    ledger.close(StudyState(rows=[row(0)], is_done=False, spent=spent("first", 2.0)))
+    ledger.close(StudyState(rows=[row(0)], is_done=False, spent=spent("first", 3.0)))
+    reopened(home).close(StudyState(rows=[row(0)], is_done=True, spent=spent("second", 4.0)))
+    reopened(home).close(StudyState(rows=[row(0)], is_done=True))  # a repair trains nothing
     found = read_time_spent(client, study_run(client))
     assert [run.began for run in found.runs] == ["first", "second"]
     assert found.seconds == {"total": 7.0, "training": 7.0}
@@ -50,5 +50,5 @@ def test_damaged_seconds_are_none_and_the_next_run_writes_them_anew(
     info = study_run(client)
     (folder_of(info.artifact_uri) / names.SECONDS).write_text('{"runs": 3}')
     assert read_time_spent(client, info) == TimeSpent()
-    ledger.close([row(0)], is_done=True, spent=spent("first", 2.0))
+    ledger.close(StudyState(rows=[row(0)], is_done=True, spent=spent("first", 2.0)))
     assert read_time_spent(client, info).seconds["total"] == 2.0

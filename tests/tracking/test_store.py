@@ -28,6 +28,7 @@ from pipeline.tracking.store import (
     end_write_ahead,
     tracking_uri,
 )
+from pipeline.trial import StudyState
 from tests.tracking.builders import config, folder_of, outcome, reopened, row, snapshot, study
 
 
@@ -36,7 +37,7 @@ def finished(ledger: MlflowLedger, home: Path) -> Path:
     """A home with one finished trial."""
     ledger.start(config(0))
     ledger.finish(config(0), outcome(0))
-    ledger.close([row(0)], is_done=True)
+    ledger.close(StudyState(rows=[row(0)], is_done=True))
     return home
 
 
@@ -74,7 +75,7 @@ def test_a_moved_home_is_whole(finished: Path, tmp_path: Path) -> None:
     moved = finished.rename(tmp_path.with_name(f"{tmp_path.name}-moved"))
     confine_artifacts(moved)
     assert read_trial(tracking_uri(moved), "digits", 0).record.trial == config(0)
-    reopened(moved).close([row(0)], is_done=True)
+    reopened(moved).close(StudyState(rows=[row(0)], is_done=True))
     assert not finished.exists()
 
 
@@ -232,7 +233,7 @@ def test_a_closed_study_leaves_one_plain_file(
 ) -> None:
     ledger.start(config(0))
     ledger.finish(config(0), outcome(0))
-    ledger.close([row(0)], is_done=True)
+    ledger.close(StudyState(rows=[row(0)], is_done=True))
     assert (journal_mode(home), log_files(home)) == ("delete", [])
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     shutil.copy(home / "mlflow.db", elsewhere)
@@ -255,17 +256,17 @@ def test_close_leaves_a_store_that_is_being_read_as_it_is(
 ) -> None:
     with closing(sqlite3.connect(home / "mlflow.db")) as reader:
         reader.execute("SELECT count(*) FROM runs").fetchone()
-        ledger.close([], is_done=True)
+        ledger.close(StudyState(rows=[], is_done=True))
         assert journal_mode(home) == "wal"
         assert snapshot(client)["digits"]["status"] == "FINISHED"
-    reopened(home).close([], is_done=True)
+    reopened(home).close(StudyState(rows=[], is_done=True))
     assert (journal_mode(home), log_files(home)) == ("delete", [])
 
 
 def test_what_was_written_outlives_a_killed_process(
     home: Path, ledger: MlflowLedger, client: MlflowClient
 ) -> None:
-    ledger.close([], is_done=False)
+    ledger.close(StudyState(rows=[], is_done=False))
     died = subprocess.run([sys.executable, "-c", KILLED, str(home)], check=False)
     assert died.returncode == -signal.SIGKILL
     assert log_files(home) == ["mlflow.db-shm", "mlflow.db-wal"]
@@ -273,12 +274,12 @@ def test_what_was_written_outlives_a_killed_process(
     assert found["trial-000"]["status"] == "FINISHED"
     assert len(found["trial-000"]["points"]) == 3 * 8 + 4
     assert found["trial-001"]["status"] == "RUNNING"
-    reopened(home).close([row(0)], is_done=False)
+    reopened(home).close(StudyState(rows=[row(0)], is_done=False))
     assert (journal_mode(home), log_files(home)) == ("delete", [])
 
 
 def test_a_refused_study_changes_no_byte_of_the_store(home: Path, ledger: MlflowLedger) -> None:
-    ledger.close([], is_done=True)
+    ledger.close(StudyState(rows=[], is_done=True))
     before = (home / "mlflow.db").read_bytes()
     with pytest.raises(BadInputError, match="with other settings"):
         ledger.open(study(question="Another?", training={"epochs": 9}))

@@ -12,6 +12,7 @@ from pipeline.tracking.audit import read_study
 from pipeline.tracking.ledger import MlflowLedger
 from pipeline.tracking.store import artifact_root, tracking_uri
 from pipeline.tracking.system_metrics import SystemMetrics
+from pipeline.trial import StudyState
 from tests.tracking.builders import config, points, study
 
 MEMORY = "system/system_memory_usage_percentage"
@@ -30,7 +31,7 @@ def measured(home: Path) -> tuple[list[int], str]:
     while len(client.get_metric_history(run_id, MEMORY)) == before:
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    ledger.close([], is_done=False)
+    ledger.close(StudyState(rows=[], is_done=False))
     found = points(client, run_id)
     assert all(len(values) == 1 for values in found.values())
     return [step for name, step in found if name == MEMORY], ledger.run_ids[0]

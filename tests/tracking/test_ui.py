@@ -18,7 +18,7 @@ from pipeline.tracking.ledger import MlflowLedger
 from pipeline.tracking.reader import read_trial
 from pipeline.tracking.report import read_report_source, write_report
 from pipeline.tracking.ui import serve, server_command, server_environment
-from pipeline.trial import RunTime, TimeSpent, TrialRecord
+from pipeline.trial import RunTime, StudyState, TimeSpent, TrialRecord
 from tests.listening import is_reachable, listening
 from tests.tracking.builders import config, curve, outcome, row, scores, study
 
@@ -64,7 +64,7 @@ def test_a_ledger_works_through_a_server(address: str, capfd: pytest.CaptureFixt
     ledger.report(scores(0, 1))
     ledger.flush()
     ledger.finish(config(0, "remote"), outcome(0))
-    ledger.close([row(0)], is_done=True, spent=SPENT)
+    ledger.close(StudyState(rows=[row(0)], is_done=True, spent=SPENT))
     trial = read_trial(uri, "remote", "best")
     assert trial.record == TrialRecord.of(config(0, "remote"), outcome(0))
     assert trial.curve == curve(0)

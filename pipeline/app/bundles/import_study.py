@@ -26,6 +26,7 @@ from pipeline.trial import (
     KnownRuns,
     RecordedTrial,
     SealedScores,
+    StudyState,
     Tell,
     TrialKey,
     ignore,
@@ -188,12 +189,13 @@ class _Writer:
             where = str(content.archive.path)
             frozen = frozen_trials(content.config, study.trials, run_ids, where=where)
             store = write_copy(storage, content.config, study, frozen, self._lease)
-            ledger.close(
-                store.rows(),
+            state = StudyState(
+                rows=store.rows(),
                 is_done=store.is_done,
                 settled=study.settled,
                 summary=summary_of(content.config, store),
             )
+            ledger.close(state)
         for confirmed in content.confirmations:
             self._write_confirmation(confirmed, run_ids)
         end_import(self._uri, self._name, study.time, study.test_openings)
@@ -213,7 +215,7 @@ class _Writer:
             begin_import(self._uri, self._name, content.archive.sha256)
             yield ledger
         except BaseException:
-            ledger.close((), is_done=False)
+            ledger.close(StudyState(rows=(), is_done=False))
             raise
 
     def _write_trials(self, ledger: "MlflowLedger") -> dict[int, str]:
