@@ -6,6 +6,8 @@ The words follow from the numbers by the rules of ``Effect.sentence``.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pipeline.config import Objective, Scalar
@@ -120,20 +122,39 @@ class Effect:
         return "dropout" if self.is_rate else "value"
 
     @property
+    def stretches(self) -> list[tuple[Scalar, ...]]:
+        """The values that cannot be told from the best, parted where one between them can."""
+        pairs = zip(self.values, self.is_as_good, strict=True)
+        runs = groupby(pairs, key=itemgetter(1))
+        return [tuple(value for value, _ in run) for is_good, run in runs if is_good]
+
+    @property
     def _wants(self) -> str:
         good = self.as_good
-        if self.is_rate and good[0] == 0 and not self.is_narrow:
-            return f"{self.title} takes any dropout up to {shown(good[-1])}"
-        if self.is_rate and self.best == 0:
-            most = f", at most {shown(good[-1])}" if len(good) > 1 else ""
-            return f"{self.title} wants no dropout{most}"
         if self.is_rate:
-            return f"{self.title} wants dropout {_listed(good)}"
+            return f"{self.title} {self._rate_wanted}"
         if self.counts and good[0] != self.best:
             return f"{self.parameter}: {self._fewer(self.counts)}"
         if isinstance(self.best, int) and len(good) > 1:
             return f"{self.parameter}: {_listed(good)} cannot be told apart"
-        return f"{self.parameter}: best {_listed(good)}"
+        return f"{self.parameter}: best {self._good}"
+
+    @property
+    def _rate_wanted(self) -> str:
+        good, is_one_stretch = self.as_good, len(self.stretches) == 1
+        if is_one_stretch and good[0] == 0 and not self.is_narrow:
+            return f"takes any dropout up to {shown(good[-1])}"
+        if is_one_stretch and self.best == 0:
+            most = f", at most {shown(good[-1])}" if len(good) > 1 else ""
+            return f"wants no dropout{most}"
+        return f"wants dropout {self._good}"
+
+    @property
+    def _good(self) -> str:
+        """The values that cannot be told from the best: of a range, each of its stretches."""
+        if isinstance(self.best, float):
+            return " or ".join(map(_listed, self.stretches))
+        return _listed(self.as_good)
 
     def _fewer(self, what: str) -> str:
         """Whether the fewest layers that cannot be told from the best number are as good."""

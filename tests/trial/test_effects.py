@@ -78,6 +78,14 @@ WORDS: dict[str, Any] = {
             "layer 1 takes any dropout up to 0.2; at 0.4",
         ),
         (
+            effect(losses=(0.0, 0.0, 0.1, 0.0, 0.01), is_as_good=(True, True, False, True, True)),
+            "layer 1 wants dropout 0 to 0.1 or 0.3 to 0.4; at 0.2 it is worse (val_loss 0.1 above",
+        ),
+        (
+            effect("weight_decay", is_as_good=(True, False, True, False, False)),
+            "weight_decay: best 0 or 0.2; at 0.4 it is worse",
+        ),
+        (
             effect(is_as_good=(True,) * 5, verdict="indifferent", most=0.0123),
             "layer 1 is indifferent between dropout 0 and 0.4 (less than 0.012 in val_loss)",
         ),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.analysis.report.content import ReportContent, shown
+from pipeline.config import Scalar
 from pipeline.trial import Effect
 from pipeline.trial.effects import shown as short
 
@@ -81,14 +82,17 @@ def _by_share(content: ReportContent) -> list[Effect]:
 
 def _good(effect: Effect) -> str:
     """A parameter with the values that cannot be told from the best."""
-    good = effect.as_good
+    parts = effect.stretches if isinstance(effect.best, float) else [effect.as_good]
+    return f"{effect.title} {' or '.join(map(_range, parts))}"
+
+
+def _range(good: Sequence[Scalar]) -> str:
+    """Values from first to last; two, or words, are named each."""
     if len(good) <= 1 or shown(good[0]) == shown(good[-1]):
-        values = short(good[0])
-    elif isinstance(good[0], str | bool) or len(good) == 2:  # noqa: PLR2004 - both are named
-        values = " or ".join(map(short, good))
-    else:
-        values = f"{short(good[0])} to {short(good[-1])}"
-    return f"{effect.title} {values}"
+        return short(good[0])
+    if isinstance(good[0], str | bool) or len(good) == 2:  # noqa: PLR2004 - both are named
+        return " or ".join(map(short, good))
+    return f"{short(good[0])} to {short(good[-1])}"
 
 
 def headline(content: ReportContent) -> str:
