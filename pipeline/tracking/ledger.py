@@ -1,12 +1,13 @@
 """MlflowLedger: a study as MLflow shows it, one run for it and one below for each trial."""
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlflow.entities import Run, RunInfo
+from mlflow.exceptions import MlflowException
 
 from pipeline.config import StudyConfig, TrialConfig
 from pipeline.errors import without_password
@@ -104,7 +105,8 @@ class MlflowLedger:
         try:
             self._take_up(study, known, warm_start)
         except KeyboardInterrupt:  # nobody closes what was not open
-            self._end_study_run()
+            with suppress(MlflowException):  # the interruption is what is to be told
+                self._end_study_run()
             raise
 
     def _take_up(self, study: StudyConfig, known: KnownRuns, warm_start: WarmStart | None) -> None:

@@ -143,6 +143,18 @@ def test_interruption_while_the_study_is_taken_up_leaves_no_run_running(
         assert not client.search_runs(ids, "attributes.status = 'RUNNING'"), moment
 
 
+def test_interruption_is_told_though_mlflow_fails_then(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        (home / "mlflow.db").write_bytes(b"damaged" * 1_000)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipeline.tracking.ledger.take_study_run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        _open(home, "small")
+
+
 def _open(home: Path, name: str) -> None:
     MlflowLedger(tracking_uri(home), artifact_root(home)).open(study(name))
 
