@@ -19,7 +19,6 @@ from pipeline.trial import (
     Overview,
     RunSnapshot,
     StudyRuns,
-    StudyState,
     Tell,
     TrialOutcome,
     TrialRow,
@@ -167,14 +166,7 @@ class Repair:
         try:
             yield
         finally:
-            store = self._store
-            state = StudyState(
-                rows=store.rows(),
-                is_done=store.is_done,
-                settled=store.settled,
-                summary=summary_of(self._study, store),
-            )
-            self._ledger.close(state)
+            self._ledger.close(self._store.state(summary_of(self._study, self._store)))
 
     def _release(self, numbers: Container[int]) -> dict[int, str]:
         released = [trial for trial in self._trials if trial.number in numbers]

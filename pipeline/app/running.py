@@ -4,6 +4,7 @@ import gc
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pipeline.app import checks, trust
@@ -39,16 +40,15 @@ def run_study(
     begun = started or time.perf_counter()
     shown = progress or NotebookProgress.here(study.config) or Progress()
 
-    def run() -> StudyResult:
-        return _run(
-            study,
-            placement,
-            max_cohort=max_cohort,
-            retry_failed=retry_failed,
-            progress=shown,
-            started=begun,
-        )
-
+    run = partial(
+        _run,
+        study,
+        placement,
+        max_cohort=max_cohort,
+        retry_failed=retry_failed,
+        progress=shown,
+        started=begun,
+    )
     return patiently(run, study.workspace, shown.tell)
 
 

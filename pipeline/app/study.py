@@ -10,11 +10,7 @@ from pipeline.app.progress.notebook import NotebookRepeats
 from pipeline.app.result import StudyResult
 from pipeline.app.workspace import Workspace
 from pipeline.config import StudyConfig, check_study, load_study
-from pipeline.trial import (
-    Progress,
-    Tell,
-    ignore,
-)
+from pipeline.trial import Progress, Tell, ignore
 
 if TYPE_CHECKING:
     from pipeline.analysis.study_difference import StudyDifference

@@ -203,8 +203,8 @@ def _replaced(section: Any, path: list[str], value: Any, key: str) -> Any:
         problem = f"there is no such key: {shown(section)} is a value"
         raise BadInputError(where="--set", key=key, problem=problem)
     inner = dict(section or {})
-    ends = range(len(path), 0, -1)
-    end = next((end for end in ends if ".".join(path[:end]) in inner), 1)
+    longer = range(len(path), 1, -1)
+    end = next((end for end in longer if ".".join(path[:end]) in inner), 1)
     first, rest = ".".join(path[:end]), path[end:]
     return inner | {first: _replaced(inner.get(first), rest, value, key)}
 

@@ -29,7 +29,6 @@ from pipeline.trial import (
     Progress,
     RunTime,
     SearchSummary,
-    StudyState,
     TrialOutcome,
     TrialRow,
     TrialState,
@@ -315,15 +314,7 @@ def release_unfinished(
         if row.run_id is None:
             ledger.start(resolve(study, row.number, row.params, row.finalist))
         ledger.release(row.number)
-    ledger.close(
-        StudyState(
-            rows=store.rows(),
-            is_done=store.is_done,
-            settled=store.settled,
-            summary=summary,
-            spent=spent,
-        )
-    )
+    ledger.close(store.state(summary, spent))
     note_runs(store, ledger)
     return store.rows()
 

@@ -123,7 +123,9 @@ class Effect:
 
     @property
     def stretches(self) -> list[tuple[Scalar, ...]]:
-        """The values that cannot be told from the best, parted where one between them can."""
+        """The values that cannot be told from the best: of a range, parted where one can."""
+        if not isinstance(self.best, float):
+            return [self.as_good]
         pairs = zip(self.values, self.is_as_good, strict=True)
         runs = groupby(pairs, key=itemgetter(1))
         return [tuple(value for value, _ in run) for is_good, run in runs if is_good]
@@ -151,10 +153,7 @@ class Effect:
 
     @property
     def _good(self) -> str:
-        """The values that cannot be told from the best: of a range, each of its stretches."""
-        if isinstance(self.best, float):
-            return " or ".join(map(_listed, self.stretches))
-        return _listed(self.as_good)
+        return " or ".join(map(_listed, self.stretches))
 
     def _fewer(self, what: str) -> str:
         """Whether the fewest layers that cannot be told from the best number are as good."""

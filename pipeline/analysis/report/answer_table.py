@@ -82,8 +82,7 @@ def _by_share(content: ReportContent) -> list[Effect]:
 
 def _good(effect: Effect) -> str:
     """A parameter with the values that cannot be told from the best."""
-    parts = effect.stretches if isinstance(effect.best, float) else [effect.as_good]
-    return f"{effect.title} {' or '.join(map(_range, parts))}"
+    return f"{effect.title} {' or '.join(map(_range, effect.stretches))}"
 
 
 def _range(good: Sequence[Scalar]) -> str:

@@ -189,13 +189,7 @@ class _Writer:
             where = str(content.archive.path)
             frozen = frozen_trials(content.config, study.trials, run_ids, where=where)
             store = write_copy(storage, content.config, study, frozen, self._lease)
-            state = StudyState(
-                rows=store.rows(),
-                is_done=store.is_done,
-                settled=study.settled,
-                summary=summary_of(content.config, store),
-            )
-            ledger.close(state)
+            ledger.close(store.state(summary_of(content.config, store)))
         for confirmed in content.confirmations:
             self._write_confirmation(confirmed, run_ids)
         end_import(self._uri, self._name, study.time, study.test_openings)

@@ -50,9 +50,8 @@ def find_answer(
     model = model_of_effects(study, encoding, suggested, ended, least_noise=least_noise)
     effects = find_effects(study, encoding, model, settings)
     if effects and with_importances:
-        from pipeline.search.answers.importance import (
-            find_importances,  # scikit-learn takes a second
-        )
+        # Its scikit-learn takes a second to import.
+        from pipeline.search.answers.importance import find_importances
 
         found = find_importances(study, suggested, ended)
         effects = tuple(replace(one, importance=found[one.parameter]) for one in effects)

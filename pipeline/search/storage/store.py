@@ -32,7 +32,17 @@ from pipeline.search.storage.stored_trial import (
     row_of,
     waiting_trial,
 )
-from pipeline.trial import KnownRuns, Settled, TrialOutcome, TrialRow, TrialState, WarmStart
+from pipeline.trial import (
+    KnownRuns,
+    RunTime,
+    SearchSummary,
+    Settled,
+    StudyState,
+    TrialOutcome,
+    TrialRow,
+    TrialState,
+    WarmStart,
+)
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -248,6 +258,23 @@ class TrialStore:
         settled = self.settled
         n_trials = settled.n_trials if settled else self.document["search"]["trials"]
         return len(self.finished()) >= n_trials
+
+    def state(
+        self, summary: SearchSummary | None = None, spent: RunTime | None = None
+    ) -> StudyState:
+        """What the study has come to, as a ledger is told when it is closed.
+
+        Args:
+            summary: Of the search.
+            spent: Where the seconds of this run went.
+        """
+        return StudyState(
+            rows=self.rows(),
+            is_done=self.is_done,
+            settled=self.settled,
+            summary=summary,
+            spent=spent,
+        )
 
     def finished(self) -> list[TrialRow]:
         """The trials that have ended, by number."""
