@@ -16,6 +16,10 @@ PEERS: Final = ("random", "tpe", "tpe-median", "tpe-asha")
 """What a user could pick instead, in the order in which they are run: see ``policies``."""
 OURS: Final = "auto"
 """This project with ``sampler: auto`` and ``stopping: auto``."""
+MEAN_OF: Final = 5
+"""Our studies are also asked for the trial with the lowest mean of so many of its epochs."""
+BY_MEAN: Final = f"{OURS}-mean-of-{MEAN_OF}"
+"""What they are called then."""
 
 SPACES: Final = ("digits-cnn", "mnist-5k-mlp", "fashion-5k-mlp")
 """In the order in which they are run, the cheapest first: see ``spaces``."""

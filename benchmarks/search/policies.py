@@ -103,6 +103,8 @@ class OptunaPolicy:
         self._n_at_once = n_at_once
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._optuna = optuna.create_study(sampler=sampler)
+        for number in range(len(study.trials)):
+            self._optuna.enqueue_trial(study.fixed_params(number))
         self._asked: dict[int, optuna.Trial] = {}
 
     def ask(self) -> Sequence[Assignment]:

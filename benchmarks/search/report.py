@@ -12,7 +12,13 @@ from statistics import fmean, median
 from benchmarks.search import plan
 from benchmarks.search.live import FILE as STUDIES
 from benchmarks.search.paired import Difference, compare_common
-from benchmarks.search.studies import Study, StudyKey, choose, read_studies
+from benchmarks.search.studies import (
+    Study,
+    StudyKey,
+    choose,
+    read_studies,
+    with_choices_by_mean,
+)
 from benchmarks.search.yardstick import FILE as SCORES
 from benchmarks.search.yardstick import Scores, SettingKey, read_scores
 
@@ -112,7 +118,7 @@ def chosen_number(study: Study, budget: int) -> int | None:
 
 def policies_of(studies: Iterable[Study]) -> list[str]:
     """The policies that there are, this project's first, then the plan's order."""
-    known = (plan.OURS, *plan.PEERS)
+    known = (plan.OURS, plan.BY_MEAN, *plan.PEERS)
     there = {study.policy for study in studies}
     return [name for name in known if name in there] + sorted(there - set(known))
 
@@ -141,14 +147,15 @@ def sections(
 ) -> Iterator[tuple[str, Table]]:
     """Every table with its title, space by space."""
     for space in plan.SPACES:
-        here = [study for study in studies.values() if study.space == space]
+        read = [study for study in studies.values() if study.space == space]
+        here = with_choices_by_mean(read, budgets)
         if not here:
             continue
         yield (
             f"{space}: validation loss of the choice on new seeds and rows",
             means(here, scores, budgets),
         )
-        for reference in (plan.OURS, "random"):
+        for reference in (plan.OURS, plan.BY_MEAN, "random"):
             if reference in policies_of(here):
                 yield (
                     f"{space}: paired by seed, mean [95 %], p of t-test / Wilcoxon",

@@ -1,11 +1,13 @@
 """Finished studies as lines of JSON, so that a run that was interrupted goes on with the rest."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any, NamedTuple, Self
 
+from benchmarks.search import plan
 from pipeline.trial import TrialRow, TrialState
 
 
@@ -105,15 +107,42 @@ def choose(study: Study, budget: int) -> Mapping[str, Any] | None:
     """
     if str(budget) in study.chosen:
         return study.chosen[str(budget)]
+    return _params_of_best(study, budget, _lowest)
+
+
+def _params_of_best(
+    study: Study, budget: int, loss: Callable[[Trial], float]
+) -> Mapping[str, Any] | None:
     ended = [trial for trial in study.within(budget) if trial.lowest is not None]
     trials = [trial for trial in ended if trial.is_complete] or ended
-    best = min(trials, key=_lowest, default=None)
+    best = min(trials, key=loss, default=None)
     return None if best is None else best.params
 
 
 def _lowest(trial: Trial) -> float:
     assert trial.lowest is not None
     return trial.lowest
+
+
+def _mean_of_lowest(trial: Trial) -> float:
+    """One epoch's loss is the luckiest of many; several are less so."""
+    return fmean(sorted(trial.curve)[: plan.MEAN_OF] or [_lowest(trial)])
+
+
+def with_choices_by_mean(studies: Iterable[Study], budgets: Sequence[int]) -> list[Study]:
+    """Add to studies those of ours once more, as they choose by the mean of several epochs."""
+    studies = list(studies)
+    ours = (study for study in studies if study.policy == plan.OURS)
+    return [*studies, *(_by_mean(study, budgets) for study in ours)]
+
+
+def _by_mean(study: Study, budgets: Sequence[int]) -> Study:
+    chosen = {
+        str(budget): params
+        for budget in budgets
+        if (params := _params_of_best(study, budget, _mean_of_lowest)) is not None
+    }
+    return replace(study, policy=plan.BY_MEAN, chosen=chosen)
 
 
 class Lines:

@@ -18,7 +18,13 @@ from benchmarks.search import plan
 from benchmarks.search.live import FILE as STUDIES
 from benchmarks.search.live import prepare
 from benchmarks.search.spaces import LIVE, Folders, LiveSpace, add_live_options
-from benchmarks.search.studies import Lines, Study, choose, read_studies
+from benchmarks.search.studies import (
+    Lines,
+    Study,
+    choose,
+    read_studies,
+    with_choices_by_mean,
+)
 from pipeline.app import training
 from pipeline.config import StudyConfig, TrialConfig, derive_seed
 from pipeline.trial import Assignment, Cohort, Event, TrialOutcome
@@ -146,7 +152,8 @@ def parser() -> argparse.ArgumentParser:
 def main(words: Sequence[str]) -> int:
     """Train again what is chosen by the studies that there are."""
     options = parser().parse_args(words)
-    studies = read_studies(options.out / STUDIES).values()
+    read = read_studies(options.out / STUDIES).values()
+    studies = with_choices_by_mean(read, options.budgets)
     done = read_scores(options.out / FILE)
     folders = Folders(options.data_dir, options.out / "data")
     for name in options.spaces:

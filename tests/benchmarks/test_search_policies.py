@@ -251,3 +251,17 @@ def test_the_price_of_each_suggestion_is_noted(policy: str) -> None:
 def test_the_price_is_a_mean_between_bounds() -> None:
     by_trial = [0.002 * n for n in range(BOUNDS[2] + 1)]
     assert line_of("auto", by_trial) == "auto, milliseconds a trial: 0 to 20: 2.0, 20 to 60: 2.0"
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_every_policy_begins_with_the_settings_that_the_study_file_has(policy: str) -> None:
+    first = {"depth": 1, "width": 32, "dropout_1": 0.25, "learning_rate": 2e-3, "batch_size": 64}
+    fixed = [first | {"input_dropout": 0.1}, first | {"input_dropout": 0.2}]
+    entry = POLICIES[policy]
+    asked = study(epochs=EPOCHS, trials=8, block=4, fixed=fixed, **entry.search)
+    key = StudyKey(policy, "small", 0)
+    trials = simulate(key, asked, entry.make(asked), losses_of, budget=6 * EPOCHS).trials
+    begun = list({str(trial.params): trial.params for trial in trials}.values())
+    assert begun[0].items() >= fixed[0].items()
+    assert begun[1].items() >= fixed[1].items()
+    assert not any(setting.items() >= first.items() for setting in begun[2:])

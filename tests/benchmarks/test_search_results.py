@@ -19,6 +19,7 @@ from benchmarks.search.studies import (
     Trial,
     choose,
     read_studies,
+    with_choices_by_mean,
     write_study,
 )
 from benchmarks.search.yardstick import SettingKey, choices, cohort_of, read_scores
@@ -54,6 +55,20 @@ def test_choice_falls_back_to_pruned_trials_and_never_to_failed_ones() -> None:
     study = finished(trial(None, x=1, state="FAIL"), trial(0.2, x=2, state="PRUNED"))
     assert choose(study, 40) == {"x": 2}
     assert choose(finished(trial(None, state="FAIL")), 40) is None
+
+
+def test_our_choice_by_the_mean_of_five_epochs_passes_over_one_lucky_epoch() -> None:
+    lucky, steady = [0.5, 0.1, 0.5, 0.5, 0.5], [0.4, 0.3, 0.2, 0.3, 0.3, 0.9, 0.9]
+    trials = [
+        Trial(params={"x": x}, epochs=10, lowest=min(curve), state="COMPLETE", curve=curve)
+        for x, curve in enumerate([lucky, steady])
+    ]
+    ours, peer = finished(*trials, policy="auto"), finished(*trials, policy="tpe")
+    *read, by_mean = with_choices_by_mean([ours, peer], [10, 20])
+    assert read == [ours, peer]
+    assert by_mean.policy == "auto-mean-of-5"
+    assert [choose(ours, budget) for budget in (10, 20)] == [{"x": 0}] * 2
+    assert [choose(by_mean, budget) for budget in (10, 20)] == [{"x": 0}, {"x": 1}]
 
 
 def test_choice_is_the_studys_own_where_it_makes_one() -> None:
