@@ -62,7 +62,11 @@ class Server:
 
     def _accept(self, _: int) -> None:
         client, _address = self._listener.accept()
-        request, descriptors = receive(client)
+        received = receive(client)
+        if received is None:
+            client.close()
+            return
+        request, descriptors = received
         pid = os.fork()
         if pid == 0:
             self._forget()
@@ -107,11 +111,20 @@ class Server:
             client.close()
 
 
-def receive(client: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    """A request, which ends with a line break, and the files that came with it."""
-    content, descriptors, _, _ = socket.recv_fds(client, 65_536, 250)
-    while not content.endswith(b"\n"):
-        content += client.recv(65_536)
+def receive(client: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
+    """A request, which ends with a line break, and the files that came with it.
+
+    ``None`` where the client was killed before it had said all.
+    """
+    more, descriptors, _, _ = socket.recv_fds(client, 65_536, 250)
+    content = more
+    while more and not content.endswith(b"\n"):
+        more = client.recv(65_536)
+        content += more
+    if not more:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        return None
     return json.loads(content), list(descriptors)
 
 

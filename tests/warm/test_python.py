@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +52,14 @@ def test_process_ends_with_its_own_exit_code_or_signal(python: str) -> None:
     assert raised.returncode == 1
     assert raised.stderr.startswith("Traceback")
     assert raised.stderr.endswith("ValueError: on purpose\n")
+
+
+@pytest.mark.parametrize("said", [b"", b'{"words": ["-m"'])
+def test_a_client_that_was_killed_before_it_had_said_all_is_not_waited_for(said: bytes) -> None:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(Path(sys.executable).with_name("socket")))
+        client.sendall(said)
+    assert run(sys.executable, "0").returncode == 0
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGKILL])
