@@ -65,7 +65,6 @@ class Surrogate:
         import onnxruntime
 
         self._trials = [] if first is None else [first]
-
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         path = str(folder / "model.onnx")
@@ -195,7 +194,8 @@ def parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--lcbench", type=Path, required=True, metavar="FOLDER", help="with the surrogate's files")
     add("--part", choices=("develop", "decide", "all"), default="develop", help="of the tables")
-    add("--first", action="store_true", help="begin each study with a setting of practice")
+    first = "begin each study with a setting of practice; its results want an --out of their own"
+    add("--first", action="store_true", help=first)
     add("--references", action="store_true", help="find the tables' references again, and end")
     add_options(parser, seeds=plan.LCBENCH_SEEDS, noise=Noise(0.0, 0.0))
     return parser
