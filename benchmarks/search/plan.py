@@ -7,6 +7,8 @@ from typing import Final
 
 SEEDS: Final = tuple(range(101, 113))
 """Of the live studies. A study's seed sets its split, the order of its batches, and its sampler."""
+NEW_SEEDS: Final = tuple(range(113, 125))
+"""Of those that decide on the choice by mean (``BY_MEAN``), which was found on ``SEEDS``."""
 BUDGETS: Final = (100, 200, 400)
 """Epochs after which each study is asked for the setting that it would choose."""
 LARGEST_BUDGET: Final = 800
