@@ -7,14 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Union
 
 from pipeline.learning.checkpoints import Resumable
-from pipeline.learning.data import PreparedData
-from pipeline.learning.data.cache import (
-    Meta,
-    intact_meta,
-    open_train,
-    read_meta,
-    write_arrays,
-)
+from pipeline.learning.data import PreparedData, open_train
+from pipeline.learning.data.decoded import Meta, intact_meta, read_meta, write_arrays
 from pipeline.learning.data.reading import Arrays
 from pipeline.locks import locked
 

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from pipeline.errors import BadInputError
-from pipeline.learning.data.cache import intact_meta, open_subset, open_train, store
+from pipeline.learning.data.cache import open_train, store
 from pipeline.learning.data.catalogue import Subset
+from pipeline.learning.data.decoded import intact_meta, open_subset
 from pipeline.learning.data.labels import strata_of
 from pipeline.learning.data.reading import Images, Labels
 from pipeline.learning.data.split import TEST_STREAM, Split, n_test_rows

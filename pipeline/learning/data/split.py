@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import BadInputError
-from pipeline.learning.data.cache import count_rows_of_source
 from pipeline.learning.data.catalogue import DATA_SETS
+from pipeline.learning.data.decoding import count_rows_of_source
 from pipeline.learning.data.labels import strata_of
 from pipeline.learning.data.stratified import Rows, stratified_folds, stratified_sample
 
