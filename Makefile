@@ -3,8 +3,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS :=
-# One more than the two cores of CI: the tests wait for servers, clusters and killed processes half of their time.
-TEST_PROCESSES := 3
 # What make bench-search measures; started again, it goes on.
 SEARCHES := build/search
 # What needs neither torch nor minutes: of the search, what is below whole studies.
@@ -26,7 +24,7 @@ quick: $(VENV)/.installed-dev  ## Lint, types, import contracts and the fast tes
 	$(BIN)/python -m pytest $(QUICK) -m "not slow" --numprocesses 2 --quiet $(ARGS)
 
 test: $(VENV)/.installed-dev  ## Run the tests
-	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/.installed-dev  ## Lint, types, import contracts, and the tests
 	$(BIN)/ruff check .
