@@ -22,6 +22,8 @@ FORMS: Final[dict[str, tuple[dict[str, Any], list[str]]]] = {
     "ray": ({}, ["--engine", "ray", "--ray-address", "local"]),
 }
 """What each form adds to the study's training section and to the command."""
+UNASKED: Final = ["--no-models"]
+"""At its end a study registers its best network, which no peer does."""
 
 
 def study_of(task: Task, training: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,6 +69,7 @@ def pipeline(command: str, *words: str | Path, home: Path) -> dict[str, Any]:
 def train_all(task: Task, work: Path, form: str) -> Result:
     """Run the study and read its values from its table."""
     training, options = FORMS[form]
+    options = [*UNASKED, *options]
     if task.data_dir is not None:
         options = [*options, "--data-dir", task.data_dir]
     with TemporaryDirectory(dir=work) as scratch:
